@@ -1,0 +1,45 @@
+# The CPU kernels: every *_cpu.cpp once per instruction set, and the little that is compiled once (pool, dispatch).
+file(GLOB MRIOPS_KERNEL_SOURCES CONFIGURE_DEPENDS
+  ${PROJECT_SOURCE_DIR}/csrc/fft/*_cpu.cpp
+  ${PROJECT_SOURCE_DIR}/csrc/sense/*_cpu.cpp)
+file(GLOB MRIOPS_COMMON_SOURCES CONFIGURE_DEPENDS
+  ${PROJECT_SOURCE_DIR}/csrc/core/*.cpp
+  ${PROJECT_SOURCE_DIR}/csrc/fft/*.cpp
+  ${PROJECT_SOURCE_DIR}/csrc/sense/*.cpp)
+list(REMOVE_ITEM MRIOPS_COMMON_SOURCES ${MRIOPS_KERNEL_SOURCES})
+
+# No -ffast-math: NaN, infinity and signed zero keep their meaning. The two flags below are what vectorising needs.
+set(MRIOPS_KERNEL_FLAGS -O3 -fno-math-errno -fno-trapping-math)
+
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+  set(MRIOPS_ISAS v2 v3 v4)
+  set(MRIOPS_ISA_FLAGS_v2 -march=x86-64-v2)
+  set(MRIOPS_ISA_FLAGS_v3 -march=x86-64-v3)
+  # Compilers prefer 256-bit vectors on AVX-512 machines; lane blocks want the full width.
+  set(MRIOPS_ISA_FLAGS_v4 -march=x86-64-v4 -mprefer-vector-width=512)
+  include(CheckCXXCompilerFlag)
+  check_cxx_compiler_flag("-march=x86-64-v4" MRIOPS_HAS_ISA_LEVELS)
+  if(NOT MRIOPS_HAS_ISA_LEVELS)
+    message(FATAL_ERROR "mriops needs a compiler that knows -march=x86-64-v4 (g++ >= 11, clang >= 12), got "
+      "${CMAKE_CXX_COMPILER_ID} ${CMAKE_CXX_COMPILER_VERSION}")
+  endif()
+else()
+  set(MRIOPS_ISAS generic)
+  set(MRIOPS_ISA_FLAGS_generic "")
+endif()
+
+# v2 comes first: should a weak symbol slip in, the copy that runs everywhere is the one the linker keeps.
+add_library(mriops_kernels STATIC ${MRIOPS_COMMON_SOURCES})
+foreach(isa IN LISTS MRIOPS_ISAS)
+  add_library(mriops_kernels_${isa} OBJECT ${MRIOPS_KERNEL_SOURCES})
+  target_compile_options(mriops_kernels_${isa} PRIVATE ${MRIOPS_KERNEL_FLAGS} ${MRIOPS_ISA_FLAGS_${isa}})
+  target_compile_definitions(mriops_kernels_${isa} PRIVATE MRIOPS_ISA=${isa})
+  target_sources(mriops_kernels PRIVATE $<TARGET_OBJECTS:mriops_kernels_${isa}>)
+endforeach()
+add_library(mriops::kernels ALIAS mriops_kernels)
+target_compile_options(mriops_kernels PRIVATE -O2 -Wall -Wextra)
+target_compile_features(mriops_kernels PUBLIC cxx_std_17)
+target_link_libraries(mriops_kernels PUBLIC Threads::Threads)
+target_include_directories(mriops_kernels PUBLIC
+  $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/csrc>
+  $<INSTALL_INTERFACE:mriops/include/mriops>)

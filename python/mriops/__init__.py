@@ -1,0 +1,103 @@
+"""Differentiable MRI operators on hand-written CPU and CUDA kernels, for PyTorch, NumPy and CuPy.
+
+Rooms load on first use, so ``import mriops`` imports neither torch nor a compiled module:
+``mriops.ops`` (functions on tensors), ``mriops.array`` (the same on NumPy and CuPy arrays), ``mriops.operators``,
+``mriops.solvers``, ``mriops.trajectories``, ``mriops.priors``, ``mriops.signals``, ``mriops.calibration``,
+``mriops.phantoms``, ``mriops.metrics``, ``mriops.networks``, ``mriops.io``, ``mriops.recon``, ``mriops.testing``.
+"""
+
+import importlib
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from mriops._version import __version__
+
+if TYPE_CHECKING:  # tells type checkers and editors what __getattr__ finds at run time
+    from mriops import (
+        array as array,
+        calibration as calibration,
+        io as io,
+        metrics as metrics,
+        operators as operators,
+        ops as ops,
+        phantoms as phantoms,
+        recon as recon,
+        solvers as solvers,
+        testing as testing,
+        trajectories as trajectories,
+    )
+
+__all__ = ["__version__", "get_cmake_dir", "get_include"]
+
+_ROOMS = (
+    "array",
+    "calibration",
+    "io",
+    "metrics",
+    "networks",
+    "operators",
+    "ops",
+    "phantoms",
+    "priors",
+    "recon",
+    "signals",
+    "solvers",
+    "testing",
+    "trajectories",
+)
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in _ROOMS:
+        try:
+            return importlib.import_module(f"mriops.{name}")
+        except ModuleNotFoundError as error:
+            if error.name != f"mriops.{name}":
+                raise
+    raise AttributeError(f"module 'mriops' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    here = Path(__file__).parent
+    return sorted([*__all__, *(room for room in _ROOMS if (here / room / "__init__.py").exists())])
+
+
+def _installed(folder: str, *, in_source_tree: str) -> str:
+    package = Path(__file__).parent
+    for path in (package / folder, package.parent.parent / in_source_tree):
+        if path.is_dir():
+            return str(path)
+    raise FileNotFoundError(f"mriops: expected the folder {package / folder}, which this installation does not have")
+
+
+def get_include() -> str:
+    """Folder to pass to a C++ compiler, so that ``#include <mriops/sense/sense.h>`` finds the headers.
+
+    Returns
+    -------
+    str
+        Absolute path.
+
+    Raises
+    ------
+    FileNotFoundError
+        If mriops runs from a source tree (headers are put in place by the wheel).
+    """
+    return _installed("include", in_source_tree="build/include")
+
+
+def get_cmake_dir() -> str:
+    """Folder for ``-Dmriops_DIR=...``, so that ``find_package(mriops CONFIG)`` gives the target ``mriops::kernels``.
+
+    Returns
+    -------
+    str
+        Absolute path.
+
+    Raises
+    ------
+    FileNotFoundError
+        If mriops runs from a source tree (the package config is put in place by the wheel).
+    """
+    return _installed("cmake", in_source_tree="build/cmake")
