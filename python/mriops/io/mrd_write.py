@@ -1,0 +1,160 @@
+"""Writes `RawData` as an ISMRMRD version 1 file, with noise scan, calibration flags and geometry."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from mriops.io.atomic import atomic_path
+from mriops.io.mrd import CALIBRATION, CALIBRATION_AND_IMAGING, NOISE
+from mriops.io.optional import require
+from mriops.io.raw_data import LEADING_AXES, RawData
+
+_NOISE_READOUT = 512
+
+
+def write_ismrmrd(raw: RawData, path: str | os.PathLike[str], *, dataset: str = "dataset") -> None:
+    """Write an ISMRMRD file: noise scan, separate calibration lines, then the acquired lines of every slice.
+
+    Parameters
+    ----------
+    raw
+        What to write. Lines outside `raw.mask` are not written; lines inside `raw.acs_size` are flagged as
+        calibration and imaging.
+    path
+        HDF5 file; replaced if it exists.
+    dataset
+        Name of the group.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written to.
+    ValueError
+        If the mask varies along the readout: ISMRMRD stores contiguous readouts.
+    ImportError
+        If `ismrmrd` is not installed.
+
+    References
+    ----------
+    Inati et al., ISMRM Raw data format, Magn Reson Med 77 (2017) 411-421.
+    """
+    if raw.mask is not None and raw.mask.shape[-1] != 1:
+        raise ValueError(f"mask: expected readout axis 1 (whole lines) to write ISMRMRD, got shape {raw.mask.shape}")
+    ismrmrd = require("ismrmrd", "writing ISMRMRD")
+    with atomic_path(path) as temporary:
+        temporary.unlink()
+        with ismrmrd.Dataset(str(temporary), dataset, mode="w") as file:
+            file.write_xml_header(_header(ismrmrd, raw).toXML("utf-8"))
+            for number, acquisition in enumerate(_acquisitions(ismrmrd, raw)):
+                acquisition.scan_counter = number
+                file.append_acquisition(acquisition)
+
+
+def _header(ismrmrd: Any, raw: RawData) -> Any:
+    xsd = ismrmrd.xsd
+    nz, ny, nx = (1, *raw.im_size)[-3:]
+    rz, ry, rx = (1, *raw.recon_size)[-3:]
+    vz, vy, vx = (1e3 * v for v in raw.voxel_size or (1e-3, 1e-3, 1e-3))
+
+    def space(z: int, y: int, x: int) -> Any:
+        fov = xsd.fieldOfViewMm(x=x * vx, y=y * vy, z=z * vz)
+        return xsd.encodingSpaceType(matrixSize=xsd.matrixSizeType(x=x, y=y, z=z), fieldOfView_mm=fov)
+
+    lengths = dict(zip(raw.axes, raw.shape, strict=True))
+    limits = xsd.encodingLimitsType(
+        kspace_encoding_step_1=xsd.limitType(minimum=0, maximum=ny - 1, center=ny // 2),
+        kspace_encoding_step_2=xsd.limitType(minimum=0, maximum=nz - 1, center=nz // 2),
+        **{a: xsd.limitType(minimum=0, maximum=lengths.get(a, 1) - 1, center=0) for a in LEADING_AXES},
+    )
+    encoding = xsd.encodingType(
+        encodedSpace=space(nz, ny, nx),
+        reconSpace=space(rz, ry, rx),
+        encodingLimits=limits,
+        trajectory=xsd.trajectoryType.CARTESIAN,
+    )
+    sequence = xsd.sequenceParametersType(
+        TR=[1e3 * t for t in raw.repetition_time],
+        TE=[1e3 * t for t in raw.echo_time],
+        TI=[1e3 * t for t in raw.inversion_time],
+        flipAngle_deg=[float(np.rad2deg(a)) for a in raw.flip_angle],
+    )
+    system = xsd.acquisitionSystemInformationType(
+        systemVendor=raw.vendor,
+        systemModel=raw.model,
+        systemFieldStrength_T=raw.field_strength,
+        receiverChannels=raw.n_coils,
+    )
+    # 42.577 MHz/T, the proton; the schema demands a frequency.
+    larmor = round(42.577478518e6 * (raw.field_strength or 0.0))
+    return xsd.ismrmrdHeader(
+        experimentalConditions=xsd.experimentalConditionsType(H1resonanceFrequency_Hz=larmor),
+        acquisitionSystemInformation=system,
+        encoding=[encoding],
+        sequenceParameters=sequence,
+    )
+
+
+def _acquisitions(ismrmrd: Any, raw: RawData) -> Iterator[Any]:
+    if raw.noise is not None:
+        for start in range(0, raw.noise.shape[1], _NOISE_READOUT):
+            yield _acquisition(ismrmrd, raw.noise[:, start : start + _NOISE_READOUT], 0, (NOISE,))
+    lead = raw.axes[1 : raw.axes.index("coil")]
+    for s in range(raw.kspace.shape[0]):
+        if raw.acs is not None:
+            for line in np.ndindex(raw.acs.shape[2:-1]):
+                place = [i - m // 2 + n // 2 for i, m, n in zip(line, raw.acs.shape[2:-1], raw.im_size, strict=False)]
+                samples = raw.acs[(s, slice(None), *line)]
+                yield _line(ismrmrd, raw, samples, s, {}, tuple(place), (CALIBRATION,))
+        sampled = (
+            None
+            if raw.mask is None
+            else np.broadcast_to(raw.mask[s], (*raw.kspace.shape[1 : 1 + len(lead)], *raw.im_size[:-1], 1))[..., 0]
+        )
+        for index in np.ndindex(*raw.kspace.shape[1 : 1 + len(lead)], *raw.im_size[:-1]):
+            if sampled is not None and not sampled[index]:
+                continue
+            frame, line = index[: len(lead)], index[len(lead) :]
+            flags = (CALIBRATION_AND_IMAGING,) if _within(line, raw) else ()
+            samples = raw.kspace[(s, *frame, slice(None), *line)]
+            yield _line(ismrmrd, raw, samples, s, dict(zip(lead, frame, strict=True)), line, flags)
+
+
+def _within(line: tuple[int, ...], raw: RawData) -> bool:
+    if raw.acs_size is None:
+        return False
+    pairs = zip(line, raw.im_size, raw.acs_size, strict=False)
+    return all(n // 2 - m // 2 <= i < n // 2 - m // 2 + m for i, n, m in pairs)
+
+
+def _line(
+    ismrmrd: Any, raw: RawData, samples: Any, s: int, counters: dict[str, int], line: tuple[int, ...], flags: Any
+) -> Any:
+    acquisition = _acquisition(ismrmrd, samples, samples.shape[-1] // 2, flags)
+    idx = acquisition.idx
+    idx.slice = raw.slices[s]
+    idx.kspace_encode_step_1 = line[-1]
+    idx.kspace_encode_step_2 = line[0] if len(line) == 2 else 0
+    for axis, number in counters.items():
+        setattr(idx, axis, number)
+    if raw.directions is not None:
+        for axis, name in enumerate(("read_dir", "phase_dir", "slice_dir")):
+            getattr(acquisition, name)[:] = raw.directions[:, axis]
+        step = (raw.slice_spacing or 0.0) * raw.slices[s] * raw.directions[:, 2]
+        acquisition.position[:] = 1e3 * ((0 if raw.position is None else raw.position) + step)
+    return acquisition
+
+
+def _acquisition(ismrmrd: Any, samples: Any, centre: int, flags: tuple[int, ...]) -> Any:
+    acquisition = ismrmrd.Acquisition()
+    acquisition.resize(samples.shape[1], samples.shape[0])
+    acquisition.version = 1
+    acquisition.available_channels = samples.shape[0]
+    acquisition.center_sample = centre
+    acquisition.data[:] = samples
+    for flag in flags:
+        acquisition.setFlag(flag)
+    return acquisition

@@ -1,0 +1,192 @@
+"""NumPy .npz and .npy: an interchange format of our own, and foreign archives with a k-space array in them."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mriops.io.atomic import atomic_path
+from mriops.io.raw_data import LEADING_AXES, RawData, ScanInfo, default_axes, find_sampling
+from mriops.io.source import RawFile
+
+_KEYS = ("kspace", "ksp", "rawdata", "data")
+_SKIP = 1 << 22
+
+
+def write_npz(raw: RawData, path: str | os.PathLike[str], *, compress: bool = False) -> None:
+    """Write k-space, mask, noise, calibration and scan information; `read` gives the same `RawData` back.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written to.
+    """
+    arrays: dict[str, Any] = {"kspace": raw.kspace, "info": json.dumps(raw.without_samples().info_dict())}
+    for name in ("mask", "noise", "acs"):
+        if getattr(raw, name) is not None:
+            arrays[name] = getattr(raw, name)
+    if raw.acs_size is not None:
+        arrays["acs_size"] = np.array(raw.acs_size)
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        (np.savez_compressed if compress else np.savez)(file, **arrays)
+
+
+class NpzFile(RawFile):
+    """k-space in .npz or .npy; slices are read from the archive without the rest in memory.
+
+    Parameters
+    ----------
+    path
+        The file.
+    key
+        Array to read; `kspace`, `ksp`, `rawdata` or `data` if None.
+    axes
+        Names of its axes, any order of the names of `ScanInfo.axes`; by number of axes if None
+        (`mriops.io.raw_data.default_axes`).
+    """
+
+    def __init__(self, path: Path, key: str | None = None, axes: Sequence[str] | None = None) -> None:
+        self._path = path
+        with path.open("rb") as file:
+            self._is_zip = file.read(2) == b"PK"
+        self._members = self._list()
+        self._key = self._choose(key)
+        shape, dtype, fortran = self._header(self._key)
+        if dtype.kind != "c":
+            raise ValueError(f"{path}: expected complex k-space in {self._key!r}, got {dtype} {shape}")
+        info = self._stored_info()
+        names = tuple(axes) if axes is not None else (info.axes or default_axes(len(shape)))
+        self._stored_axes = names[1:] if len(names) == len(shape) + 1 and names[0] == "slice" else names
+        self._order = _canonical(self._stored_axes, len(shape))
+        # Slices can be skipped on disk only where they are the slowest axis.
+        self._lazy = self._is_zip and not fortran and self._stored_axes[0] == "slice" and len(shape) > 1
+        lengths = dict(zip(self._stored_axes, shape, strict=True))
+        info.axes = self._order
+        info.shape = tuple(lengths.get(a, 1) for a in self._order)
+        info.format = "npz"
+        info.recon_size = info.recon_size or info.im_size
+        self.info = info
+
+    def _list(self) -> tuple[str, ...]:
+        if not self._is_zip:
+            return ("kspace",)
+        try:
+            with zipfile.ZipFile(self._path) as archive:
+                return tuple(n.removesuffix(".npy") for n in archive.namelist())
+        except zipfile.BadZipFile as error:
+            raise OSError(f"{self._path}: expected a complete npz archive, got a damaged one ({error})") from error
+
+    def _choose(self, key: str | None) -> str:
+        candidates = [key] if key is not None else [k for k in _KEYS if k in self._members]
+        if not candidates or candidates[0] not in self._members:
+            wanted = repr(key) if key is not None else f"one of {', '.join(_KEYS)}"
+            raise ValueError(
+                f"{self._path}: expected {wanted} in the archive, got {', '.join(self._members)}; choose with key=..."
+            )
+        return candidates[0]
+
+    def _stream(self, key: str) -> IO[bytes]:
+        return zipfile.ZipFile(self._path).open(key + ".npy") if self._is_zip else self._path.open("rb")
+
+    def _header(self, key: str) -> tuple[tuple[int, ...], np.dtype[Any], bool]:
+        with self._stream(key) as file:
+            return _npy_header(file, self._path)
+
+    def _array(self, key: str) -> npt.NDArray[Any] | None:
+        if not self._is_zip:
+            return np.load(self._path) if key == self._key else None
+        if key not in self._members:
+            return None
+        try:
+            with np.load(self._path) as archive:
+                return archive[key]
+        except (zipfile.BadZipFile, ValueError, EOFError) as error:
+            raise OSError(f"{self._path}: array {key!r} cannot be read, the archive is damaged ({error})") from error
+
+    def _stored_info(self) -> ScanInfo:
+        text = self._array("info")
+        if text is None or text.dtype.kind != "U":
+            return ScanInfo()
+        return ScanInfo.from_dict(json.loads(str(text)))
+
+    def _kspace(self, slices: range) -> npt.NDArray[Any]:
+        if not self._lazy:
+            array = self._array(self._key)
+            axes = self._stored_axes
+            if array is None:
+                raise ValueError(f"{self._path}: expected {self._key!r}, got no such array")
+            if "slice" not in axes:
+                array, axes = array[None], ("slice", *axes)
+            array = array.transpose([axes.index(a) for a in self._order])
+            return array[slices.start : slices.stop]
+        with self._stream(self._key) as file:
+            shape, dtype, _ = _npy_header(file, self._path)
+            stride = int(np.prod(shape[1:], dtype=np.int64)) * dtype.itemsize
+            left = stride * slices.start
+            while left:
+                left -= len(file.read(min(left, _SKIP))) or left
+            bytes_ = file.read(stride * len(slices))
+        if len(bytes_) != stride * len(slices):
+            raise OSError(f"{self._path}: expected {stride * len(slices)} bytes of {self._key!r}, got {len(bytes_)}")
+        array = np.frombuffer(bytes_, dtype).reshape(len(slices), *shape[1:])
+        return array.transpose([self._stored_axes.index(a) for a in self._order])
+
+    def _load(self, slices: range) -> RawData:
+        kspace = np.ascontiguousarray(self._kspace(slices), np.complex64)
+        coil = self.info.axes.index("coil")
+        mask = self._array("mask")
+        if mask is None:
+            mask = find_sampling(kspace, coil)
+        else:
+            mask = self._fit_mask(np.asarray(mask != 0), kspace.ndim - 1, slices)
+        acs, size = self._array("acs"), self._array("acs_size")
+        return RawData(
+            **vars(self.info),
+            kspace=kspace,
+            mask=mask,
+            noise=self._array("noise"),
+            acs=None if acs is None else acs[slices.start : slices.stop],
+            acs_size=None if size is None else tuple(int(n) for n in size),
+            slices=slices,
+        )
+
+    def _fit_mask(self, mask: npt.NDArray[np.bool_], ndim: int, slices: range) -> npt.NDArray[np.bool_]:
+        if mask.ndim > ndim:
+            raise ValueError(f"{self._path}: expected a mask of at most {ndim} axes, got shape {mask.shape}")
+        mask = mask.reshape((1,) * (ndim - mask.ndim) + mask.shape)
+        if mask.shape[0] > 1:
+            mask = mask[slices.start : slices.stop]
+        constant = (mask == mask[..., :1]).all()
+        return mask[..., :1] if constant else mask
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+def _npy_header(file: IO[bytes], path: Path) -> tuple[tuple[int, ...], np.dtype[Any], bool]:
+    try:
+        version = np.lib.format.read_magic(file)
+        reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, fortran, dtype = reader(file)
+    except (ValueError, EOFError) as error:
+        raise OSError(f"{path}: expected a NumPy array, got a damaged header ({error})") from error
+    return shape, dtype, fortran
+
+
+def _canonical(axes: tuple[str, ...], ndim: int) -> tuple[str, ...]:
+    wanted = (*LEADING_AXES, "coil", "z", "y", "x")
+    if (
+        len(axes) != ndim
+        or len(set(axes)) != ndim
+        or not set(axes) <= set(wanted)
+        or not {"coil", "y", "x"} <= set(axes)
+    ):
+        raise ValueError(f"axes: expected {ndim} different names of {', '.join(wanted)} with coil, y and x, got {axes}")
+    return tuple(a for a in wanted if a in axes or a == "slice")
