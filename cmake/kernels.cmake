@@ -7,6 +7,7 @@ file(GLOB MRIOPS_COMMON_SOURCES CONFIGURE_DEPENDS
   ${PROJECT_SOURCE_DIR}/csrc/fft/*.cpp
   ${PROJECT_SOURCE_DIR}/csrc/sense/*.cpp)
 list(REMOVE_ITEM MRIOPS_COMMON_SOURCES ${MRIOPS_KERNEL_SOURCES})
+list(FILTER MRIOPS_COMMON_SOURCES EXCLUDE REGEX "/gpu_emu[^/]*$")
 
 # No -ffast-math: NaN, infinity and signed zero keep their meaning. The two flags below are what vectorising needs.
 set(MRIOPS_KERNEL_FLAGS -O3 -fno-math-errno -fno-trapping-math)
@@ -37,9 +38,10 @@ foreach(isa IN LISTS MRIOPS_ISAS)
   target_sources(mriops_kernels PRIVATE $<TARGET_OBJECTS:mriops_kernels_${isa}>)
 endforeach()
 add_library(mriops::kernels ALIAS mriops_kernels)
+set_target_properties(mriops_kernels PROPERTIES EXPORT_NAME kernels)
 target_compile_options(mriops_kernels PRIVATE -O2 -Wall -Wextra)
 target_compile_features(mriops_kernels PUBLIC cxx_std_17)
 target_link_libraries(mriops_kernels PUBLIC Threads::Threads)
 target_include_directories(mriops_kernels PUBLIC
   $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/csrc>
-  $<INSTALL_INTERFACE:mriops/include/mriops>)
+  $<INSTALL_INTERFACE:mriops/include>)

@@ -18,16 +18,16 @@ int threads_of(int64_t lane) {
 
 // The CPU kernels keep scratch per thread, so every workspace is empty.
 struct Cpu {
-#define MRIOPS_FORWARD_MASKED(name)                                                                                      \
-    static void name(const SenseProblem& p, Dtype t, const void* a, const void* b, const void* mask, void* out, Address, \
-                     int64_t lane) {                                                                                     \
-        sense_kernels().name(p, t, a, b, mask, out, threads_of(lane));                                                   \
-    }                                                                                                                    \
+#define MRIOPS_FORWARD_MASKED(name)                                                                             \
+    static void name(const SenseProblem& p, Dtype t, const void* a, const void* b, const void* mask, void* out, \
+                     Address, int64_t lane) {                                                                   \
+        sense_kernels().name(p, t, a, b, mask, out, threads_of(lane));                                          \
+    }                                                                                                           \
     static int64_t name##_workspace_bytes(const SenseProblem&, Dtype) { return 0; }
-#define MRIOPS_FORWARD_UNMASKED(name)                                                                                     \
-    static void name(const SenseProblem& p, Dtype t, const void* a, const void* b, void* out, Address, int64_t lane) {   \
-        sense_kernels().name(p, t, a, b, out, threads_of(lane));                                                         \
-    }                                                                                                                    \
+#define MRIOPS_FORWARD_UNMASKED(name)                                                                                  \
+    static void name(const SenseProblem& p, Dtype t, const void* a, const void* b, void* out, Address, int64_t lane) { \
+        sense_kernels().name(p, t, a, b, out, threads_of(lane));                                                       \
+    }                                                                                                                  \
     static int64_t name##_workspace_bytes(const SenseProblem&, Dtype) { return 0; }
 
     MRIOPS_FORWARD_MASKED(sense)

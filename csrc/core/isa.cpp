@@ -24,8 +24,9 @@ std::vector<Isa> available() {
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") &&
         __builtin_cpu_supports("bmi2")) {
         found.push_back(Isa::v3);
-        if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
-            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+        if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+            __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+            __builtin_cpu_supports("avx512vl"))
             found.push_back(Isa::v4);
     }
     return found;
@@ -43,7 +44,8 @@ Isa parse(const std::string& name, const char* argument) {
         if (name == full || "x86-64-" + name == full) return choice;
         list += (list.empty() ? "" : ", ") + full;
     }
-    throw std::invalid_argument(std::string(argument) + ": expected one of " + list + " on this processor, got '" + name + "'");
+    throw std::invalid_argument(std::string(argument) + ": expected one of " + list + " on this processor, got '" +
+                                name + "'");
 }
 
 std::atomic<Isa>& chosen() {

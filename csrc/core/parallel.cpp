@@ -95,7 +95,8 @@ class Pool {
         pthread_sigmask(SIG_SETMASK, &all, &before);
         while (workers() < wanted) {
             pthread_t thread;
-            if (pthread_create(&thread, nullptr, [](void* pool) { return static_cast<Pool*>(pool)->serve(); }, this)) break;
+            if (pthread_create(&thread, nullptr, [](void* pool) { return static_cast<Pool*>(pool)->serve(); }, this))
+                break;
             pthread_detach(thread);
             workers_.fetch_add(1, std::memory_order_relaxed);
         }

@@ -1,13 +1,14 @@
-// The last door before raw memory: integers become problems, and sizes that cannot be are refused with a ValueError.
+// The door of the SENSE family: integers become a problem, and sizes that cannot be are refused with
+// std::invalid_argument (ValueError in Python). The kernels themselves check nothing.
 #pragma once
 #include <cstdint>
 #include <limits>
 #include <stdexcept>
 #include <string>
 
-#include "../sense/sense.h"
+#include "sense.h"
 
-namespace mriops::bindings {
+namespace mriops {
 
 [[noreturn]] inline void refuse(const char* argument, const std::string& expected, int64_t got) {
     throw std::invalid_argument(std::string(argument) + ": expected " + expected + ", got " + std::to_string(got));
@@ -23,10 +24,14 @@ int64_t elements(const char* array, Sizes... sizes) {
     int64_t total = 16, zero = 1;  // 16 bytes: the largest item, one complex128
     bool wrapped = false;
     for (int64_t size : {static_cast<int64_t>(sizes)...}) {
-        if (size == 0) zero = 0;
-        else wrapped |= __builtin_mul_overflow(total, size, &total);
+        if (size == 0)
+            zero = 0;
+        else
+            wrapped |= __builtin_mul_overflow(total, size, &total);
     }
-    if (wrapped) throw std::invalid_argument(std::string(array) + ": expected fewer than 2^63 bytes, got sizes whose product overflows");
+    if (wrapped)
+        throw std::invalid_argument(std::string(array) +
+                                    ": expected fewer than 2^63 bytes, got sizes whose product overflows");
     return zero * (total / 16);
 }
 
@@ -35,9 +40,9 @@ inline Dtype make_dtype(int dtype) {
     return static_cast<Dtype>(dtype);
 }
 
-inline SenseProblem make_problem(int64_t batch, int64_t maps, int64_t coils, int64_t nz, int64_t ny, int64_t nx, int ndim,
-                                 int64_t batch_per_csm, int mask_kind, int64_t mask_sb, int64_t mask_sz, int64_t mask_sy,
-                                 int64_t mask_sx) {
+inline SenseProblem make_problem(int64_t batch, int64_t maps, int64_t coils, int64_t nz, int64_t ny, int64_t nx,
+                                 int ndim, int64_t batch_per_csm, int mask_kind, int64_t mask_sb, int64_t mask_sz,
+                                 int64_t mask_sy, int64_t mask_sx) {
     at_least("batch", batch, 0);
     at_least("maps", maps, 1);
     at_least("coils", coils, 1);
@@ -47,7 +52,8 @@ inline SenseProblem make_problem(int64_t batch, int64_t maps, int64_t coils, int
     if (ndim != 2 && ndim != 3) refuse("ndim", "2 or 3", ndim);
     if (ndim == 2 && nz != 1) refuse("nz", "1 when ndim is 2", nz);
     at_least("batch_per_csm", batch_per_csm, 1);
-    if (batch % batch_per_csm != 0) refuse("batch_per_csm", "a divisor of batch = " + std::to_string(batch), batch_per_csm);
+    if (batch % batch_per_csm != 0)
+        refuse("batch_per_csm", "a divisor of batch = " + std::to_string(batch), batch_per_csm);
     if (mask_kind < 0 || mask_kind > 2) refuse("mask_kind", "0 (none), 1 (bytes) or 2 (real)", mask_kind);
     elements("image", batch, maps, nz, ny, nx);
     elements("kspace", batch, coils, nz, ny, nx);
@@ -66,7 +72,8 @@ inline SenseProblem make_problem(int64_t batch, int64_t maps, int64_t coils, int
         if (wrapped || last > std::numeric_limits<int64_t>::max() / 16)
             throw std::invalid_argument("mask: expected fewer than 2^63 bytes, got strides that reach further");
     }
-    return {batch, maps, coils, nz, ny, nx, ndim, batch_per_csm, static_cast<MaskKind>(mask_kind), mask_sb, mask_sz, mask_sy, mask_sx};
+    return {batch,   maps,    coils,   nz,     ny, nx, ndim, batch_per_csm, static_cast<MaskKind>(mask_kind),
+            mask_sb, mask_sz, mask_sy, mask_sx};
 }
 
 inline FftProblem make_fft_problem(int64_t batch, int64_t nz, int64_t ny, int64_t nx, int axes, bool inverse) {
@@ -79,21 +86,4 @@ inline FftProblem make_fft_problem(int64_t batch, int64_t nz, int64_t ny, int64_
     return {batch, nz, ny, nx, axes, inverse};
 }
 
-// A pointer that a kernel will follow: not null, and aligned to one real number of the dtype.
-inline void* pointer(const char* argument, uintptr_t address, Dtype dtype) {
-    if (address == 0) throw std::invalid_argument(std::string(argument) + ": expected an address, got 0");
-    const uintptr_t item = dtype == Dtype::complex64 ? 4 : 8;
-    if (address % item != 0)
-        throw std::invalid_argument(std::string(argument) + ": expected an address divisible by " + std::to_string(item) + ", got " +
-                                    std::to_string(address));
-    return reinterpret_cast<void*>(address);
-}
-
-inline const void* mask_pointer(uintptr_t address, MaskKind kind, Dtype dtype) {
-    if (kind == MaskKind::none) return nullptr;
-    if (kind == MaskKind::real) return pointer("mask", address, dtype);
-    if (address == 0) throw std::invalid_argument("mask: expected an address, got 0");
-    return reinterpret_cast<const void*>(address);
-}
-
-}  // namespace mriops::bindings
+}  // namespace mriops
