@@ -1,0 +1,14 @@
+"""Speed, memory and accuracy of mriops beside its peers, in one process and one run.
+
+`python -m benchmarks run` times the workload table and writes `benchmarks/results/<cpu>.csv`;
+`python -m benchmarks table` turns those files into the tables of the README and of the documentation.
+
+How it is measured
+    * Peers are timed in the same process, interleaved: one call of each in turn, many rounds, medians.
+    * The deciding number is the CPU time of one thread (`time.thread_time`): it hardly moves on a shared machine.
+      The second number is the wall time with two threads.
+    * "torch.fft" is the best of what a good user writes (no shifts, in place, loops, compiled); every variant is kept.
+    * Errors are against a complex128 evaluation, memory is the peak above the inputs, read in a process of its own.
+
+This folder stands beside the package: it may import any public name of mriops, and nothing imports it.
+"""

@@ -1,0 +1,39 @@
+"""What the runner needs to know about one benchmark."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks.contender import Contender
+from benchmarks.costs import Cost
+
+
+@dataclass(frozen=True)
+class Built:
+    """Inputs made, peers ready.
+
+    ``quality`` maps a contender's raw result to the number of column "error" (relative error against complex128, or
+    NRMSE against the phantom, as the case says); ``missing`` tells which peers are not there and why.
+    """
+
+    contenders: Sequence[Contender]
+    quality: Callable[[Contender, Any], float]
+    missing: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row of the table: its name, its goals and how it is built."""
+
+    name: str
+    title: str
+    build: Callable[[Sequence[str] | None], Built]
+    goals: Mapping[str, float] = field(default_factory=dict)
+    limits: Mapping[str, float] = field(default_factory=dict)
+    quality_name: str = "relative error"
+    cost: Cost | None = None
+    memory: bool = True
+    quick: bool = False
+    seconds: float = 6.0

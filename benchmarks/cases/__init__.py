@@ -1,0 +1,30 @@
+"""The benchmark cases: the Cartesian SENSE table, op overhead, CG-SENSE, ESPIRiT."""
+
+from __future__ import annotations
+
+from benchmarks.case import Case
+from benchmarks.cases.cg_sense import CASES as _CG
+from benchmarks.cases.espirit import CASES as _ESPIRIT
+from benchmarks.cases.overhead import CASES as _OVERHEAD
+from benchmarks.cases.sense import CASES as _SENSE
+
+CASES: tuple[Case, ...] = (*_SENSE, *_OVERHEAD, *_CG, *_ESPIRIT)
+
+
+def by_name(names: list[str] | None, *, quick: bool = False) -> list[Case]:
+    """Return the cases asked for; a name may be a prefix.
+
+    Raises
+    ------
+    ValueError
+        If a name fits no case.
+    """
+    if not names:
+        return [case for case in CASES if case.quick or not quick]
+    chosen: list[Case] = []
+    for name in names:
+        fitting = [case for case in CASES if case.name.startswith(name)]
+        if not fitting:
+            raise ValueError(f"case: expected the start of one of {', '.join(c.name for c in CASES)}, got {name!r}")
+        chosen += [case for case in fitting if case not in chosen]
+    return chosen

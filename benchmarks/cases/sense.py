@@ -1,0 +1,40 @@
+"""sense, sense_adjoint and sense_gram beside torch.fft, sigpy, mrpro and deepinv."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from benchmarks.case import Built, Case
+from benchmarks.costs import cost
+from benchmarks.peers import sense_contenders
+from benchmarks.workloads import WORKLOADS, Workload, expected, make_problem, relative_error
+
+
+def build(workload: Workload, peers: Sequence[str] | None = None) -> Built:
+    """Draw the inputs and set up the peers; the complex128 result is made once, when first asked for."""
+    problem = make_problem(workload)
+    contenders, missing = sense_contenders(problem, peers)
+    wanted: list = []
+
+    def quality(contender: object, result: object) -> float:
+        if not wanted:
+            wanted.append(expected(problem))
+        return relative_error(contender.canonical(result), problem, wanted[0])  # type: ignore[attr-defined]
+
+    return Built(contenders, quality, missing)
+
+
+CASES: tuple[Case, ...] = tuple(
+    Case(
+        name=w.name,
+        title=w.title,
+        build=partial(build, w),
+        goals=w.goals,
+        limits={"error": 1e-6},
+        cost=cost(w),
+        quick=w.quick,
+        seconds=20.0 if w.batch or w.ndim == 3 else 6.0,
+    )
+    for w in WORKLOADS
+)
