@@ -1,0 +1,117 @@
+"""Every writer against its reader, and slice by slice against whole."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mriops.io import RawData, ScanInfo, open_raw, read, write_bart, write_ismrmrd, write_npz
+
+
+def assert_same_info(got: ScanInfo, expected: ScanInfo) -> None:
+    for field in dataclasses.fields(ScanInfo):
+        if field.name == "format":
+            continue
+        a, b = getattr(got, field.name), getattr(expected, field.name)
+        if field.name != "axes" and isinstance(b, (float, tuple, np.ndarray)):
+            # ISMRMRD keeps positions as float32 millimetres.
+            np.testing.assert_allclose(a, b, rtol=1e-6, atol=0, err_msg=field.name)
+        else:
+            assert a == b, field.name
+
+
+def assert_same_mask(got: RawData, expected: RawData) -> None:
+    assert got.mask is not None and expected.mask is not None
+    np.testing.assert_array_equal(got.mask, expected.mask)
+
+
+def test_ismrmrd(raw, tmp_path):
+    write_ismrmrd(raw, tmp_path / "scan.h5")
+    got = read(tmp_path / "scan.h5")
+    np.testing.assert_array_equal(got.kspace, raw.kspace)
+    np.testing.assert_array_equal(got.noise, raw.noise)
+    assert_same_mask(got, raw)
+    assert got.acs_size == (5, 32)
+    assert got.format == "ismrmrd"
+    assert_same_info(got, raw)
+
+
+def test_ismrmrd_3d_with_separate_calibration(tmp_path):
+    rng = np.random.default_rng(1)
+    kspace = (rng.standard_normal((1, 2, 5, 6, 8)) + 0j).astype(np.complex64)
+    acs = (rng.standard_normal((1, 2, 3, 4, 8)) + 0j).astype(np.complex64)
+    mask = np.zeros((1, 5, 6, 1), bool)
+    mask[:, ::2, 1::2] = True
+    raw = RawData(
+        kspace=kspace * mask[:, None], axes=("slice", "coil", "z", "y", "x"), mask=mask, acs=acs,
+        field_of_view=(0.1, 0.12, 0.16),
+    )  # fmt: skip
+    write_ismrmrd(raw, tmp_path / "scan.h5")
+    got = read(tmp_path / "scan.h5")
+    assert got.axes == raw.axes
+    np.testing.assert_array_equal(got.kspace, raw.kspace)
+    np.testing.assert_array_equal(got.acs, acs)
+    assert_same_mask(got, raw)
+    np.testing.assert_allclose(got.voxel_size, (0.02,) * 3)
+
+
+def test_npz(raw, tmp_path):
+    write_npz(raw, tmp_path / "scan.npz")
+    got = read(tmp_path / "scan.npz")
+    np.testing.assert_array_equal(got.kspace, raw.kspace)
+    np.testing.assert_array_equal(got.noise, raw.noise)
+    assert_same_mask(got, raw)
+    assert got.acs_size == raw.acs_size
+    assert_same_info(got, raw)
+
+
+def test_bart(raw, tmp_path):
+    write_bart(raw, tmp_path / "scan")
+    got = read(tmp_path / "scan")
+    assert got.axes == raw.axes
+    np.testing.assert_array_equal(got.kspace, raw.kspace)
+    assert_same_mask(got, raw)
+
+
+@pytest.mark.parametrize("compress", [False, True])
+@pytest.mark.parametrize("name", ["scan.h5", "scan.npz", "scan.cfl"])
+def test_slices_equal_the_whole(raw, tmp_path, name, compress):
+    if name == "scan.h5":
+        write_ismrmrd(raw, tmp_path / name)
+    elif name == "scan.npz":
+        write_npz(raw, tmp_path / name, compress=compress)
+    else:
+        write_bart(raw, tmp_path / name)
+    with open_raw(tmp_path / name) as file:
+        assert file.info.n_slices == 3
+        for s in range(3):
+            part = file.read(range(s, s + 1))
+            np.testing.assert_array_equal(part.kspace, raw.kspace[s : s + 1])
+            np.testing.assert_array_equal(part.mask, raw.mask[s : s + 1])
+            assert part.slices == range(s, s + 1)
+        with pytest.raises(ValueError, match=r"slices: expected a non-empty range within 0\.\.2"):
+            file.read(range(2, 4))
+
+
+def test_npy(tmp_path):
+    kspace = np.ones((2, 5, 6), np.complex128)
+    np.save(tmp_path / "k.npy", kspace)
+    got = read(tmp_path / "k.npy")
+    assert got.kspace.dtype == np.complex64 and got.kspace.shape == (1, 2, 5, 6) and got.mask is None
+
+
+def test_npz_named_axes_in_any_order(tmp_path):
+    kspace = np.random.default_rng(2).standard_normal((5, 6, 2, 3)) + 0j
+    np.savez(tmp_path / "k.npz", kspace=kspace)
+    got = read(tmp_path / "k.npz", axes=("y", "x", "coil", "contrast"))
+    assert got.axes == ("slice", "contrast", "coil", "y", "x")
+    np.testing.assert_allclose(got.kspace[0], kspace.transpose(3, 2, 0, 1), rtol=1e-6)
+
+
+def test_written_twice_leaves_the_second_and_nothing_else(raw, tmp_path):
+    for write, name in ((write_ismrmrd, "a.h5"), (write_npz, "a.npz"), (write_bart, "a")):
+        write(raw, tmp_path / name)
+        write(dataclasses.replace(raw, kspace=2 * raw.kspace), tmp_path / name)
+        np.testing.assert_array_equal(read(tmp_path / name).kspace, 2 * raw.kspace)
+    assert sorted(p.name for p in Path(tmp_path).iterdir()) == ["a.cfl", "a.h5", "a.hdr", "a.npz"]
