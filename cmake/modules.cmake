@@ -18,8 +18,10 @@ mriops_module(_cpu csrc/bindings/cpu.cpp)
 target_link_libraries(_cpu PRIVATE mriops_kernels)
 install(TARGETS _cpu LIBRARY DESTINATION mriops)
 
-if(MRIOPS_EMU)
-  include(cmake/emu.cmake)
+if(TARGET mriops_emu_kernels)
+  mriops_module(_emu csrc/bindings/emu.cpp)
+  target_link_libraries(_emu PRIVATE mriops_emu_kernels)
+  install(TARGETS _emu LIBRARY DESTINATION mriops)
 endif()
 
 if(MRIOPS_CUDA STREQUAL "AUTO")

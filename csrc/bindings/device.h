@@ -14,7 +14,7 @@ inline void* workspace_of(int64_t needed, Address workspace) {
 struct Device {
 #define MRIOPS_FORWARD_MASKED(name)                                                                             \
     static int64_t name##_workspace_bytes(const SenseProblem& p, Dtype t) {                                     \
-        return cuda::name##_workspace_bytes(p, t);                                                              \
+        return static_cast<int64_t>(cuda::name##_workspace_bytes(p, t));                                        \
     }                                                                                                           \
     static void name(const SenseProblem& p, Dtype t, const void* a, const void* b, const void* mask, void* out, \
                      Address workspace, int64_t stream) {                                                       \
@@ -23,7 +23,7 @@ struct Device {
     }
 #define MRIOPS_FORWARD_UNMASKED(name)                                                                            \
     static int64_t name##_workspace_bytes(const SenseProblem& p, Dtype t) {                                      \
-        return cuda::name##_workspace_bytes(p, t);                                                               \
+        return static_cast<int64_t>(cuda::name##_workspace_bytes(p, t));                                         \
     }                                                                                                            \
     static void name(const SenseProblem& p, Dtype t, const void* a, const void* b, void* out, Address workspace, \
                      int64_t stream) {                                                                           \
@@ -40,7 +40,9 @@ struct Device {
 #undef MRIOPS_FORWARD_MASKED
 #undef MRIOPS_FORWARD_UNMASKED
 
-    static int64_t fft_workspace_bytes(const FftProblem& p, Dtype t) { return cuda::fft_workspace_bytes(p, t); }
+    static int64_t fft_workspace_bytes(const FftProblem& p, Dtype t) {
+        return static_cast<int64_t>(cuda::fft_workspace_bytes(p, t));
+    }
     static void fft(const FftProblem& p, Dtype t, const void* x, void* out, Address workspace, int64_t stream) {
         void* const scratch = workspace_of(fft_workspace_bytes(p, t), workspace);
         cuda::fft(p, t, x, out, scratch, reinterpret_cast<void*>(stream));

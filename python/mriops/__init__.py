@@ -63,16 +63,16 @@ def __dir__() -> list[str]:
     return sorted([*__all__, *(room for room in _ROOMS if (here / room / "__init__.py").exists())])
 
 
-def _installed(folder: str, *, in_source_tree: str) -> str:
-    package = Path(__file__).parent
-    for path in (package / folder, package.parent.parent / in_source_tree):
+def _installed(folder: str) -> str:
+    for root in __path__:  # an editable installation has two: the source tree and what was built
+        path = Path(root, folder)
         if path.is_dir():
-            return str(path)
-    raise FileNotFoundError(f"mriops: expected the folder {package / folder}, which this installation does not have")
+            return str(path.resolve())
+    raise FileNotFoundError(f"mriops: expected a folder {folder!r} in {list(__path__)}, where only the wheel puts one")
 
 
 def get_include() -> str:
-    """Folder to pass to a C++ compiler, so that ``#include <mriops/sense/sense.h>`` finds the headers.
+    """Folder to pass to a C++ compiler, so that ``#include <mriops/sense/dispatch.h>`` finds the headers.
 
     Returns
     -------
@@ -82,9 +82,9 @@ def get_include() -> str:
     Raises
     ------
     FileNotFoundError
-        If mriops runs from a source tree (headers are put in place by the wheel).
+        If mriops runs straight from a source tree (the wheel puts the headers in place).
     """
-    return _installed("include", in_source_tree="build/include")
+    return _installed("include")
 
 
 def get_cmake_dir() -> str:
@@ -98,6 +98,6 @@ def get_cmake_dir() -> str:
     Raises
     ------
     FileNotFoundError
-        If mriops runs from a source tree (the package config is put in place by the wheel).
+        If mriops runs straight from a source tree (the wheel puts the package config in place).
     """
-    return _installed("cmake", in_source_tree="build/cmake")
+    return _installed("cmake")
