@@ -1,0 +1,200 @@
+"""Receiver noise: its covariance over coils, an estimate without a noise scan, and whitening."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from mriops.calibration.acs import check_kspace
+
+__all__ = ["cholesky_factor", "noise_covariance", "noise_from_corners", "prewhiten", "whitening_matrix"]
+
+
+def noise_covariance(noise: Tensor, *, coil_dim: int = 0) -> Tensor:
+    """Covariance of complex noise samples over coils.
+
+    Psi_cd = (1 / (n - 1)) sum_t (n_c(t) - mean_c) conj(n_d(t) - mean_d)
+
+    Parameters
+    ----------
+    noise
+        Complex samples, coils along ``coil_dim``, all other axes are samples, e.g. (coils, samples).
+    coil_dim
+        Coil axis.
+
+    Returns
+    -------
+    (coils, coils), Hermitian, in the dtype of ``noise`` (accumulated in complex128). The diagonal is the variance of
+    the complex samples, i.e. of real plus imaginary part.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``noise`` is not complex, not finite, or has no more samples than coils (the covariance would be singular).
+
+    References
+    ----------
+    Kellman P, McVeigh ER. Image reconstruction in SNR units. Magn Reson Med 54:1439 (2005).
+    """
+    if not isinstance(noise, Tensor) or noise.ndim < 1:
+        raise ValueError("noise: expected a tensor with a coil axis")
+    if not -noise.ndim <= coil_dim < noise.ndim:
+        raise ValueError(f"coil_dim: expected an axis of noise {tuple(noise.shape)}, got {coil_dim}")
+    samples = noise.movedim(coil_dim, 0).reshape(noise.shape[coil_dim], -1)
+    samples = check_kspace(samples, ndim=1, name="noise").to(torch.complex128)
+    coils, count = samples.shape
+    if count <= coils:
+        raise ValueError(f"noise: expected more samples than coils ({coils}), got {count}")
+    samples = samples - samples.mean(1, keepdim=True)
+    covariance = samples @ samples.mH / (count - 1)
+    return ((covariance + covariance.mH) / 2).to(noise.dtype)
+
+
+def cholesky_factor(covariance: Tensor, coils: int) -> Tensor:
+    """Lower triangular L with L L^H = ``covariance`` (..., coils, coils), checked.
+
+    Raises
+    ------
+    ValueError
+        If the covariance has another shape, is not Hermitian, or is not positive definite.
+    """
+    if not isinstance(covariance, Tensor) or covariance.ndim < 2 or covariance.shape[-2:] != (coils, coils):
+        got = tuple(covariance.shape) if isinstance(covariance, Tensor) else type(covariance).__name__
+        raise ValueError(f"noise covariance: expected (..., {coils}, {coils}), got {got}")
+    scale = float(covariance.abs().max())
+    skew = float((covariance - covariance.mH).abs().max())
+    if not math.isfinite(scale) or skew > 1e-3 * scale:
+        raise ValueError(f"noise covariance: expected a finite Hermitian matrix, got asymmetry {skew:g} of {scale:g}")
+    factor, info = torch.linalg.cholesky_ex(covariance)
+    if bool((info != 0).any()):
+        failed = int(info.reshape(-1).max())
+        raise ValueError(
+            f"noise covariance: expected a positive definite matrix, got one whose leading minor of order {failed} is "
+            "not (a coil without noise, or two identical coils?)"
+        )
+    return factor
+
+
+def whitening_matrix(covariance: Tensor) -> Tensor:
+    """Matrix W = L^-1 with W Psi W^H = 1, where Psi = L L^H (Cholesky).
+
+    Parameters
+    ----------
+    covariance
+        Psi (..., coils, coils), Hermitian positive definite.
+
+    Returns
+    -------
+    (..., coils, coils), lower triangular.
+
+    Raises
+    ------
+    ValueError
+        As :func:`cholesky_factor`.
+
+    References
+    ----------
+    Pruessmann KP et al. Advances in sensitivity encoding with arbitrary k-space trajectories. Magn Reson Med 46:638
+    (2001).
+    """
+    factor = cholesky_factor(covariance, covariance.shape[-1])
+    identity = torch.eye(factor.shape[-1], dtype=factor.dtype, device=factor.device).expand_as(factor)
+    return torch.linalg.solve_triangular(factor, identity, upper=False)
+
+
+def prewhiten(
+    kspace: Tensor, noise: Tensor | None = None, *, covariance: Tensor | None = None, ndim: int = 2
+) -> Tensor:
+    """Mix coils so that their noise is uncorrelated with unit variance: y = L^-1 k, Psi = L L^H.
+
+    Parameters
+    ----------
+    kspace
+        (*batch, coils, *im_size) complex k-space or coil images.
+    noise
+        Noise samples (coils, ...), complex; or
+    covariance
+        their covariance (coils, coils) (:func:`noise_covariance`). Give exactly one of the two.
+    ndim
+        Number of spatial axes.
+
+    Returns
+    -------
+    (*batch, coils, *im_size), contiguous.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If not exactly one of ``noise`` and ``covariance`` is given, coil counts differ, values are not finite, or
+        the covariance is not positive definite.
+
+    References
+    ----------
+    Pruessmann KP et al. Advances in sensitivity encoding with arbitrary k-space trajectories. Magn Reson Med 46:638
+    (2001).
+    """
+    kspace = check_kspace(kspace, ndim=ndim)
+    coils = kspace.shape[-ndim - 1]
+    if noise is not None and covariance is None:
+        if noise.ndim < 1 or noise.shape[0] != coils:
+            raise ValueError(f"noise: expected {coils} coils on axis 0, got {tuple(noise.shape)}")
+        covariance = noise_covariance(noise)
+    elif noise is not None or covariance is None:
+        raise ValueError(
+            "noise, covariance: expected exactly one of them, got " + ("neither" if noise is None else "both")
+        )
+    factor = cholesky_factor(covariance.to(torch.complex128), coils).to(kspace.dtype)
+    flat = kspace.reshape(*kspace.shape[:-ndim], -1)
+    factor = factor.expand(*flat.shape[:-2], coils, coils)
+    return torch.linalg.solve_triangular(factor, flat, upper=False).reshape(kspace.shape)
+
+
+def noise_from_corners(kspace: Tensor, *, fraction: float = 0.04, ndim: int = 2) -> Tensor:
+    """Noise samples from the corners of k-space, for data without a noise scan.
+
+    The signal falls off towards the edge of k-space; at its corners noise dominates unless the resolution is low or the
+    SNR very high. Samples that are exactly zero in all coils (not acquired) are left out.
+
+    Parameters
+    ----------
+    kspace
+        (*batch, coils, *im_size), complex, centred.
+    fraction
+        Part of k-space to use, 0 < fraction <= 0.5: all corners together.
+    ndim
+        Number of spatial axes, 2 or 3 (of 1 the two ends are used).
+
+    Returns
+    -------
+    (coils, samples), batch items joined. Give it to :func:`noise_covariance` or :func:`prewhiten`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If k-space is misshaped or not finite, ``fraction`` is out of range, or too few corner samples were acquired.
+
+    References
+    ----------
+    Aja-Fernandez S, Vegas-Sanchez-Ferrero G. Statistical analysis of noise in MRI. Springer (2016), ch. 7.
+    """
+    kspace = check_kspace(kspace, ndim=ndim)
+    if not 0 < fraction <= 0.5:
+        raise ValueError(f"fraction: expected 0 < fraction <= 0.5, got {fraction!r}")
+    coils = kspace.shape[-ndim - 1]
+    im_size = kspace.shape[-ndim:]
+    corner = torch.ones((), dtype=torch.bool, device=kspace.device)
+    edge = fraction ** (1 / sum(n > 1 for n in im_size)) if any(n > 1 for n in im_size) else 1.0
+    for axis, n in enumerate(im_size):
+        distance = (torch.arange(n, device=kspace.device) - n // 2).abs() / max(n / 2, 1)
+        outside = (distance > 1 - edge) if n > 1 else torch.ones(1, dtype=torch.bool, device=kspace.device)
+        corner = corner & outside.reshape(-1, *(1,) * (ndim - 1 - axis))
+    samples = kspace.movedim(-ndim - 1, 0)[..., corner].reshape(coils, -1)
+    samples = samples[:, (samples != 0).any(0)]
+    if samples.shape[1] <= coils:
+        raise ValueError(
+            f"kspace: expected more acquired corner samples than coils ({coils}), got {samples.shape[1]} "
+            f"in a fraction of {fraction}"
+        )
+    return samples
