@@ -1,0 +1,330 @@
+"""Cartesian sampling masks: equispaced, CAIPIRINHA, random and Gaussian phase-encode patterns."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+def mask_equispaced(
+    im_size: Sequence[int],
+    acceleration: int | Sequence[int],
+    *,
+    acs: int | Sequence[int] = 0,
+    offset: int | Sequence[int] = 0,
+    partial_fourier: float = 1.0,
+    frames: int | None = None,
+    frame_step: int = 1,
+    seed: int | None = None,
+) -> Tensor:
+    """Every R-th phase-encode line, k = offset (mod R), and a fully sampled centre.
+
+    Parameters
+    ----------
+    im_size : sequence of int
+        (y, x): lines along y. (z, y, x): lines along y for one R, a grid over (z, y) for two.
+    acceleration : int or (int, int)
+        Spacing R, or (R_z, R_y). The centre lines come on top: `acceleration(mask)` tells what is reached.
+    acs : int or (int, int)
+        Fully sampled lines about the centre N//2 (for two axes: a box).
+    offset : int or (int, int)
+        Of the sampled lines from the centre line; 0 samples the centre.
+    partial_fourier : float
+        In (1/2, 1]: the first (1 - fraction) N lines along y are left out.
+    frames : int, optional
+        A leading axis of frames, in which the offset along y grows by `frame_step` from frame to frame.
+    frame_step : int
+    seed : int, optional
+        Draw the offset at random instead.
+
+    Returns
+    -------
+    Tensor of bool
+        (y, 1), (1, y, 1) or (z, y, 1), with a leading frame axis if `frames` is given: broadcastable to k-space without
+        its coil axis.
+
+    Raises
+    ------
+    ValueError
+        If acceleration is not a positive int up to N, or centre and partial Fourier contradict each other.
+
+    References
+    ----------
+    Griswold et al. Generalized autocalibrating partially parallel acquisitions. MRM 47:1202 (2002).
+    Madore, Glover, Pelc. UNFOLD. MRM 42:813 (1999), for shifts from frame to frame.
+    """
+    n, lift = _phase_axes(im_size, acceleration)
+    rate = _rates(acceleration, n)
+    if seed is None:
+        start = _per_axis(offset, len(n), "offset")
+    else:
+        start = tuple(int(np.random.default_rng(seed).integers(r)) for r in rate)
+    lattice = [_lattice(n, rate, (*start[:-1], start[-1] + f * frame_step), 0) for f in range(_frame_count(frames))]
+    return _finish(lattice, n, acs, partial_fourier, frames, lift)
+
+
+def mask_caipi(
+    im_size: Sequence[int],
+    acceleration: Sequence[int],
+    shift: int,
+    *,
+    acs: int | Sequence[int] = 0,
+    offset: Sequence[int] = (0, 0),
+    partial_fourier: float = 1.0,
+    frames: int | None = None,
+    frame_step: int = 1,
+) -> Tensor:
+    """2D CAIPIRINHA: every R_z-th row in z holds every R_y-th point in y, moved by `shift` from each row to the next.
+
+    Parameters
+    ----------
+    im_size : (z, y, x)
+    acceleration : (int, int)
+        (R_z, R_y)
+    shift : int
+        In y, 0 <= shift < R_y; 0 is the rectangular grid.
+    acs, offset, partial_fourier, frames, frame_step
+        As in `mask_equispaced`.
+
+    Returns
+    -------
+    Tensor of bool (z, y, 1) or (frames, z, y, 1)
+
+    Raises
+    ------
+    ValueError
+        If im_size is not 3D, or shift is out of range, or as `mask_equispaced` does.
+
+    References
+    ----------
+    Breuer et al. Controlled aliasing in volumetric parallel imaging (2D CAIPIRINHA). MRM 55:549 (2006).
+    """
+    if len(tuple(im_size)) != 3 or isinstance(acceleration, int):
+        raise ValueError(f"im_size: expected (z, y, x) with two accelerations, got {tuple(im_size)} and {acceleration}")
+    n, lift = _phase_axes(im_size, acceleration)
+    rate = _rates(acceleration, n)
+    if not 0 <= shift < rate[1]:
+        raise ValueError(f"shift: expected 0 <= shift < {rate[1]}, got {shift}")
+    start = _per_axis(offset, 2, "offset")
+    lattice = [_lattice(n, rate, (start[0], start[1] + f * frame_step), shift) for f in range(_frame_count(frames))]
+    return _finish(lattice, n, acs, partial_fourier, frames, lift)
+
+
+def mask_random(
+    im_size: Sequence[int],
+    acceleration: float,
+    *,
+    acs: int | Sequence[int] = 0,
+    seed: int = 0,
+    partial_fourier: float = 1.0,
+    frames: int | None = None,
+) -> Tensor:
+    """Uniformly random phase encodes and a fully sampled centre, round(N/R) of them in all.
+
+    Parameters
+    ----------
+    im_size : sequence of int
+        (y, x): random lines along y. (z, y, x): random points (z, y).
+    acceleration : float
+        R >= 1, reached to the nearest line; it counts the centre.
+    acs : int or (int, int)
+        Fully sampled lines (points) about the centre N//2.
+    seed : int
+    partial_fourier : float
+        As in `mask_equispaced`.
+    frames : int, optional
+        A leading axis of independent draws.
+
+    Returns
+    -------
+    Tensor of bool (y, 1) or (z, y, 1), or with a leading frame axis
+
+    Raises
+    ------
+    ValueError
+        If the centre alone has more, or the allowed region fewer, points than the acceleration asks for.
+    """
+    return _mask_weighted(im_size, acceleration, acs, seed, partial_fourier, frames, None)
+
+
+def mask_gaussian(
+    im_size: Sequence[int],
+    acceleration: float,
+    *,
+    acs: int | Sequence[int] = 0,
+    seed: int = 0,
+    sigma: float = 0.2,
+    partial_fourier: float = 1.0,
+    frames: int | None = None,
+) -> Tensor:
+    """Random phase encodes drawn without replacement with weight exp(-d^2/(2 sigma^2)), and a fully sampled centre.
+
+    d is the distance from the centre, in units of the axis length. Parameters, result and errors are those of
+    `mask_random`, and:
+
+    Parameters
+    ----------
+    sigma : float
+        Standard deviation as a fraction of the axis.
+    """
+    if not sigma > 0:
+        raise ValueError(f"sigma: expected a positive number, got {sigma}")
+    return _mask_weighted(im_size, acceleration, acs, seed, partial_fourier, frames, sigma)
+
+
+def acceleration(mask: Tensor) -> float:
+    """Achieved acceleration: entries of a mask (or of its weights) over those that are not zero.
+
+    Raises
+    ------
+    ValueError
+        If nothing is sampled.
+    """
+    sampled = int(torch.count_nonzero(mask))
+    if sampled == 0:
+        raise ValueError("mask: expected at least one sampled entry, got none")
+    return mask.numel() / sampled
+
+
+def _mask_weighted(
+    im_size: Sequence[int],
+    rate: float,
+    acs: int | Sequence[int],
+    seed: int,
+    partial_fourier: float,
+    frames: int | None,
+    sigma: float | None,
+) -> Tensor:
+    n, lift = _phase_axes(im_size, None)
+    centre, allowed = centre_box(n, acs), allowed_region(n, partial_fourier)
+    extra = target_count(n, rate, centre, allowed) - int(centre.sum())
+    candidates = np.flatnonzero(allowed & ~centre)
+    log_weight = np.zeros(candidates.size)
+    if sigma is not None:
+        place = np.stack(np.unravel_index(candidates, n), -1)
+        away = (place - np.array([m // 2 for m in n])) / np.array(n)
+        log_weight = -(away**2).sum(-1) / (2.0 * sigma**2)
+    rng = np.random.default_rng(seed)
+    drawn = []
+    for _ in range(_frame_count(frames)):
+        # Gumbel keys: the largest `extra` of them are a weighted draw without replacement
+        key = log_weight + rng.gumbel(size=candidates.size)
+        mask = centre.copy()
+        mask.flat[candidates[np.argpartition(-key, extra - 1)[:extra] if extra else []]] = True
+        drawn.append(mask)
+    return stack_frames(drawn, frames, lift)
+
+
+def _phase_axes(im_size: Sequence[int], rate: int | Sequence[int] | None) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Lengths of the undersampled axes, and the shape of the mask without frames."""
+    size = check_im_size(im_size)
+    if len(size) == 2:
+        return (size[0],), (size[0], 1)
+    if rate is None or not isinstance(rate, (int, np.integer)):
+        return size[:2], (*size[:2], 1)
+    return (size[1],), (1, size[1], 1)
+
+
+def check_im_size(im_size: Sequence[int]) -> tuple[int, ...]:
+    """im_size as a tuple of 2 or 3 positive ints."""
+    size = tuple(int(m) for m in im_size)
+    if len(size) not in (2, 3) or any(m < 1 for m in size):
+        raise ValueError(f"im_size: expected (y, x) or (z, y, x) of positive ints, got {tuple(im_size)}")
+    return size
+
+
+def _per_axis(value: int | Sequence[int], axes: int, name: str) -> tuple[int, ...]:
+    values = (value,) * axes if isinstance(value, (int, np.integer)) else tuple(value)
+    if len(values) != axes or any(int(v) != v for v in values):
+        raise ValueError(f"{name}: expected an int or {axes} of them, got {value}")
+    return tuple(int(v) for v in values)
+
+
+def _rates(rate: int | Sequence[int], n: tuple[int, ...]) -> tuple[int, ...]:
+    rates = _per_axis(rate, len(n), "acceleration")
+    for r, m in zip(rates, n, strict=True):
+        if not 1 <= r <= m:
+            raise ValueError(f"acceleration: expected between 1 and the axis length {m}, got {r}")
+    return rates
+
+
+def _lattice(n: tuple[int, ...], rate: tuple[int, ...], offset: tuple[int, ...], shift: int) -> NDArray[np.bool_]:
+    axes = [np.arange(m) - m // 2 - o for m, o in zip(n, offset, strict=True)]
+    if len(n) == 1:
+        return axes[0] % rate[0] == 0
+    row = axes[0][:, None]
+    return (row % rate[0] == 0) & ((axes[1] - shift * (row // rate[0])) % rate[1] == 0)
+
+
+def _frame_count(frames: int | None) -> int:
+    if frames is not None and frames < 1:
+        raise ValueError(f"frames: expected a positive int, got {frames}")
+    return 1 if frames is None else frames
+
+
+def centre_box(n: tuple[int, ...], acs: int | Sequence[int]) -> NDArray[np.bool_]:
+    """True in the box of `acs` points per axis about N//2."""
+    out = np.ones(n, dtype=bool)
+    for axis, (m, a) in enumerate(zip(n, _per_axis(acs, len(n), "acs"), strict=True)):
+        if not 0 <= a <= m:
+            raise ValueError(f"acs: expected between 0 and the axis length {m}, got {a}")
+        first = m // 2 - a // 2
+        inside = (np.arange(m) >= first) & (np.arange(m) < first + a)
+        out &= inside.reshape([-1 if i == axis else 1 for i in range(len(n))])
+    return out
+
+
+def allowed_region(n: tuple[int, ...], partial_fourier: float) -> NDArray[np.bool_]:
+    """False for the lines along the last phase-encode axis that a partial Fourier scan leaves out."""
+    if not 0.5 < partial_fourier <= 1.0:
+        raise ValueError(f"partial_fourier: expected in (0.5, 1], got {partial_fourier}")
+    out = np.ones(n, dtype=bool)
+    out[..., : n[-1] - math.ceil(partial_fourier * n[-1])] = False
+    return out
+
+
+def target_count(n: tuple[int, ...], rate: float, centre: NDArray[np.bool_], allowed: NDArray[np.bool_]) -> int:
+    """round(N/R), if the fully sampled centre and the allowed region leave it possible."""
+    if not (math.isfinite(rate) and rate >= 1):
+        raise ValueError(f"acceleration: expected a number >= 1, got {rate}")
+    check_centre(centre, allowed)
+    count, least, most = max(1, round(math.prod(n) / rate)), int(centre.sum()), int(allowed.sum())
+    if not least <= count <= most:
+        raise ValueError(
+            f"acceleration: expected between {math.prod(n) / most:.4g} and "
+            f"{math.prod(n) / max(1, least):.4g} with these acs and partial_fourier, got {rate}"
+        )
+    return count
+
+
+def check_centre(centre: NDArray[np.bool_], allowed: NDArray[np.bool_]) -> None:
+    """Raise if a partial Fourier scan leaves out part of the fully sampled centre."""
+    if bool((centre & ~allowed).any()):
+        raise ValueError("partial_fourier: expected to keep the acs lines, got a fraction that leaves some of them out")
+
+
+def stack_frames(masks: list[NDArray[np.bool_]], frames: int | None, lift: tuple[int, ...]) -> Tensor:
+    """Frames stacked (or the only one), with the axes that the mask does not depend on as axes of size 1."""
+    stacked = torch.from_numpy(np.stack(masks)).reshape(len(masks), *lift)
+    return stacked[0] if frames is None else stacked
+
+
+def _finish(
+    lattice: list[NDArray[np.bool_]],
+    n: tuple[int, ...],
+    acs: int | Sequence[int],
+    partial_fourier: float,
+    frames: int | None,
+    lift: tuple[int, ...],
+) -> Tensor:
+    centre, allowed = centre_box(n, acs), allowed_region(n, partial_fourier)
+    check_centre(centre, allowed)
+    masks = [(points & allowed) | centre for points in lattice]
+    if any(not mask.any() for mask in masks):
+        raise ValueError("partial_fourier: expected to leave at least one sample, got none")
+    return stack_frames(masks, frames, lift)
