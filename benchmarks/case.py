@@ -25,7 +25,11 @@ class Built:
 
 @dataclass(frozen=True)
 class Case:
-    """One row of the table: its name, its goals and how it is built."""
+    """One row of the table: its name, its goals and how it is built.
+
+    ``goals`` are ratios of one-thread CPU times by peer; ``limits`` bound mriops' own figures, ``microseconds`` or
+    ``error``; ``seconds`` is the wall time to spend per column.
+    """
 
     name: str
     title: str

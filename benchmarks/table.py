@@ -42,6 +42,14 @@ def _ratio(row: Row | None, ours: Row, goal: float | None, column: str) -> str:
     return f"**{text}**" if ratio >= goal else f"{text} (goal {goal:g}x)"
 
 
+def _own_time(case: Case, ours: Row) -> str:
+    limit = case.limits.get("microseconds")
+    text = _time(ours.cpu_ms)
+    if limit is None:
+        return text
+    return f"**{text}**" if ours.cpu_ms * 1e3 <= limit else f"{text} (goal {limit:g} µs)"
+
+
 def _measured(rows: Sequence[Row]) -> Iterator[tuple[Case, list[Row]]]:
     for case in CASES:
         own = [row for row in rows if row.case == case.name]
@@ -65,7 +73,7 @@ def ratio_table(rows: Sequence[Row], *, names: Sequence[str] | None = None) -> s
         cells = [_ratio(best.get(peer), ours, case.goals.get(peer), "cpu_ms") for peer in peers]
         main = next((best[p] for p in peers if p in best), None)
         wall = f"{_time(ours.wall_ms)}, {_ratio(main, ours, None, 'wall_ms')}" if ours.wall_ms else "-"
-        lines.append(f"| {case.title} | {_time(ours.cpu_ms)} | {' | '.join(cells)} | {wall} | {ours.error:.1e} |")
+        lines.append(f"| {case.title} | {_own_time(case, ours)} | {' | '.join(cells)} | {wall} | {ours.error:.1e} |")
     return "\n".join(lines) + "\n\n" + _origin(rows)
 
 

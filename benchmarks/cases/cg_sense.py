@@ -37,14 +37,16 @@ def acquire(kind: str, coils: int = COILS, size: tuple[int, int] = SIZE) -> Acqu
     """Simulate a phantom's k-space (exact, not by the transform under test) with noise, and undersample it."""
     from mriops import phantoms
 
-    phantom = phantoms.shepp_logan()
-    csm = phantoms.coil_maps(size, coils)
-    kspace = phantom.multicoil_kspace(size, coils)
+    phantom, series = phantoms.shepp_logan(), phantoms.fourier_coils(coils)
+    csm = series.maps(size)
+    kspace = phantom.multicoil_kspace(size, series)
     noise = 2e-3 * kspace.abs().amax() / (size[0] * size[1]) ** 0.5
     generator = torch.Generator().manual_seed(1)
     kspace = kspace + noise * torch.randn(kspace.shape, dtype=kspace.dtype, generator=generator)
     mask = make_mask(kind, size).expand(size).contiguous()
-    return Acquisition((kspace * mask).to(torch.complex64), csm.to(torch.complex64), mask, phantom.image(size))
+    return Acquisition(
+        (kspace * mask).to(torch.complex64), csm.to(torch.complex64), mask, phantom.image(size, kind="bandlimited")
+    )
 
 
 def _mriops(a: Acquisition) -> list[Contender]:

@@ -29,13 +29,14 @@ class Calibration:
 
 def acquire() -> Calibration:
     """Simulate a phantom's k-space with noise."""
-    from mriops import ops, phantoms
+    from mriops import phantoms
 
-    kspace = phantoms.shepp_logan().multicoil_kspace(SIZE, COILS).to(torch.complex64)
+    kspace = phantoms.shepp_logan().multicoil_kspace(SIZE, phantoms.fourier_coils(COILS))
     noise = 1e-3 * kspace.abs().amax() / (SIZE[0] * SIZE[1]) ** 0.5
     generator = torch.Generator().manual_seed(2)
     noisy = kspace + noise * torch.randn(kspace.shape, dtype=kspace.dtype, generator=generator)
-    return Calibration(noisy, ops.ifft(kspace, (-2, -1)))
+    images = torch.fft.fftshift(torch.fft.ifft2(torch.fft.ifftshift(kspace, (-2, -1)), norm="ortho"), (-2, -1))
+    return Calibration(noisy, images)
 
 
 def unexplained(csm: torch.Tensor, coil_images: torch.Tensor) -> float:

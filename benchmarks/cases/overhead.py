@@ -63,11 +63,11 @@ def _custom_op() -> Callable[..., torch.Tensor]:
         kernel("coil_combine", grad, csm, grad_image)
         return grad_image, image.conj() * grad
 
-    def backward(context: Any, grad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return expand_backward(grad.contiguous(), *context.saved_tensors)
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return expand_backward(grad.contiguous(), *ctx.saved_tensors)
 
-    def setup(context: Any, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
-        context.save_for_backward(*inputs)
+    def setup(ctx: Any, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        ctx.save_for_backward(*inputs)
 
     expand.register_fake(lambda image, csm: torch.empty_like(csm))
     expand.register_autograd(backward, setup_context=setup)

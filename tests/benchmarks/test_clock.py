@@ -1,0 +1,81 @@
+"""Interleaving, clocks and peak memory."""
+
+import time
+
+import pytest
+import torch
+from benchmarks.contender import Contender, Sample, time_call, version_of
+
+from benchmarks import clock, memory
+
+SIZE = 64 << 20
+SLACK = 4 << 20  # the kernel counts resident pages in batches per thread
+
+
+def _contender(name, calls):
+    return Contender(name, "", lambda: calls.append(name), lambda x: x)
+
+
+def test_contenders_take_turns():
+    calls = []
+    samples = clock.interleave([_contender("a", calls), _contender("b", calls)], seconds=0.0, min_rounds=3)
+    assert calls == ["a", "b"] * 4  # the first of each is the untimed one
+    assert [len(s) for s in samples.values()] == [3, 3]
+
+
+def test_rounds_are_bounded():
+    calls = []
+    samples = clock.interleave([_contender("a", calls)], seconds=60.0, min_rounds=1, max_rounds=2)
+    assert len(samples["a"]) == 2
+
+
+def test_names_must_differ():
+    with pytest.raises(ValueError, match="distinct names"):
+        clock.interleave([_contender("a", []), _contender("a", [])], seconds=0.0)
+
+
+def test_sleeping_costs_wall_time_only():
+    sample = time_call(lambda: time.sleep(0.02))
+    assert sample.wall >= 0.02
+    assert sample.cpu < 0.01
+
+
+def test_several_calls_are_averaged():
+    count = []
+    time_call(lambda: count.append(1), calls=7)
+    assert len(count) == 7
+
+
+def test_medians():
+    samples = [Sample(3.0, 1.0), Sample(1.0, 9.0), Sample(2.0, 5.0)]
+    assert clock.median_cpu(samples) == 2.0
+    assert clock.median_wall(samples) == 5.0
+
+
+def test_threads_are_put_back():
+    before = torch.get_num_threads()
+    with clock.threads(before + 1):
+        assert torch.get_num_threads() == before + 1
+    assert torch.get_num_threads() == before
+
+
+def test_peak_memory_sees_what_a_call_touches():
+    peak = memory.peak_of(lambda: torch.ones(SIZE, dtype=torch.uint8))
+    assert SIZE - SLACK <= peak < SIZE + SLACK
+
+
+def test_peak_memory_sees_temporaries():
+    def call():
+        torch.ones(SIZE, dtype=torch.uint8)
+
+    assert memory.peak_of(call) >= SIZE - SLACK
+
+
+def test_unknown_field_of_the_process_status():
+    with pytest.raises(ValueError, match="VmNothing"):
+        memory.resident("VmNothing")
+
+
+def test_versions():
+    assert version_of("torch.fft") == version_of("torch C++ op") != ""
+    assert version_of("no such software") == ""

@@ -1,0 +1,66 @@
+"""A case from build to row."""
+
+import pytest
+import torch
+from benchmarks.case import Built, Case
+from benchmarks.contender import Contender, Sample
+from benchmarks.costs import Cost
+from benchmarks.peers.bart import difference, from_bart, read_cfl, to_bart, write_cfl
+
+from benchmarks import runner
+
+
+def _case(*contenders):
+    built = Built(contenders, lambda contender, result: float(result), ["absent: not installed"])
+    return Case("a", "A", lambda peers: built, cost=Cost(1e6, 2e6), memory=False)
+
+
+def _work():
+    return torch.ones(1000).sum() / 1000
+
+
+def test_rows_carry_times_errors_and_rates():
+    said = []
+    case = _case(Contender("mriops", "", _work, lambda x: x))
+    (row,) = runner.run_case(case, quick=True, log=said.append)
+    assert row.cpu_ms > 0 and row.error == 1.0 and row.rounds >= 3
+    assert row.gflops == pytest.approx(1e-3 / (row.cpu_ms * 1e-3))
+    assert row.gbs == pytest.approx(2 * row.gflops)
+    assert said == ["  left out: absent: not installed"]
+
+
+def test_a_peer_that_fails_is_left_out_and_named():
+    def broken():
+        raise RuntimeError("no such kernel")
+
+    said = []
+    case = _case(Contender("mriops", "", _work, lambda x: x), Contender("peer", "v", broken, lambda x: x))
+    rows = runner.run_case(case, quick=True, log=said.append)
+    assert [row.peer for row in rows] == ["mriops"]
+    assert "  left out: peer (v): no such kernel" in said
+
+
+def test_mriops_may_not_fail():
+    def broken():
+        raise RuntimeError("no such kernel")
+
+    with pytest.raises(RuntimeError, match="no such kernel"):
+        runner.run_case(_case(Contender("mriops", "", broken, lambda x: x)), quick=True)
+
+
+def test_description():
+    case = _case(Contender("mriops", "", _work, lambda x: x), Contender("peer", "v", _work, lambda x: x))
+    lines = runner.describe(runner.run_case(case, quick=True))
+    assert "1.00x" in lines[0] and "peer (v)" in lines[1]
+
+
+def test_bart_files_keep_axes(tmp_path):
+    coils = torch.randn(3, 5, 4, dtype=torch.complex64)
+    write_cfl(tmp_path / "k", to_bart(coils))
+    back = read_cfl(tmp_path / "k")
+    assert back.shape[:4] == (4, 5, 1, 3)
+    torch.testing.assert_close(from_bart(back), coils, rtol=0, atol=0)
+
+
+def test_start_up_is_taken_off():
+    assert difference(Sample(5.0, 6.0), Sample(2.0, 7.0), 2.0) == Sample(6.0, 0.0)

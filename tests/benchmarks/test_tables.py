@@ -1,0 +1,103 @@
+"""Results files, and the texts that show them."""
+
+from dataclasses import replace
+
+import pytest
+from benchmarks.cases import CASES, by_name
+from benchmarks.results import Row
+
+from benchmarks import results, table
+
+ROW = Row(
+    "gram-16x320x320-2d",
+    "mriops",
+    "",
+    4.0,
+    2.0,
+    2e-7,
+    3.0,
+    60.0,
+    4.0,
+    0.5,
+    0.2,
+    9,
+    "0.1",
+    "Some CPU",
+    "2000-01-01",
+    "abc",
+)
+
+
+def _rows():
+    plain = replace(ROW, peer="torch.fft", variant="plain", cpu_ms=20.0, wall_ms=9.0)
+    quick = replace(plain, variant="in place", cpu_ms=16.0, wall_ms=8.0)
+    return [ROW, plain, quick, replace(ROW, peer="sigpy", variant="Sense", cpu_ms=20.0)]
+
+
+def test_the_readme_and_the_documentation_show_what_the_csv_says():
+    assert table.outdated() == [], "run `python -m benchmarks table`"
+
+
+def test_texts_carry_the_markers():
+    for path in table.TEXTS:
+        assert "<!-- benchmarks:" in path.read_text(), path.name
+
+
+def test_round_trip(tmp_path):
+    path = tmp_path / "cpu.csv"
+    results.write(path, _rows())
+    assert results.read(path) == _rows()
+    assert results.read(tmp_path / "absent.csv") == []
+
+
+def test_foreign_columns_are_refused(tmp_path):
+    path = tmp_path / "cpu.csv"
+    path.write_text("case,peer\na,b\n")
+    with pytest.raises(ValueError, match="expected columns"):
+        results.read(path)
+
+
+def test_a_new_run_replaces_its_cases_only():
+    other = replace(ROW, case="gram-16x320x320-1d", cpu_ms=1.0)
+    merged = results.merge([*_rows(), other], [replace(ROW, cpu_ms=3.0)], [c.name for c in CASES])
+    assert [(r.case, r.cpu_ms) for r in merged] == [("gram-16x320x320-2d", 3.0), ("gram-16x320x320-1d", 1.0)]
+
+
+def test_the_fastest_variant_counts():
+    assert results.best_by_peer(_rows())["torch.fft"].variant == "in place"
+
+
+def test_ratios_and_goals():
+    text = table.ratio_table(_rows())
+    assert "| 4 ms | **4.0x** | 5.0x (goal 6x) | 2 ms, 4.0x | 2.0e-07 |" in text
+    assert "Some CPU; 2000-01-01; commit `abc`" in text
+
+
+def test_without_results_the_table_says_so():
+    assert "No measurement" in table.ratio_table([])
+    assert "No measurement" in table.rate_table([])
+    assert "No measurement" in table.variant_table([])
+
+
+def test_rates_and_variants():
+    assert "| 60.0 | 50% | 4.00 | 20% | 3.0 MiB | 3 MiB |" in table.rate_table(_rows())
+    assert table.variant_table(_rows()).count("in place") == 1
+
+
+def test_markers_are_filled_and_the_rest_is_kept():
+    text = "a\n<!-- benchmarks:x:start -->\nold\n<!-- benchmarks:x:end -->\nb\n"
+    filled = table.replace_tables(text, {"x": "new\n"})
+    assert filled == "a\n<!-- benchmarks:x:start -->\nnew\n<!-- benchmarks:x:end -->\nb\n"
+    assert table.replace_tables(filled, {"x": "new\n"}) == filled
+
+
+def test_unknown_marker():
+    with pytest.raises(ValueError, match="marker"):
+        table.replace_tables("<!-- benchmarks:y:start -->\n<!-- benchmarks:y:end -->", {"x": ""})
+
+
+def test_cases_by_prefix():
+    assert [c.name for c in by_name(["overhead"])] == ["overhead-forward", "overhead-backward"]
+    assert all(c.quick for c in by_name(None, quick=True))
+    with pytest.raises(ValueError, match="'nothing'"):
+        by_name(["nothing"])
