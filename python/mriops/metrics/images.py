@@ -1,0 +1,213 @@
+"""Image similarity: NMSE, NRMSE, PSNR and SSIM, batched and differentiable."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def nmse(image: Tensor, reference: Tensor, *, ndim: int = 2) -> Tensor:
+    """Normalised mean squared error ||image - reference||^2 / ||reference||^2.
+
+    Complex images are compared as complex numbers; take magnitudes first where phase does not count.
+
+    Parameters
+    ----------
+    image, reference : Tensor (*batch, *im_size)
+        Real or complex.
+    ndim : int
+        Number of image axes, the last ones.
+
+    Returns
+    -------
+    Tensor (*batch,)
+
+    Raises
+    ------
+    ValueError
+        If shapes do not match or have fewer than ndim axes.
+    TypeError
+        If an argument is not a floating-point or complex tensor.
+
+    References
+    ----------
+    Zbontar et al. fastMRI: an open dataset and benchmarks for accelerated MRI. arXiv:1811.08839 (2018).
+    """
+    _check(image, reference, ndim)
+    axes = tuple(range(-ndim, 0))
+    difference = image - reference
+    return _energy(difference).sum(axes) / _energy(reference).sum(axes)
+
+
+def nrmse(image: Tensor, reference: Tensor, *, ndim: int = 2) -> Tensor:
+    """Normalised root mean squared error ||image - reference|| / ||reference||, the square root of `nmse`.
+
+    Parameters, result and errors are those of `nmse`.
+    """
+    return torch.sqrt(nmse(image, reference, ndim=ndim))
+
+
+def psnr(image: Tensor, reference: Tensor, *, data_range: float | Tensor | None = None, ndim: int = 2) -> Tensor:
+    """Peak signal-to-noise ratio 10 log10(data_range^2 / mean |image - reference|^2) [dB], of magnitudes.
+
+    Parameters
+    ----------
+    image, reference : Tensor (*batch, *im_size)
+        Complex images are replaced by their magnitudes.
+    data_range : float or Tensor (*batch,), optional
+        Peak value. Default: the largest magnitude of each reference image, as fastMRI takes it (not max - min).
+    ndim : int
+        Number of image axes, the last ones.
+
+    Returns
+    -------
+    Tensor (*batch,)
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `nmse`.
+
+    References
+    ----------
+    Zbontar et al. fastMRI: an open dataset and benchmarks for accelerated MRI. arXiv:1811.08839 (2018).
+    """
+    _check(image, reference, ndim)
+    image, reference = _magnitude(image), _magnitude(reference)
+    mean_square = (image - reference).square().mean(tuple(range(-ndim, 0)))
+    peak = _data_range(data_range, reference, ndim)
+    return 10.0 * torch.log10(peak.square() / mean_square)
+
+
+def ssim(
+    image: Tensor,
+    reference: Tensor,
+    *,
+    data_range: float | Tensor | None = None,
+    ndim: int = 2,
+    gaussian_weights: bool = False,
+    win_size: int | None = None,
+    sigma: float = 1.5,
+    sample_covariance: bool = True,
+    k1: float = 0.01,
+    k2: float = 0.03,
+) -> Tensor:
+    """Mean structural similarity of magnitudes; equals `skimage.metrics.structural_similarity` of the same options.
+
+    SSIM = (2 mu_x mu_y + C1)(2 s_xy + C2) / ((mu_x^2 + mu_y^2 + C1)(s_x + s_y + C2)), with C_i = (k_i data_range)^2 and
+    local means mu and (co)variances s, averaged over the positions whose window lies inside the image.
+
+    Parameters
+    ----------
+    image, reference : Tensor (*batch, *im_size)
+        Complex images are replaced by their magnitudes. Gradients flow into both.
+    data_range : float or Tensor (*batch,), optional
+        Default: the largest magnitude of each reference image, as fastMRI takes it (not max - min).
+    ndim : int
+        Number of image axes, the last ones: 1, 2 or 3.
+    gaussian_weights : bool
+        A Gaussian window of width `sigma`, cut at 3.5 sigma, instead of a uniform one.
+    win_size : int, optional
+        Odd side of the uniform window [pixel]; 7 by default. A Gaussian window's follows from sigma.
+    sigma : float
+        Of the Gaussian window [pixel].
+    sample_covariance : bool
+        Normalise (co)variances by n - 1 instead of n.
+    k1, k2 : float
+        Constants of the formula.
+
+    Returns
+    -------
+    Tensor (*batch,)
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `nmse`, and if the window is even or larger than the image.
+
+    References
+    ----------
+    Wang, Bovik, Sheikh, Simoncelli. Image quality assessment: from error visibility to structural similarity. IEEE TIP
+    13:600 (2004).
+    """
+    _check(image, reference, ndim)
+    x, y = _magnitude(image), _magnitude(reference)
+    weights = _window(gaussian_weights, win_size, sigma, x)
+    side = weights.numel()
+    if min(x.shape[-ndim:]) < side:
+        raise ValueError(f"win_size: expected at most the image size {tuple(x.shape[-ndim:])}, got {side}")
+    unbiased = side**ndim / (side**ndim - 1) if sample_covariance else 1.0
+    moments = _local_means(torch.stack([x, y, x * x, y * y, x * y]), weights, ndim)
+    mean_x, mean_y, xx, yy, xy = moments.unbind(0)
+    variance_x = unbiased * (xx - mean_x * mean_x)
+    variance_y = unbiased * (yy - mean_y * mean_y)
+    covariance = unbiased * (xy - mean_x * mean_y)
+    peak = _data_range(data_range, y, ndim)
+    peak = peak.reshape(*peak.shape, *[1] * ndim)
+    c1, c2 = (k1 * peak) ** 2, (k2 * peak) ** 2
+    similarity = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
+    similarity = similarity / ((mean_x**2 + mean_y**2 + c1) * (variance_x + variance_y + c2))
+    return similarity.mean(tuple(range(-ndim, 0)))
+
+
+def _check(image: Tensor, reference: Tensor, ndim: int) -> None:
+    for name, tensor in (("image", image), ("reference", reference)):
+        if not isinstance(tensor, Tensor):
+            raise TypeError(f"{name}: expected a torch.Tensor, got {type(tensor).__name__}")
+        if not (tensor.is_floating_point() or tensor.is_complex()):
+            raise TypeError(f"{name}: expected a floating-point or complex tensor, got {tensor.dtype}")
+    if not 1 <= ndim <= 3:
+        raise ValueError(f"ndim: expected 1, 2 or 3, got {ndim}")
+    if image.shape != reference.shape or image.ndim < ndim or 0 in image.shape:
+        raise ValueError(
+            f"image: expected the shape of reference with at least {ndim} non-empty axes, "
+            f"got {tuple(image.shape)} and {tuple(reference.shape)}"
+        )
+
+
+def _energy(x: Tensor) -> Tensor:
+    """|x|^2 without the square root of abs, whose gradient at 0 is a convention."""
+    return x.real.square() + x.imag.square() if x.is_complex() else x.square()
+
+
+def _magnitude(x: Tensor) -> Tensor:
+    return x.abs() if x.is_complex() else x
+
+
+def _data_range(data_range: float | Tensor | None, reference: Tensor, ndim: int) -> Tensor:
+    if data_range is None:
+        return reference.detach().abs().amax(tuple(range(-ndim, 0)))
+    value = torch.as_tensor(data_range, dtype=reference.dtype, device=reference.device)
+    if not bool((value > 0).all()):
+        raise ValueError("data_range: expected positive values, got some that are not")
+    return value.expand(reference.shape[:-ndim])
+
+
+def _window(gaussian: bool, win_size: int | None, sigma: float, like: Tensor) -> Tensor:
+    if gaussian:
+        if win_size is not None:
+            raise ValueError(
+                f"win_size: expected None with gaussian_weights, whose window follows sigma, got {win_size}"
+            )
+        if not sigma > 0:
+            raise ValueError(f"sigma: expected a positive number, got {sigma}")
+        radius = int(3.5 * sigma + 0.5)
+        offset = torch.arange(-radius, radius + 1, dtype=torch.float64)
+        weights = torch.exp(-0.5 * (offset / sigma) ** 2)
+        return (weights / weights.sum()).to(like)
+    side = 7 if win_size is None else win_size
+    if side < 3 or side % 2 == 0:
+        raise ValueError(f"win_size: expected an odd int of at least 3, got {side}")
+    return torch.full((side,), 1.0 / side, dtype=like.dtype, device=like.device)
+
+
+def _local_means(x: Tensor, weights: Tensor, ndim: int) -> Tensor:
+    """Window means at all positions where the window lies inside the image; one separable pass per axis."""
+    for axis in range(-ndim, 0):
+        lines = x.movedim(axis, -1)
+        flat = functional.conv1d(lines.reshape(math.prod(lines.shape[:-1]), 1, lines.shape[-1]), weights[None, None])
+        x = flat.reshape(*lines.shape[:-1], flat.shape[-1]).movedim(-1, axis)
+    return x
