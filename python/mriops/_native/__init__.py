@@ -1,7 +1,10 @@
-"""F2: loads the compiled modules and checks arrays once. Imports the standard library only; torch never at top level."""
+"""F2: loads the compiled modules and checks arrays once. Imports only the standard library at top level, no torch."""
 
-from mriops._native.loader import backend as backend
-from mriops._native.loader import load as load
-from mriops._native.loader import use_backend as use_backend
+from mriops._native.loader import (
+    backend as backend,
+    load as load,
+    on_backend_switch as on_backend_switch,
+    use_backend as use_backend,
+)
 
-__all__ = ["backend", "load", "use_backend"]
+__all__ = ["backend", "load", "on_backend_switch", "use_backend"]

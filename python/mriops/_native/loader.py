@@ -1,7 +1,7 @@
 """Finds the compiled module of a device type, loading each one when it is first asked for."""
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import ModuleType
 
@@ -14,6 +14,24 @@ _MISSING = {
 }
 
 _loaded: dict[str, ModuleType] = {}
+_listeners: list[Callable[[], object]] = []
+
+
+def on_backend_switch(forget: Callable[[], object]) -> None:
+    """Register what drops remembered native functions when :func:`use_backend` changes the module behind them.
+
+    Parameters
+    ----------
+    forget
+        Called without arguments, after each change.
+    """
+    _listeners.append(forget)
+
+
+def _serve_cpu_by(module: ModuleType) -> None:
+    _loaded["cpu"] = module
+    for forget in _listeners:
+        forget()
 
 
 def load(name: str) -> ModuleType:
@@ -91,8 +109,8 @@ def use_backend(name: str) -> Iterator[ModuleType]:
     if name not in ("cpu", "emu"):
         raise ValueError(f"backend: expected cpu or emu, got {name!r}")
     before = backend("cpu")
-    _loaded["cpu"] = load(name)
+    _serve_cpu_by(load(name))
     try:
         yield _loaded["cpu"]
     finally:
-        _loaded["cpu"] = before
+        _serve_cpu_by(before)

@@ -1,0 +1,97 @@
+"""What one native call needs, worked out from shapes and dtypes alone: no array framework is imported here.
+
+A *rule* takes the :class:`Facts` of each array argument (``None`` for an absent one) and the parameters of the op,
+checks them, and returns a :class:`Plan`. NumPy, CuPy and PyTorch callers share the rules, and so the error messages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from .dtypes import cast_dtypes
+
+__all__ = ["Facts", "NativeOp", "Output", "Plan", "make_plan"]
+
+Shape = tuple[int, ...]
+
+
+class Facts(NamedTuple):
+    """Shape, dtype name and device name (``cpu``, ``cuda:0``) of one array."""
+
+    shape: Shape
+    dtype: str
+    device: str
+
+
+class Output(NamedTuple):
+    """One result: ``native_shape``, where given, is what the kernel writes; it is then summed to ``shape``."""
+
+    shape: Shape
+    dtype: str
+    native_shape: Shape | None = None
+
+
+class Plan(NamedTuple):
+    """One native call.
+
+    Attributes
+    ----------
+    outputs
+        The results, in the order in which the kernel takes their pointers.
+    arguments
+        The numbers that follow the pointers.
+    layouts
+        Per input: the shape it is broadcast to (and made contiguous in), or ``None`` to take it as it is.
+    zero
+        There is nothing to compute (an empty batch): the outputs are zeros and the kernel is not called.
+    """
+
+    outputs: tuple[Output, ...]
+    arguments: tuple[int | float, ...]
+    layouts: tuple[Shape | None, ...]
+    zero: bool = False
+
+
+class NativeOp(NamedTuple):
+    """A function of the native modules: its name, the kind of each array argument (see ``dtypes``), its rule."""
+
+    name: str
+    kinds: Mapping[str, str]
+    rule: Callable[..., Plan]
+
+
+def make_plan(
+    op: NativeOp, facts: tuple[Facts | None, ...], parameters: tuple
+) -> tuple[tuple[str | None, ...] | None, Plan | None]:
+    """Check one call.
+
+    Parameters
+    ----------
+    op
+        The native function.
+    facts
+        One entry per array argument.
+    parameters
+        The arguments that are not arrays.
+
+    Returns
+    -------
+    tuple
+        ``(casts, None)`` where arguments must be converted first (dtype name or ``None`` per argument), or else
+        ``(None, plan)``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        With the argument's name, what was expected and what came.
+    """
+    casts = cast_dtypes(op.kinds, [None if f is None else f.dtype for f in facts])
+    first = next(f for f in facts if f is not None)
+    first_name = next(iter(op.kinds))
+    for name, fact in zip(op.kinds, facts, strict=True):
+        if fact is not None and fact.device != first.device:
+            raise ValueError(f"{name}: expected device {first.device} (that of {first_name}), got {fact.device}")
+    if casts is not None:
+        return casts, None
+    return None, op.rule(*facts, *parameters)

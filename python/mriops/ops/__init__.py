@@ -1,0 +1,22 @@
+"""F3: differentiable functions on torch tensors, one file per physics, each made by the factory from a declaration.
+
+May import ``mriops._native`` and torch. Every op runs eagerly, with gradients of every order in every tensor argument,
+in forward mode, under ``torch.func`` (grad, vjp, jvp, vmap), ``torch.compile`` and ``torch.export``.
+:mod:`mriops.ops.reference` gives the meaning of each op in a few lines of torch; :mod:`mriops.array` has the same names
+for NumPy and CuPy.
+"""
+
+from .coils import coil_combine, coil_expand
+from .fft import fft, ifft
+from .sense import sense, sense_adjoint, sense_csm_adjoint, sense_gram
+
+__all__ = [
+    "coil_combine",
+    "coil_expand",
+    "fft",
+    "ifft",
+    "sense",
+    "sense_adjoint",
+    "sense_csm_adjoint",
+    "sense_gram",
+]

@@ -1,0 +1,65 @@
+"""Private parts of torch that tell what surrounds a call, each with a fallback that is slower and still right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+
+__all__ = [
+    "SingleLevelFunction",
+    "forward_level",
+    "functorch_active",
+    "inside_interpreter",
+    "modes_active",
+    "raw_stream",
+    "set_forward_grad",
+    "set_single_level_allowed",
+    "single_level_allowed",
+    "tracing_state",
+    "unwrap_if_dead",
+]
+
+
+def _always() -> bool:
+    return True
+
+
+# Without one of these three, every call takes the general route. They take 0.03 us each.
+functorch_active: Callable[[], bool] = getattr(torch._C, "_are_functorch_transforms_active", _always)
+modes_active: Callable[[], int] = getattr(torch._C, "_len_torch_dispatch_stack", _always)
+tracing_state: Callable[[], Any] = getattr(torch._C, "_get_tracing_state", lambda: None)
+
+_functorch: Any = getattr(torch._C, "_functorch", None)
+unwrap_if_dead: Callable[[Tensor], Tensor] = getattr(_functorch, "unwrap_if_dead", lambda tensor: tensor)
+single_level_allowed: Callable[[], bool] = getattr(
+    _functorch, "get_single_level_autograd_function_allowed", lambda: True
+)
+set_single_level_allowed: Callable[[bool], None] = getattr(
+    _functorch, "set_single_level_autograd_function_allowed", lambda allowed: None
+)
+SingleLevelFunction: type = getattr(torch.autograd.function, "_SingleLevelFunction", torch.autograd.Function)
+set_forward_grad: Callable[[bool], Any] = getattr(forward_ad, "_set_fwd_grad_enabled", lambda enabled: nullcontext())
+
+_key_excluded: Callable[[Any], bool] | None = getattr(torch._C, "_dispatch_tls_is_dispatch_key_excluded", None)
+_front_key: Any = getattr(getattr(torch._C, "DispatchKey", None), "FuncTorchDynamicLayerFrontMode", None)
+
+
+def forward_level() -> int:
+    """Level of forward-mode AD, -1 outside."""
+    return getattr(forward_ad, "_current_level", 0)
+
+
+def inside_interpreter() -> bool:
+    """Whether functorch is working on one of its levels below us: it expects calls of the dispatcher, not Functions."""
+    return functorch_active() and _key_excluded is not None and _front_key is not None and _key_excluded(_front_key)
+
+
+def raw_stream(device_index: int) -> int:
+    """Handle of the current CUDA stream (the private call takes 0.1 us, the public one 2 us)."""
+    private: Callable[[int], int] | None = getattr(torch._C, "_cuda_getCurrentRawStream", None)
+    return torch.cuda.current_stream(device_index).cuda_stream if private is None else private(device_index)
