@@ -38,12 +38,8 @@ def test_ssim_agrees_with_scikit_image(shape, gaussian, sample_covariance, dtype
 )
 def test_ssim_options_agree_with_scikit_image(options):
     image, reference = _pair((40, 50))
-    expected = structural_similarity(
-        image.numpy(),
-        reference.numpy(),
-        data_range=2.0,
-        **{{"k1": "K1", "k2": "K2"}.get(k, k): v for k, v in options.items()},
-    )
+    theirs = {{"k1": "K1", "k2": "K2"}.get(name, name): value for name, value in options.items()}
+    expected = structural_similarity(image.numpy(), reference.numpy(), data_range=2.0, **theirs)
     assert abs(float(ssim(image, reference, data_range=2.0, **options)) - expected) < 1e-12
 
 
