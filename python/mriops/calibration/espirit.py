@@ -114,11 +114,11 @@ def espirit(
     kernels = calibration_kernels(block, kernel, threshold, soft=soft)
     keep = _AUTO_CROP_RANGE[0] if isinstance(crop, str) else _lowest_kept(crop, smooth)
     settings = EigenSettings(n_maps, 0.0 if return_eigenvalues else keep, tol, max_iter)
-    csm, values = eigen_maps(coil_gram_samples(kernels).to(kspace.dtype), im_size, settings)
-    reference = _principal_coil(block)
+    reference = _principal_coil(block).to(kspace.dtype)
+    csm, values = eigen_maps(coil_gram_samples(kernels).to(kspace.dtype), reference, im_size, settings)
     for item in range(csm.shape[0]):
         level = _sure_crop(csm[item], values[item], block[item], kernels, item) if isinstance(crop, str) else crop
-        _set_phase_and_support(csm[item], values[item], reference[item].to(csm.dtype), level, smooth)
+        _set_phase_and_support(csm[item], values[item], reference[item], level, smooth)
     shape = (*kspace.shape[: -ndim - 1], *csm.shape[1:])
     csm, values = csm.reshape(shape), values.reshape(*shape[: -ndim - 1], *im_size)
     if n_maps == 1:
