@@ -1,0 +1,72 @@
+"""Sphinx configuration: MyST pages, autodoc of every public name, examples executed into the gallery."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "python"))
+
+# One thread and no window: pictures come out the same on every machine, examples take what they say they take.
+os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import matplotlib as mpl  # noqa: E402
+import torch  # noqa: E402
+
+import mriops  # noqa: E402
+
+torch.set_num_threads(1)
+mpl.use("Agg")
+
+project = "mriops"
+author = "the mriops authors"
+copyright = "the mriops authors"
+release = version = mriops.__version__
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+    "sphinx_copybutton",
+    "sphinx_gallery.gen_gallery",
+    "sphinx-mathjax-offline",
+]
+source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
+exclude_patterns = ["_build", "requirements.txt", "**/GALLERY_HEADER.rst"]
+default_role = "code"  # docstrings write `name`
+
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 3
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+autodoc_preserve_defaults = True
+napoleon_google_docstring = False
+napoleon_use_ivar = True
+napoleon_use_rtype = False
+
+html_theme = "furo"
+html_title = f"mriops {release}"
+html_show_sphinx = False
+
+sphinx_gallery_conf = {
+    "examples_dirs": str(ROOT / "examples"),
+    "gallery_dirs": "_generated/gallery",
+    "filename_pattern": r"[\\/]\d\d_\w+\.py$",
+    "within_subsection_order": "FileNameSortKey",
+    "abort_on_example_error": True,
+    "remove_config_comments": True,
+    "show_signature": False,
+    "download_all_examples": False,
+    "min_reported_time": 0,
+    "reset_modules": ("matplotlib",),
+    "write_computation_times": False,
+    "image_scrapers": ("matplotlib",),
+    "backreferences_dir": None,
+}
+suppress_warnings = ["config.cache"]  # sphinx-gallery's settings hold functions, which is all this warning says
