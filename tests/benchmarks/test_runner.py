@@ -11,8 +11,8 @@ from benchmarks import runner
 
 
 def _case(*contenders):
-    built = Built(contenders, lambda contender, result: float(result), ["absent: not installed"])
-    return Case("a", "A", lambda peers: built, cost=Cost(1e6, 2e6), memory=False)
+    built = Built(contenders, lambda contender, result: float(result), ["absent: not installed"], Cost(1e6, 2e6))
+    return Case("a", "A", lambda peers: built, memory=False)
 
 
 def _work():
