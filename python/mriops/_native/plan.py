@@ -54,11 +54,24 @@ class Plan(NamedTuple):
 
 
 class NativeOp(NamedTuple):
-    """A function of the native modules: its name, the kind of each array argument (see ``dtypes``), its rule."""
+    """A function of the native modules.
+
+    Attributes
+    ----------
+    name
+        The same on every floor.
+    kinds
+        Kind of each array argument, in order (see ``dtypes``).
+    rule
+        Shape rule: facts of the arrays, then the parameters, to a plan.
+    optional
+        Array arguments that may be ``None``; their address is 0 then.
+    """
 
     name: str
     kinds: Mapping[str, str]
     rule: Callable[..., Plan]
+    optional: tuple[str, ...] = ()
 
 
 def make_plan(

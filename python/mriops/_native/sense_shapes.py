@@ -214,11 +214,11 @@ def _sense_csm_adjoint(
 
 _ENCODE = {"csm": "complex", "mask": "weight"}
 
-SENSE = NativeOp("sense", {"image": "complex", **_ENCODE}, _sense)
-SENSE_ADJOINT = NativeOp("sense_adjoint", {"kspace": "complex", **_ENCODE}, _sense_adjoint)
-SENSE_GRAM = NativeOp("sense_gram", {"image": "complex", **_ENCODE}, _sense_gram)
+SENSE = NativeOp("sense", {"image": "complex", **_ENCODE}, _sense, ("mask",))
+SENSE_ADJOINT = NativeOp("sense_adjoint", {"kspace": "complex", **_ENCODE}, _sense_adjoint, ("mask",))
+SENSE_GRAM = NativeOp("sense_gram", {"image": "complex", **_ENCODE}, _sense_gram, ("mask",))
 SENSE_CSM_ADJOINT = NativeOp(
-    "sense_csm_adjoint", {"kspace": "complex", "image": "complex", "mask": "weight"}, _sense_csm_adjoint
+    "sense_csm_adjoint", {"kspace": "complex", "image": "complex", "mask": "weight"}, _sense_csm_adjoint, ("mask",)
 )
 COIL_EXPAND = NativeOp("coil_expand", {"image": "complex", "csm": "complex"}, _coil_expand)
 COIL_COMBINE = NativeOp("coil_combine", {"coil_images": "complex", "csm": "complex"}, _coil_combine)

@@ -70,6 +70,9 @@ class OpDeclaration:
             for name in mapping:
                 if name not in names:
                     raise ValueError(f"{label}: expected names among {names}, got {name!r}")
+        for name in names:
+            if (f"Tensor? {name}" in self.schema) != (name in self.native.optional):
+                raise ValueError(f"schema: expected {name} to be optional exactly where native says so: {self.schema}")
         if self.jvp is None and not self.multilinear and (self.adjoint or self.backward):
             raise ValueError(f"{self.name}: expected multilinear=True or a jvp, got neither")
 

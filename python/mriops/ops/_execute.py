@@ -42,6 +42,7 @@ class Recipe:
         "dtype",
         "function",
         "layouts",
+        "like",
         "outputs",
         "shape",
         "workspace",
@@ -57,6 +58,7 @@ class Recipe:
         self.outputs: tuple[Output, ...] = ()
         self.layouts: tuple[tuple[int, ...] | None, ...] = ()
         self.shape: tuple[int, ...] = ()
+        self.like: int | None = None  # an input of the result's shape and dtype: `empty_like` is quickest
         self.dtype: torch.dtype | None = None
         self.workspace = 0
         self.zero = False
@@ -82,8 +84,7 @@ class Executor:
     def __init__(self, declaration: OpDeclaration) -> None:
         self.declaration = declaration
         self.recipes: dict[tuple, Recipe] = {}
-        schema = declaration.schema
-        self.optional = tuple(f"Tensor? {name}" in schema for name in declaration.tensors)
+        self.optional = tuple(name in declaration.native.optional for name in declaration.tensors)
         self.n_tensors = len(declaration.tensors)
         _native.on_backend_switch(self.recipes.clear)
 
@@ -129,6 +130,8 @@ class Executor:
         first = next(t for t in tensors if t is not None)
         output = recipe.outputs[0]
         recipe.shape, recipe.dtype = output.shape, DTYPES[output.dtype]
+        shapes = [None if t is None or t.dtype is not recipe.dtype else tuple(t.shape) for t in tensors]
+        recipe.like = shapes.index(recipe.shape) if recipe.shape in shapes else None
         recipe.direct = (
             recipe.function is not None
             and device == "cpu"

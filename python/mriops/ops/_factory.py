@@ -57,7 +57,8 @@ def {name}({signature}):
         return eager(recipe, {arguments})
     if not (recipe.direct and {plain}):
         return run(recipe, ({arguments},))
-    out = {first}.new_empty(recipe.shape)
+    like = recipe.like
+    out = {first}.new_empty(recipe.shape) if like is None else empty_like(({tensors},)[like])
     recipe.function({pointers}, out.data_ptr(), *recipe.arguments, 0, threads())
     return out
 """
@@ -85,6 +86,7 @@ def _generate(op: OpDeclaration, optional: tuple[bool, ...], scope: dict[str, An
         requires_grad=each("{}.requires_grad", "False", " or "),
         plain=" and ".join(map(plain, op.tensors, optional)),
         first=op.tensors[0],
+        tensors=", ".join(op.tensors),
         pointers=each("{}.data_ptr()", "0", ", "),
     )
     filename = f"<mriops op {op.name}>"
@@ -162,6 +164,7 @@ def define_op(op: OpDeclaration) -> Callable[..., Any]:
         "cast": cast,
         "compiled": compiled,
         "dispatch": dispatch,
+        "empty_like": torch.empty_like,
         "eager": make_eager_function(op, executor).apply,
         "facts": attrgetter("shape", "dtype", "device", "__class__"),
         "forward_ad": forward_ad,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from mriops._native.fft_shapes import FFT, normalize_dims, split_dims
@@ -38,11 +39,24 @@ _fft = define_op(
 )
 
 
+_known_groups: dict[tuple, list[tuple[int, ...]]] = {}  # few: one per rank and dims, of those that are hashable
+
+
+def _groups(rank: int, dims: int | Sequence[int]) -> list[tuple[int, ...]]:
+    """Axes per native pass; remembered, since working it out takes as long as the rest of a small transform."""
+    if dims.__class__ is not tuple or torch.compiler.is_dynamo_compiling():
+        return split_dims(normalize_dims(rank, dims))
+    groups = _known_groups.get((rank, dims))
+    if groups is None:
+        groups = _known_groups[rank, dims] = split_dims(normalize_dims(rank, dims))
+    return groups
+
+
 def _transform(x: Tensor, dims: int | Sequence[int], inverse: bool) -> Tensor:
     rank: Any = getattr(x, "ndim", None)
     if not isinstance(rank, int):
         raise TypeError(f"x: expected torch.Tensor, got {type(x).__module__}.{type(x).__qualname__}")
-    for group in split_dims(normalize_dims(rank, dims)):
+    for group in _groups(rank, dims):
         x = _fft(x, group, inverse)
     return x
 

@@ -1,0 +1,11 @@
+"""The OpCase table: one row per op, from which its tests and its benchmarks are made."""
+
+from __future__ import annotations
+
+from .op_case import OpCase
+from .sense_cases import SENSE_CASES
+
+__all__ = ["OP_CASES"]
+
+#: Every op's row, by public name.
+OP_CASES: dict[str, OpCase] = {case.name: case for case in SENSE_CASES}
