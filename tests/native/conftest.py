@@ -1,0 +1,28 @@
+"""A build of the C++ tests, shared by the tests of this folder."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def cpp_build() -> Path:
+    """Where the C++ test programs are built; with MRIOPS_SANITIZE, with sanitizers and in a folder of their own."""
+    cmake = shutil.which("cmake")
+    if cmake is None:
+        pytest.skip("needs cmake")
+    sanitize = os.environ.get("MRIOPS_SANITIZE", "")
+    build = ROOT / "build" / ("tests" + (f"-{sanitize.replace(',', '-')}" if sanitize else ""))
+    configure = [cmake, "-S", ROOT, "-B", build, "-DMRIOPS_PYTHON=OFF", "-DMRIOPS_CUDA=OFF", "-DMRIOPS_TESTS=ON"]
+    configure += [f"-DMRIOPS_SANITIZE={sanitize}"]
+    if shutil.which("ninja") and not (build / "CMakeCache.txt").exists():
+        configure += ["-G", "Ninja"]
+    for command in (configure, [cmake, "--build", build, "--parallel", "2"]):
+        run = subprocess.run(command, capture_output=True, text=True)
+        assert run.returncode == 0, run.stdout[-4000:] + run.stderr[-4000:]
+    return build
