@@ -13,6 +13,8 @@ from mriops.calibration.noise import cholesky_factor
 
 __all__ = ["adaptive_combine", "rss", "walsh"]
 
+_SLAB_ELEMENTS = 1 << 21  # covariance entries held at a time
+
 
 def rss(coil_images: Tensor, *, ndim: int = 2) -> Tensor:
     """Root sum of squares over coils, sqrt(sum_c |x_c|^2).
@@ -173,7 +175,7 @@ def _walsh_item(images: Tensor, widths: tuple[int, ...], max_iter: int, tol: flo
     half = widths[0] // 2
     # Unit scale keeps products of tiny (SI-scaled) images away from underflow.
     scaled = images / images.abs().max().clamp_min(torch.finfo(images.dtype).tiny)
-    rows = max(1, (1 << 21) // max(1, images.shape[0] ** 2 * (images[0, 0].numel())))
+    rows = max(1, _SLAB_ELEMENTS // (images.shape[0] ** 2 * images[0, 0].numel()))
     for first in range(0, size[0], rows):
         last = min(size[0], first + rows)
         low, high = max(0, first - half), min(size[0], last + half)

@@ -61,7 +61,7 @@ def espirit(
         spectrum from a simulated ACS of the same size.
     crop
         A map is zero where its eigenvalue is below this. ``"auto"``: the value in [0.5, 0.99] that minimises Stein's
-        unbiased risk estimate of projecting the low-resolution coil images onto the maps.
+        unbiased risk estimate of projecting the low-resolution (Hann-tapered) coil images onto the maps.
     n_maps
         Number of sets of maps (soft-SENSE), 1 <= n_maps <= coils.
     soft
@@ -203,14 +203,19 @@ def _sure_crop(csm: Tensor, values: Tensor, block: Tensor, kernels: CalibrationK
     Keeping a pixel adds 2 sigma^2 (one degree of freedom) to the risk of the projected low-resolution coil images y
     and removes |s^H y|^2; maps are taken as fixed. Sorted by eigenvalue, the best cut is the largest cumulated gain.
     """
-    im_size = csm.shape[2:]
+    im_size, acs_size = csm.shape[2:], block.shape[1:]
     axes = tuple(range(1, csm.ndim - 1))
-    images = torch.fft.ifftn(block.to(csm.dtype), s=im_size, dim=axes, norm="ortho")
+    taper = torch.ones((), dtype=values.dtype, device=block.device)
+    for axis, n in enumerate(acs_size):
+        # Without a taper the ringing of the low-resolution images counts as signal of the background.
+        window = torch.sin(math.pi * (torch.arange(n, device=block.device) + 0.5) / n) ** 2
+        taper = taper * window.to(values.dtype).reshape(-1, *(1,) * (len(acs_size) - 1 - axis))
+    images = torch.fft.ifftn((block * taper).to(csm.dtype), s=im_size, dim=axes, norm="ortho")
     # A corner-anchored block only turns the phase of all coils alike; the eigenvectors' frame is centred.
     images = torch.fft.fftshift(images, dim=axes)
     energy = (csm[0].conj() * images).sum(0).abs().square().reshape(-1).double()
     pixels = math.prod(im_size)
-    variance = float(kernels.noise_std[item]) ** 2 * math.prod(block.shape[1:]) / pixels
+    variance = float(kernels.noise_std[item]) ** 2 * float(taper.square().sum()) / pixels
     order = values[0].reshape(-1).argsort(descending=True)
     gain = (energy[order] - 2 * variance).cumsum(0)
     level = float(values[0].reshape(-1)[order[int(gain.argmax())]])

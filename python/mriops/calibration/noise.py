@@ -151,18 +151,20 @@ def prewhiten(
     return torch.linalg.solve_triangular(factor, flat, upper=False).reshape(kspace.shape)
 
 
-def noise_from_corners(kspace: Tensor, *, fraction: float = 0.04, ndim: int = 2) -> Tensor:
-    """Noise samples from the corners of k-space, for data without a noise scan.
+def noise_from_corners(data: Tensor, *, fraction: float = 0.04, ndim: int = 2) -> Tensor:
+    """Noise samples from the corners of k-space or of coil images, for data without a noise scan.
 
-    The signal falls off towards the edge of k-space; at its corners noise dominates unless the resolution is low or the
-    SNR very high. Samples that are exactly zero in all coils (not acquired) are left out.
+    The orthonormal transform keeps white noise white, so that either domain will do where its corners hold no signal.
+    k-space corners still do at low resolution or high SNR (the estimate is then too large); image corners do not, but
+    without readout oversampling they show the receiver's filter (too small). A noise scan is better than both. Samples
+    that are exactly zero in all coils (not acquired) are left out.
 
     Parameters
     ----------
-    kspace
-        (*batch, coils, *im_size), complex, centred.
+    data
+        (*batch, coils, *im_size), complex, centred k-space or coil images.
     fraction
-        Part of k-space to use, 0 < fraction <= 0.5: all corners together.
+        Part of the samples to use, 0 < fraction <= 0.5: all corners together.
     ndim
         Number of spatial axes, 2 or 3 (of 1 the two ends are used).
 
@@ -173,28 +175,28 @@ def noise_from_corners(kspace: Tensor, *, fraction: float = 0.04, ndim: int = 2)
     Raises
     ------
     TypeError, ValueError
-        If k-space is misshaped or not finite, ``fraction`` is out of range, or too few corner samples were acquired.
+        If ``data`` is misshaped or not finite, ``fraction`` is out of range, or too few corner samples were acquired.
 
     References
     ----------
     Aja-Fernandez S, Vegas-Sanchez-Ferrero G. Statistical analysis of noise in MRI. Springer (2016), ch. 7.
     """
-    kspace = check_kspace(kspace, ndim=ndim)
+    data = check_kspace(data, ndim=ndim, name="data")
     if not 0 < fraction <= 0.5:
         raise ValueError(f"fraction: expected 0 < fraction <= 0.5, got {fraction!r}")
-    coils = kspace.shape[-ndim - 1]
-    im_size = kspace.shape[-ndim:]
-    corner = torch.ones((), dtype=torch.bool, device=kspace.device)
+    coils = data.shape[-ndim - 1]
+    im_size = data.shape[-ndim:]
+    corner = torch.ones((), dtype=torch.bool, device=data.device)
     edge = fraction ** (1 / sum(n > 1 for n in im_size)) if any(n > 1 for n in im_size) else 1.0
     for axis, n in enumerate(im_size):
-        distance = (torch.arange(n, device=kspace.device) - n // 2).abs() / max(n / 2, 1)
-        outside = (distance > 1 - edge) if n > 1 else torch.ones(1, dtype=torch.bool, device=kspace.device)
+        distance = (torch.arange(n, device=data.device) - n // 2).abs() / max(n / 2, 1)
+        outside = (distance > 1 - edge) if n > 1 else torch.ones(1, dtype=torch.bool, device=data.device)
         corner = corner & outside.reshape(-1, *(1,) * (ndim - 1 - axis))
-    samples = kspace.movedim(-ndim - 1, 0)[..., corner].reshape(coils, -1)
+    samples = data.movedim(-ndim - 1, 0)[..., corner].reshape(coils, -1)
     samples = samples[:, (samples != 0).any(0)]
     if samples.shape[1] <= coils:
         raise ValueError(
-            f"kspace: expected more acquired corner samples than coils ({coils}), got {samples.shape[1]} "
+            f"data: expected more acquired corner samples than coils ({coils}), got {samples.shape[1]} "
             f"in a fraction of {fraction}"
         )
     return samples
