@@ -1,6 +1,6 @@
 // Interleaved complex numbers with the layout of torch.complex64/128 and numpy.complex64/128.
 #pragma once
-#include "core/hostdevice.h"
+#include "hostdevice.h"
 
 namespace mriops {
 

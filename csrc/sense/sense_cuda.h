@@ -7,7 +7,7 @@
 #pragma once
 #include <cstddef>
 
-#include "sense/sense.h"
+#include "sense.h"
 
 namespace mriops::cuda {
 

@@ -1,0 +1,133 @@
+// Kernels with one thread per pixel: coil products and sums, weights, partial sums.
+#include "pixel_pass.cuh"
+
+namespace mriops::cuda {
+namespace {
+
+constexpr unsigned kThreads = 256;
+
+// Pixels along x, groups (items, or items and maps) along y: few divisions per pixel.
+dim3 grid_for(int64_t pixels, int64_t groups) {
+    const int64_t blocks = (pixels + kThreads - 1) / kThreads;
+    return dim3(unsigned(blocks < (1 << 30) ? blocks : (1 << 30)), unsigned(groups < 65535 ? groups : 65535));
+}
+
+template <class F>
+__device__ __forceinline__ void for_each(int64_t pixels, int64_t groups, F&& f) {
+    const int64_t stride = int64_t(gridDim.x) * blockDim.x;
+    for (int64_t group = blockIdx.y; group < groups; group += gridDim.y)
+        for (int64_t pixel = blockIdx.x * int64_t(blockDim.x) + threadIdx.x; pixel < pixels; pixel += stride)
+            f(group, pixel);
+}
+
+template <class T>
+__device__ __forceinline__ T weight_of(const PixelPass<T>& a, int64_t u, int64_t pixel) {
+    if (a.mask_kind == MaskKind::none) return T(1);
+    const int64_t zy = pixel / a.nx;
+    const int64_t index = u * a.mask_u + zy / a.ny * a.mask_z + zy % a.ny * a.mask_y + (pixel - zy * a.nx) * a.mask_x;
+    if (a.mask_kind == MaskKind::bytes) return static_cast<const unsigned char*>(a.mask)[index] != 0 ? T(1) : T(0);
+    return static_cast<const T*>(a.mask)[index];
+}
+
+template <class T>
+__global__ void __launch_bounds__(kThreads) expand(const __grid_constant__ PixelPass<T> a) {
+    for_each(a.pixels, a.items, [&](int64_t item, int64_t pixel) {
+        const int64_t u = item / a.inner_items, v = item - u * a.inner_items;
+        const Complex<T>* const coef =
+            a.coef + (u + a.coef_first) / a.coef_share * a.coef_stride.u + v * a.coef_stride.v + pixel;
+        const Complex<T>* const image = a.image + u * a.image_stride.u + pixel;
+        Complex<T> sum = coef[0] * image[0];
+        for (int64_t m = 1; m < a.maps; ++m) sum = sum + coef[m * a.coef_stride.map] * image[m * a.image_stride.map];
+        a.out[u * a.out_stride.u + v * a.out_stride.v + pixel] = sum;
+    });
+}
+
+template <class T>
+__global__ void __launch_bounds__(kThreads) combine(const __grid_constant__ PixelPass<T> a) {
+    for_each(a.pixels, a.items * a.maps, [&](int64_t group, int64_t pixel) {
+        const int64_t item = group / a.maps, m = group - item * a.maps;
+        const int64_t u = item / a.inner_items, v = item - u * a.inner_items;
+        const Complex<T>* coef = a.coef + (u + a.coef_first) / a.coef_share * a.coef_stride.u + v * a.coef_stride.v +
+                                 m * a.coef_stride.map + pixel;
+        const Complex<T>* data = a.data + u * a.data_stride.u + v * a.data_stride.v + pixel;
+        Complex<T> sum = {T(0), T(0)};
+        for (int64_t step = 0; step < a.steps; ++step)
+            sum = sum + conj_mul(coef[step * a.coef_stride.step], data[step * a.data_stride.step]);
+        Complex<T>* const out = a.out + u * a.out_stride.u + v * a.out_stride.v + m * a.out_stride.map + pixel;
+        *out = a.add_to_out ? *out + sum : sum;
+    });
+}
+
+template <class T>
+__global__ void __launch_bounds__(kThreads) pixel_gram(const __grid_constant__ PixelPass<T> a) {
+    for_each(a.pixels, a.items * a.maps, [&](int64_t group, int64_t pixel) {
+        const int64_t u = group / a.maps, m = group - u * a.maps;
+        const Complex<T>* const coef = a.coef + (u + a.coef_first) / a.coef_share * a.coef_stride.u + pixel;
+        const Complex<T>* const image = a.image + u * a.image_stride.u + pixel;
+        Complex<T> sum = {T(0), T(0)};
+        for (int64_t step = 0; step < a.steps; ++step) {
+            Complex<T> coil = {T(0), T(0)};
+            for (int64_t other = 0; other < a.maps; ++other)
+                coil = coil + coef[step * a.coef_stride.step + other * a.coef_stride.map] *
+                                  image[other * a.image_stride.map];
+            sum = sum + conj_mul(coef[step * a.coef_stride.step + m * a.coef_stride.map], coil);
+        }
+        const T w = weight_of(a, u, pixel);
+        a.out[u * a.out_stride.u + m * a.out_stride.map + pixel] = (w * w) * sum;
+    });
+}
+
+template <class T>
+__global__ void __launch_bounds__(kThreads) weigh(const __grid_constant__ PixelPass<T> a) {
+    for_each(a.pixels, a.items, [&](int64_t item, int64_t pixel) {
+        const int64_t u = item / a.inner_items, v = item - u * a.inner_items;
+        a.out[u * a.out_stride.u + v * a.out_stride.v + pixel] =
+            weight_of(a, u, pixel) * a.data[u * a.data_stride.u + v * a.data_stride.v + pixel];
+    });
+}
+
+template <class T>
+__global__ void __launch_bounds__(kThreads)
+    add_splits(const Complex<T>* partial, Complex<T>* out, int64_t count, int64_t splits, bool add_to_out) {
+    for_each(count, 1, [&](int64_t, int64_t i) {
+        Complex<T> sum = partial[i];
+        for (int64_t s = 1; s < splits; ++s) sum = sum + partial[s * count + i];
+        out[i] = add_to_out ? out[i] + sum : sum;
+    });
+}
+
+}  // namespace
+
+template <class T>
+void launch_expand(const PixelPass<T>& a, gpu::Stream stream) {
+    MRIOPS_LAUNCH(expand<T>, grid_for(a.pixels, a.items), dim3(kThreads), 0, stream, a);
+}
+template <class T>
+void launch_combine(const PixelPass<T>& a, gpu::Stream stream) {
+    MRIOPS_LAUNCH(combine<T>, grid_for(a.pixels, a.items * a.maps), dim3(kThreads), 0, stream, a);
+}
+template <class T>
+void launch_pixel_gram(const PixelPass<T>& a, gpu::Stream stream) {
+    MRIOPS_LAUNCH(pixel_gram<T>, grid_for(a.pixels, a.items * a.maps), dim3(kThreads), 0, stream, a);
+}
+template <class T>
+void launch_weigh(const PixelPass<T>& a, gpu::Stream stream) {
+    MRIOPS_LAUNCH(weigh<T>, grid_for(a.pixels, a.items), dim3(kThreads), 0, stream, a);
+}
+template <class T>
+void launch_add_splits(const Complex<T>* partial, Complex<T>* out, int64_t count, int64_t splits, bool add_to_out,
+                       gpu::Stream stream) {
+    MRIOPS_LAUNCH(add_splits<T>, grid_for(count, 1), dim3(kThreads), 0, stream, partial, out, count, splits, add_to_out);
+}
+
+#define MRIOPS_INSTANTIATE(T)                                       \
+    template void launch_expand(const PixelPass<T>&, gpu::Stream);  \
+    template void launch_combine(const PixelPass<T>&, gpu::Stream); \
+    template void launch_pixel_gram(const PixelPass<T>&, gpu::Stream); \
+    template void launch_weigh(const PixelPass<T>&, gpu::Stream);   \
+    template void launch_add_splits(const Complex<T>*, Complex<T>*, int64_t, int64_t, bool, gpu::Stream);
+MRIOPS_INSTANTIATE(float)
+MRIOPS_INSTANTIATE(double)
+#undef MRIOPS_INSTANTIATE
+
+}  // namespace mriops::cuda
