@@ -1,0 +1,328 @@
+"""What a linear operator is, and what sums, multiples, products and adjoints of operators are."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from numbers import Number
+from typing import Any
+
+import torch
+
+Shape = tuple[int, ...]
+
+
+class LinearOperator(torch.nn.Module):
+    """A linear map from one tensor to one tensor, ``y = A x``, with its adjoint ``A^H``.
+
+    A subclass writes `forward` and `adjoint`, and `normal` where ``A^H A`` has a shorter way than one after the other.
+    Tensors are kept with `keep`, so that ``.to()``, ``state_dict`` and pickling hold for them; moving to another
+    precision leaves real tensors real and complex ones complex.
+
+    `domain_shape` and `range_shape` are the trailing axes that the operator knows; further leading axes are a batch.
+    They are None where any shape fits.
+
+    References
+    ----------
+    Claerbout. Earth soundings analysis: processing versus inversion, 1992, chapter 5 (adjoint operators).
+    """
+
+    domain_shape: Shape | None = None
+    range_shape: Shape | None = None
+
+    def adjoint(self, y: torch.Tensor) -> torch.Tensor:
+        """``A^H y``."""
+        raise TypeError(f"{type(self).__name__}: expected a method adjoint(y), got a class without one")
+
+    def normal(self, x: torch.Tensor) -> torch.Tensor:
+        """``A^H A x``."""
+        return self.adjoint(self(x))
+
+    def keep(self, name: str, tensor: torch.Tensor | None) -> None:
+        """Hold a tensor under `name`: a `torch.nn.Parameter` as parameter, any other as buffer, gradients intact."""
+        if isinstance(tensor, torch.nn.Parameter):
+            self.register_parameter(name, tensor)
+        else:
+            self.register_buffer(name, tensor)
+
+    @property
+    def H(self) -> LinearOperator:
+        """Adjoint operator; ``A.H.H is A``."""
+        return self._derived("_adjoint_ref", AdjointOp)
+
+    @property
+    def gram(self) -> LinearOperator:
+        """Normal operator ``A^H A``, self-adjoint, as one step where the class knows one."""
+        return self._derived("_gram_ref", GramOp)
+
+    def _derived(self, name: str, kind: Callable[[LinearOperator], LinearOperator]) -> LinearOperator:
+        # Held weakly: the derived operator holds this one, and a cycle would keep coil maps on a GPU alive until
+        # Python's garbage collector runs.
+        reference = self.__dict__.get(name)
+        derived = None if reference is None else reference()
+        if derived is None:
+            derived = kind(self)
+            self.__dict__[name] = weakref.ref(derived)
+        return derived
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in self.__dict__.items() if k not in ("_adjoint_ref", "_gram_ref")}
+
+    def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> LinearOperator:
+        # torch's .to(dtype) makes all floating and complex tensors the same kind: weights would become complex, or
+        # coil maps lose their imaginary part.
+        def same_kind(tensor: torch.Tensor) -> torch.Tensor:
+            if tensor.is_complex():
+                pair = fn(torch.view_as_real(tensor.resolve_conj()))
+                return torch.view_as_complex((pair.real if pair.is_complex() else pair).contiguous())
+            moved = fn(tensor)
+            return moved.real if moved.is_complex() else moved
+
+        return super()._apply(same_kind, recurse)
+
+    def __matmul__(self, other: LinearOperator) -> LinearOperator:
+        if not isinstance(other, LinearOperator):
+            return NotImplemented
+        return other.gram if isinstance(self, AdjointOp) and self.op is other else ComposedOp(self, other)
+
+    def __add__(self, other: LinearOperator) -> LinearOperator:
+        return SumOp(self, other) if isinstance(other, LinearOperator) else NotImplemented
+
+    def __radd__(self, other: int) -> LinearOperator:
+        return self if isinstance(other, int) and other == 0 else NotImplemented  # the start of sum(operators)
+
+    def __sub__(self, other: LinearOperator) -> LinearOperator:
+        return SumOp(self, -other) if isinstance(other, LinearOperator) else NotImplemented
+
+    def __neg__(self) -> LinearOperator:
+        return ScaledOp(-1, self)
+
+    def __mul__(self, scalar: complex | torch.Tensor) -> LinearOperator:
+        return ScaledOp(scalar, self) if isinstance(scalar, Number | torch.Tensor) else NotImplemented
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, scalar: complex | torch.Tensor) -> LinearOperator:
+        return ScaledOp(1 / scalar, self) if isinstance(scalar, Number | torch.Tensor) else NotImplemented
+
+    def extra_repr(self) -> str:
+        """Shapes, for printing."""
+        names = [f"(*, {', '.join(map(str, s))})" if s else "(*)" for s in (self.domain_shape, self.range_shape)]
+        return " -> ".join(names)
+
+    def check_adjoint(
+        self,
+        domain_shape: Shape | None = None,
+        range_shape: Shape | None = None,
+        *,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+        seed: int = 0,
+    ) -> None:
+        """Raise unless ``<A x, y> = <x, A^H y>`` for random ``x`` and ``y``.
+
+        Parameters
+        ----------
+        domain_shape, range_shape
+            Shapes of ``x`` and ``y``; those of the operator by default, where it knows them.
+        dtype, device
+            Of ``x`` and ``y``; by default those of the operator's first floating tensor (complex), or complex64.
+        seed
+            Of the random numbers.
+
+        Raises
+        ------
+        ValueError
+            If shapes are unknown or wrong, or if the products differ by more than ``50 eps ||A x|| ||y||``: transforms
+            and sums err by a small multiple of eps, relative to norms.
+        """
+        held = next((t for t in (*self.parameters(), *self.buffers()) if t.is_floating_point() or t.is_complex()), None)
+        if dtype is None:
+            dtype = torch.complex64 if held is None else held.dtype.to_complex()
+        device = device or (torch.device("cpu") if held is None else held.device)
+        domain_shape = self.domain_shape if domain_shape is None else domain_shape
+        if domain_shape is None:
+            raise ValueError("domain_shape: expected a shape, as this operator fits any, got None")
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            x = torch.randn(domain_shape, dtype=dtype, generator=generator).to(device)
+            Ax = self(x)
+            y = torch.randn(range_shape or Ax.shape, dtype=Ax.dtype, generator=generator).to(device)
+            if y.shape != Ax.shape:
+                raise ValueError(f"range_shape: expected {tuple(Ax.shape)}, the shape of A(x), got {tuple(y.shape)}")
+            AHy = self.adjoint(y)
+            if AHy.shape != x.shape:
+                raise ValueError(f"adjoint: expected shape {tuple(x.shape)} of the domain, got {tuple(AHy.shape)}")
+            left, right = _inner(Ax, y), _inner(x, AHy)
+            size = float(torch.linalg.vector_norm(Ax) * torch.linalg.vector_norm(y))
+        if not abs(left - right) <= 50 * torch.finfo(dtype).eps * size:
+            raise ValueError(
+                f"adjoint: expected <A x, y> = <x, A^H y>, got {left:.6g} and {right:.6g}, a difference of "
+                f"{abs(left - right) / size:.2g} relative to ||A x|| ||y||"
+            )
+
+
+def _inner(a: torch.Tensor, b: torch.Tensor) -> complex:
+    return complex(torch.vdot(*(t.flatten().to(torch.complex128) for t in (a, b))))
+
+
+class AdjointOp(LinearOperator):
+    """``A^H``; made by ``A.H``."""
+
+    def __init__(self, op: LinearOperator):
+        super().__init__()
+        self.op = op
+
+    @property
+    def domain_shape(self) -> Shape | None:  # type: ignore[override]
+        return self.op.range_shape
+
+    @property
+    def range_shape(self) -> Shape | None:  # type: ignore[override]
+        return self.op.domain_shape
+
+    def forward(self, y: torch.Tensor) -> torch.Tensor:
+        return self.op.adjoint(y)
+
+    def adjoint(self, x: torch.Tensor) -> torch.Tensor:
+        return self.op(x)
+
+    @property
+    def H(self) -> LinearOperator:
+        return self.op
+
+
+class GramOp(LinearOperator):
+    """``A^H A``; made by ``A.gram`` and ``A.H @ A``."""
+
+    def __init__(self, op: LinearOperator):
+        super().__init__()
+        self.op = op
+
+    @property
+    def domain_shape(self) -> Shape | None:  # type: ignore[override]
+        return self.op.domain_shape
+
+    range_shape = domain_shape  # type: ignore[assignment]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.op.normal(x)
+
+    def adjoint(self, x: torch.Tensor) -> torch.Tensor:
+        return self.op.normal(x)
+
+    @property
+    def H(self) -> LinearOperator:
+        return self
+
+
+class ComposedOp(LinearOperator):
+    """``A B``; made by ``A @ B``. The normal operator is ``B^H (A^H A) B``."""
+
+    def __init__(self, outer: LinearOperator, inner: LinearOperator):
+        super().__init__()
+        self.outer, self.inner = outer, inner
+        left, right = outer.domain_shape, inner.range_shape
+        if left is not None and right is not None and not _fits(left, right):
+            raise ValueError(
+                f"A @ B: expected the range of B to fit the domain of A, trailing axes {left}, got {right} "
+                f"({type(outer).__name__} @ {type(inner).__name__})"
+            )
+
+    @property
+    def domain_shape(self) -> Shape | None:  # type: ignore[override]
+        return _extended(self.inner.domain_shape, self.inner.range_shape, self.outer.domain_shape)
+
+    @property
+    def range_shape(self) -> Shape | None:  # type: ignore[override]
+        return _extended(self.outer.range_shape, self.outer.domain_shape, self.inner.range_shape)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.outer(self.inner(x))
+
+    def adjoint(self, y: torch.Tensor) -> torch.Tensor:
+        return self.inner.adjoint(self.outer.adjoint(y))
+
+    def normal(self, x: torch.Tensor) -> torch.Tensor:
+        return self.inner.adjoint(self.outer.normal(self.inner(x)))
+
+
+class SumOp(LinearOperator):
+    """``A + B``; made by ``A + B`` and ``A - B``."""
+
+    def __init__(self, left: LinearOperator, right: LinearOperator):
+        super().__init__()
+        self.left, self.right = left, right
+        for name in ("domain_shape", "range_shape"):
+            a, b = getattr(left, name), getattr(right, name)
+            if a is not None and b is not None and not _fits(a, b):
+                raise ValueError(f"A + B: expected operators with the same {name}, got {a} and {b}")
+
+    @property
+    def domain_shape(self) -> Shape | None:  # type: ignore[override]
+        return _longer(self.left.domain_shape, self.right.domain_shape)
+
+    @property
+    def range_shape(self) -> Shape | None:  # type: ignore[override]
+        return _longer(self.left.range_shape, self.right.range_shape)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.left(x) + self.right(x)
+
+    def adjoint(self, y: torch.Tensor) -> torch.Tensor:
+        return self.left.adjoint(y) + self.right.adjoint(y)
+
+
+class ScaledOp(LinearOperator):
+    """``s A``; made by ``s * A``. The scalar is a number or a tensor with one element, which may be trained."""
+
+    def __init__(self, scalar: complex | torch.Tensor, op: LinearOperator):
+        super().__init__()
+        if isinstance(scalar, torch.Tensor):
+            if scalar.numel() != 1:
+                raise ValueError(
+                    f"scalar: expected a number or a tensor with one element, got shape {tuple(scalar.shape)} (for "
+                    "weights use DiagonalOp(weights) @ A)"
+                )
+            self.keep("scalar", scalar)
+        else:
+            self.scalar = scalar
+        self.op = op
+
+    @property
+    def domain_shape(self) -> Shape | None:  # type: ignore[override]
+        return self.op.domain_shape
+
+    @property
+    def range_shape(self) -> Shape | None:  # type: ignore[override]
+        return self.op.range_shape
+
+    def _scalar(self) -> Any:
+        # zero-dimensional, so that the product keeps the precision of the other factor
+        return self.scalar.reshape(()) if isinstance(self.scalar, torch.Tensor) else self.scalar
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self._scalar() * self.op(x)
+
+    def adjoint(self, y: torch.Tensor) -> torch.Tensor:
+        s = self._scalar()
+        return (s.conj() if isinstance(s, torch.Tensor) else s.conjugate()) * self.op.adjoint(y)
+
+    def normal(self, x: torch.Tensor) -> torch.Tensor:
+        return abs(self._scalar()) ** 2 * self.op.normal(x)
+
+
+def _fits(a: Shape, b: Shape) -> bool:
+    """Whether trailing axes agree; an axis of length one may stand for a batch that broadcasts."""
+    return all(n == m or 1 in (n, m) for n, m in zip(a[::-1], b[::-1], strict=False))
+
+
+def _longer(a: Shape | None, b: Shape | None) -> Shape | None:
+    return a if b is None or (a is not None and len(a) >= len(b)) else b
+
+
+def _extended(shape: Shape | None, at: Shape | None, other: Shape | None) -> Shape | None:
+    """`shape` of one side of an operator, with the batch axes that `other` has in front of `at` on the other side."""
+    if shape is None or at is None or other is None:
+        return shape
+    return other[: max(len(other) - len(at), 0)] + shape

@@ -1,0 +1,116 @@
+"""Doors through which masks, weights and coil maps enter operators: shapes checked, axes that say nothing dropped."""
+
+import torch
+
+Shape = tuple[int, ...]
+
+
+def compress_mask(mask: torch.Tensor | None, ndim: int, precision: torch.dtype | None) -> torch.Tensor | None:
+    """Mask with every axis along which it is constant reduced to length 1; None if it keeps every sample.
+
+    A transform along an axis without undersampling cancels in the normal operator, so kernels ask for the shape of a
+    mask, and this looks at its values, once. Weights that require gradients are left as they are.
+
+    Parameters
+    ----------
+    mask
+        Sampling mask (bool, or integers 0 and 1) or real weights, ``(*batch, *im)`` or fewer axes.
+    ndim
+        Number of spatial axes.
+    precision
+        Real dtype for weights, None to keep theirs.
+
+    Raises
+    ------
+    TypeError
+        If `mask` is not a tensor, or not bool, integer or real.
+    """
+    if mask is None:
+        return None
+    if not isinstance(mask, torch.Tensor):
+        raise TypeError(f"mask: expected a torch.Tensor or None, got {type(mask).__name__}")
+    if mask.is_complex():
+        raise TypeError(f"mask: expected bool, integer or real weights, got {mask.dtype}")
+    if mask.ndim < ndim:
+        mask = mask.reshape((1,) * (ndim - mask.ndim) + tuple(mask.shape))
+    if mask.requires_grad or isinstance(mask, torch.nn.Parameter):
+        return mask
+    if mask.is_floating_point():
+        mask = mask if precision is None else mask.to(precision)
+    elif mask.dtype != torch.bool:
+        binary = bool(((mask == 0) | (mask == 1)).all())
+        mask = mask.bool() if binary else mask.to(precision or torch.get_default_dtype())
+    for axis in range(mask.ndim):
+        first = mask.narrow(axis, 0, 1) if mask.shape[axis] > 1 else mask
+        if first is not mask and bool((mask == first).all()):
+            mask = first
+    if mask.numel() == 1 and bool(mask == 1):
+        return None
+    return mask.contiguous()
+
+
+def check_csm(csm: torch.Tensor, ndim: int, maps: bool) -> None:
+    """Raise unless `csm` is complex with shape ``([*batch,] [maps,] coils, *im)``."""
+    if not isinstance(csm, torch.Tensor):
+        raise TypeError(f"csm: expected a torch.Tensor, got {type(csm).__name__}")
+    if ndim not in (2, 3):
+        raise ValueError(f"ndim: expected 2 or 3 spatial axes, got {ndim!r}")
+    if not csm.is_complex():
+        raise TypeError(f"csm: expected a complex tensor, got {csm.dtype}")
+    if csm.ndim < ndim + 1 + maps or 0 in csm.shape:
+        axes = f"(*batch, {'maps, ' if maps else ''}coils, {'z, y, x' if ndim == 3 else 'y, x'})"
+        raise ValueError(f"csm: expected shape {axes} without empty axes, got {tuple(csm.shape)}")
+
+
+def batch_axes(csm: torch.Tensor, ndim: int, maps: bool) -> Shape:
+    """Batch axes of coil maps."""
+    return tuple(csm.shape[: csm.ndim - ndim - 1 - maps])
+
+
+def image_axes(csm: torch.Tensor, ndim: int, maps: bool) -> Shape:
+    """``([maps,] *im_size)`` of coil maps."""
+    return (*((csm.shape[-ndim - 2],) if maps else ()), *csm.shape[-ndim:])
+
+
+def check_mask_shape(mask: torch.Tensor | None, im_size: Shape) -> None:
+    """Raise unless the trailing axes of `mask` are those of the image, or 1."""
+    if mask is not None and not all(m in (1, n) for m, n in zip(mask.shape[-len(im_size) :], im_size, strict=True)):
+        raise ValueError(
+            f"mask: expected trailing axes that broadcast to {im_size} (no coil axis), got shape {tuple(mask.shape)}"
+        )
+
+
+def batch_of(*batches: Shape) -> Shape:
+    """Batch shape that operator tensors bring along, without leading ones.
+
+    Raises
+    ------
+    ValueError
+        If the batches do not broadcast.
+    """
+    try:
+        batch = tuple(torch.broadcast_shapes(*batches))
+    except RuntimeError:
+        raise ValueError(
+            f"csm and mask: expected batch axes that broadcast, got {' and '.join(map(str, batches))}"
+        ) from None
+    while batch and batch[0] == 1:
+        batch = batch[1:]
+    return batch
+
+
+def check_argument(x: torch.Tensor, name: str, shape: Shape, n_core: int) -> None:
+    """Raise unless `x` has the trailing axes `shape`, of which all but `n_core` are a batch, where 1 stands for any.
+
+    The batch of an operator must not exceed that of its argument: the result would broadcast, and the adjoint of
+    broadcasting is a sum, which the formula of the adjoint does not have.
+    """
+    if not isinstance(x, torch.Tensor):
+        raise TypeError(f"{name}: expected a torch.Tensor, got {type(x).__name__}")
+    own = x.shape[-len(shape) :]
+    if own == shape:
+        return
+    n_batch = len(shape) - n_core
+    fits = len(own) == len(shape) and own[n_batch:] == shape[n_batch:]
+    if not fits or not all(b in (1, n) for b, n in zip(shape[:n_batch], own[:n_batch], strict=True)):
+        raise ValueError(f"{name}: expected shape (*, {', '.join(map(str, shape))}), got {tuple(x.shape)}")
