@@ -1,0 +1,52 @@
+#include "scratch.h"
+
+#include <cstdlib>
+#include <new>
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+namespace mriops {
+namespace {
+
+constexpr size_t kHugePage = size_t(2) << 20;
+
+struct Buffers {
+    void* data[int(Scratch::count)] = {};
+    size_t bytes[int(Scratch::count)] = {};
+    void release(int i) {
+        std::free(data[i]);
+        data[i] = nullptr;
+        bytes[i] = 0;
+    }
+    ~Buffers() {
+        for (int i = 0; i < int(Scratch::count); ++i) release(i);
+    }
+};
+
+thread_local Buffers buffers;
+
+}  // namespace
+
+void* scratch_bytes(Scratch purpose, size_t bytes) {
+    const int i = int(purpose);
+    if (buffers.bytes[i] >= bytes && buffers.data[i]) return buffers.data[i];
+    buffers.release(i);
+    const size_t alignment = bytes >= kHugePage ? kHugePage : 64;
+    const size_t rounded = (bytes / alignment + 1) * alignment;
+    void* p = std::aligned_alloc(alignment, rounded);
+    if (!p) throw std::bad_alloc();
+#if defined(__linux__)
+    // Column passes stride over the whole buffer: with small pages every row would be a TLB miss.
+    if (alignment == kHugePage) madvise(p, rounded, MADV_HUGEPAGE);
+#endif
+    buffers.data[i] = p;
+    buffers.bytes[i] = rounded;
+    return p;
+}
+
+void release_scratch() {
+    for (int i = 0; i < int(Scratch::count); ++i) buffers.release(i);
+}
+
+}  // namespace mriops

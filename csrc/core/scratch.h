@@ -1,0 +1,21 @@
+// Working memory of a thread: kept between calls, so that a kernel pays no page faults after its first call.
+#pragma once
+#include <cstddef>
+
+namespace mriops {
+
+// What a buffer is for. Buffers of different purpose never alias; a thread has one of each.
+enum class Scratch : int { image, accumulator, columns, rows, weights, work, count };
+
+// At least `bytes` bytes, 64-byte aligned, contents undefined; valid until this thread asks for more of the same purpose.
+void* scratch_bytes(Scratch purpose, size_t bytes);
+
+template <class T>
+T* scratch(Scratch purpose, size_t count) {
+    return static_cast<T*>(scratch_bytes(purpose, count * sizeof(T)));
+}
+
+// Gives back what the calling thread holds.
+void release_scratch();
+
+}  // namespace mriops

@@ -1,0 +1,158 @@
+// SIMD lanes of one instruction set: one lane is one independent transform, real and imaginary parts in separate vectors.
+#pragma once
+#include <cstdint>
+#include <cstring>
+#include <utility>
+
+#if defined(__AVX512F__)
+#define MRIOPS_VECTOR_BYTES 64
+#elif defined(__AVX__)
+#define MRIOPS_VECTOR_BYTES 32
+#else
+#define MRIOPS_VECTOR_BYTES 16
+#endif
+#define MRIOPS_INLINE inline __attribute__((always_inline))
+#define MRIOPS_LAMBDA_INLINE __attribute__((always_inline))
+
+namespace mriops {
+namespace {
+
+template <class T>
+struct Lanes {
+    typedef T vec __attribute__((vector_size(MRIOPS_VECTOR_BYTES)));
+    typedef T vec_u __attribute__((vector_size(MRIOPS_VECTOR_BYTES), aligned(alignof(T))));
+    static constexpr int width = MRIOPS_VECTOR_BYTES / int(sizeof(T));
+};
+
+template <class T>
+using Vec = typename Lanes<T>::vec;
+
+template <class T>
+struct Cx {
+    Vec<T> re, im;
+};
+
+template <class T>
+MRIOPS_INLINE Vec<T> load_unaligned(const T* p) {
+    return *reinterpret_cast<const typename Lanes<T>::vec_u*>(p);
+}
+template <class T>
+MRIOPS_INLINE void store_unaligned(T* p, Vec<T> v) {
+    *reinterpret_cast<typename Lanes<T>::vec_u*>(p) = v;
+}
+
+template <class T>
+MRIOPS_INLINE Cx<T> operator+(Cx<T> a, Cx<T> b) {
+    return {a.re + b.re, a.im + b.im};
+}
+template <class T>
+MRIOPS_INLINE Cx<T> operator-(Cx<T> a, Cx<T> b) {
+    return {a.re - b.re, a.im - b.im};
+}
+template <class T>
+MRIOPS_INLINE Cx<T> operator*(Cx<T> a, Cx<T> b) {
+    return {a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};
+}
+// conj(a) * b
+template <class T>
+MRIOPS_INLINE Cx<T> mul_conj(Cx<T> a, Cx<T> b) {
+    return {a.re * b.re + a.im * b.im, a.re * b.im - a.im * b.re};
+}
+template <class T>
+MRIOPS_INLINE Cx<T> scaled(Cx<T> a, T s) {
+    return {a.re * s, a.im * s};
+}
+// a times the scalar (wr, wi), or times its conjugate
+template <bool Conj, class T>
+MRIOPS_INLINE Cx<T> mul_scalar(Cx<T> a, T wr, T wi) {
+    if constexpr (Conj) return {a.re * wr + a.im * wi, a.im * wr - a.re * wi};
+    return {a.re * wr - a.im * wi, a.im * wr + a.re * wi};
+}
+
+#if defined(__clang__) || __GNUC__ >= 12
+#define MRIOPS_SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#endif
+
+namespace shuffle {
+template <class T, int... I>
+MRIOPS_INLINE Vec<T> even(Vec<T> a, Vec<T> b, std::integer_sequence<int, I...>) {
+    return MRIOPS_SHUFFLE(a, b, (2 * I)...);
+}
+template <class T, int... I>
+MRIOPS_INLINE Vec<T> odd(Vec<T> a, Vec<T> b, std::integer_sequence<int, I...>) {
+    return MRIOPS_SHUFFLE(a, b, (2 * I + 1)...);
+}
+// Interleave of the low halves, or of the high halves, of a and b in groups of G lanes inside blocks of 2G.
+template <class T, int G, int H, int... I>
+MRIOPS_INLINE Vec<T> zip(Vec<T> a, Vec<T> b, std::integer_sequence<int, I...>) {
+    constexpr int W = Lanes<T>::width;
+    return MRIOPS_SHUFFLE(a, b, ((I / (2 * G)) * (2 * G) + H * G + I % G + ((I / G) % 2 ? W : 0))...);
+}
+template <class T, int H, int... I>
+MRIOPS_INLINE Vec<T> interleave(Vec<T> a, Vec<T> b, std::integer_sequence<int, I...>) {
+    constexpr int W = Lanes<T>::width;
+    return MRIOPS_SHUFFLE(a, b, (H * (W / 2) + I / 2 + (I % 2 ? W : 0))...);
+}
+}  // namespace shuffle
+
+template <class T>
+using LaneIndex = std::make_integer_sequence<int, Lanes<T>::width>;
+
+template <class T>
+MRIOPS_INLINE Cx<T> load_complex(const T* p) {
+    const Vec<T> a = load_unaligned(p), b = load_unaligned(p + Lanes<T>::width);
+    return {shuffle::even<T>(a, b, LaneIndex<T>{}), shuffle::odd<T>(a, b, LaneIndex<T>{})};
+}
+template <class T>
+MRIOPS_INLINE void store_complex(T* p, Cx<T> v) {
+    store_unaligned(p, shuffle::interleave<T, 0>(v.re, v.im, LaneIndex<T>{}));
+    store_unaligned(p + Lanes<T>::width, shuffle::interleave<T, 1>(v.re, v.im, LaneIndex<T>{}));
+}
+// The first n lanes only; the others read as zero and are not written.
+template <class T>
+inline Cx<T> load_complex_part(const T* p, int n) {
+    T buffer[2 * Lanes<T>::width] = {};
+    std::memcpy(buffer, p, sizeof(T) * 2 * n);
+    return load_complex(buffer);
+}
+template <class T>
+inline void store_complex_part(T* p, Cx<T> v, int n) {
+    T buffer[2 * Lanes<T>::width];
+    store_complex(buffer, v);
+    std::memcpy(p, buffer, sizeof(T) * 2 * n);
+}
+template <class T>
+MRIOPS_INLINE Cx<T> load_complex(const T* p, int n) {
+    return n == Lanes<T>::width ? load_complex(p) : load_complex_part(p, n);
+}
+template <class T>
+MRIOPS_INLINE void store_complex(T* p, Cx<T> v, int n) {
+    if (n == Lanes<T>::width)
+        store_complex(p, v);
+    else
+        store_complex_part(p, v, n);
+}
+
+// Rows to columns of width x width values held in registers: log2(width) rounds of two-input shuffles. A round pairs
+// registers whose index differs in one bit and swaps groups of as many lanes.
+template <class T, int G>
+MRIOPS_INLINE void transpose_round(Vec<T>* v) {
+    constexpr int W = Lanes<T>::width;
+    if constexpr (G >= 1) {
+#pragma GCC unroll 16
+        for (int i = 0; i < W; ++i) {
+            if (i & G) continue;
+            const Vec<T> a = v[i], b = v[i + G];
+            v[i] = shuffle::zip<T, G, 0>(a, b, LaneIndex<T>{});
+            v[i + G] = shuffle::zip<T, G, 1>(a, b, LaneIndex<T>{});
+        }
+        transpose_round<T, G / 2>(v);
+    }
+}
+template <class T>
+MRIOPS_INLINE void transpose(Vec<T>* v) {
+    transpose_round<T, Lanes<T>::width / 2>(v);
+}
+
+}  // namespace
+}  // namespace mriops

@@ -1,0 +1,185 @@
+// How a length is transformed: its radices, twiddles, the order in which frequencies come out, or Bluestein's convolution.
+#pragma once
+#include <cmath>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+namespace mriops {
+namespace {
+
+// exp(-2 pi i k / n) in double precision, from the first octant so that symmetric angles give symmetric values.
+inline void unit_root(int64_t k, int64_t n, double& re, double& im) {
+    k %= n;
+    if (k < 0) k += n;
+    const int64_t octant = 8 * k / n;
+    const int64_t quarter = (octant + 1) / 2;  // nearest multiple of 90 degrees
+    const double angle = 2 * 3.14159265358979323846 * (double(4 * k - quarter * n) / 4) / double(n);
+    const double c = std::cos(angle), s = std::sin(angle);
+    switch (quarter % 4) {
+        case 0: re = c, im = -s; break;
+        case 1: re = -s, im = -c; break;
+        case 2: re = -c, im = s; break;
+        default: re = s, im = c;
+    }
+}
+
+constexpr int kLargestDirectRadix = 64;  // a prime above this goes through Bluestein
+
+template <class T>
+struct Plan {
+    struct Stage {
+        int radix;
+        int64_t length, stride, blocks;  // a transform of `length` = radix * stride, done `blocks` times
+        std::vector<T> twiddles;         // [stride][radix - 1][2], exp(-2 pi i p k / length)
+        std::vector<T> roots;            // radices without a codelet: cos and sin of 2 pi k / radix
+    };
+    int64_t n;
+    std::vector<Stage> stages;
+    std::vector<int> frequency;  // position after a forward transform -> frequency
+    std::vector<int> position;   // the inverse of it
+
+    // Bluestein: x chirped, convolved at a fast length, chirped again. `frequency` is the identity.
+    std::unique_ptr<Plan> convolution;
+    std::vector<T> chirp;     // [n][2], exp(-pi i j^2 / n)
+    std::vector<T> spectrum;  // [fast length, transformed order][2]
+
+    explicit Plan(int64_t size);
+
+    // Rows of lanes that `forward` and `inverse` need besides the data.
+    int64_t work_rows() const { return convolution ? convolution->n : 0; }
+};
+
+struct Radices {
+    std::vector<int> list;
+    double cost;  // relative work per point
+    bool direct;  // false: has a prime factor above kLargestDirectRadix
+};
+
+// Nanoseconds per row of lanes, measured with AVX-512: a stage with twiddles, and the last one, which has none.
+inline double stage_cost(int r, bool last) {
+    switch (r) {
+        case 2: return last ? 0.85 : 1.1;
+        case 3: return last ? 1.1 : 1.6;
+        case 4: return last ? 0.8 : 1.35;
+        case 5: return last ? 1.3 : 2.0;
+        case 6: return last ? 1.0 : 2.0;
+        case 7: return last ? 1.5 : 2.6;
+        case 8: return last ? 1.1 : 2.4;
+        case 10: return last ? 1.5 : 2.7;
+        case 12: return last ? 1.3 : 2.8;
+        case 16: return last ? 1.7 : 3.3;
+        case 20: return last ? 1.9 : 4.8;
+        default: return 1.3 + 0.3 * r;
+    }
+}
+
+// The cheapest chain of radices, by exhaustive search over the codelets (lengths have few divisors).
+inline void search_radices(int64_t n, double cost, std::vector<int>& chain, Radices& best) {
+    if (cost >= best.cost) return;
+    if (n == 1) {
+        best.list = chain;
+        best.cost = cost;
+        return;
+    }
+    for (int r : {11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 20, 16, 12, 10, 8, 7, 6, 5, 4, 3, 2}) {
+        if (n % r) continue;
+        chain.push_back(r);
+        search_radices(n / r, cost + stage_cost(r, n == r), chain, best);
+        chain.pop_back();
+        if (r > 10 && r % 2) return;  // a radix without a codelet comes as early as it can: one order is enough
+    }
+}
+
+inline Radices choose_radices(int64_t n) {
+    Radices best{{}, 1e30, true};
+    std::vector<int> chain;
+    search_radices(n, 0, chain, best);
+    best.direct = n == 1 || !best.list.empty();
+    return best;
+}
+
+inline int64_t bluestein_length(int64_t n) {
+    int64_t best = 0;
+    double best_cost = 1e30;
+    for (int64_t m = 2 * n - 1; m <= 4 * n; ++m) {
+        int64_t rest = m;
+        for (int p : {2, 3, 5}) while (rest % p == 0) rest /= p;
+        if (rest != 1) continue;
+        const double cost = choose_radices(m).cost * double(m);
+        if (cost < best_cost) best = m, best_cost = cost;
+    }
+    return best;
+}
+
+template <class T>
+Plan<T>::Plan(int64_t size) : n(size), frequency(size_t(size), 0), position(size_t(size), 0) {
+    const Radices radices = choose_radices(n);
+    if (radices.direct) {
+        int64_t length = n, blocks = 1;
+        for (int r : radices.list) {
+            Stage s{r, length, length / r, blocks, {}, {}};
+            s.twiddles.resize(size_t(s.stride * (r - 1) * 2));
+            for (int64_t p = 0; p < s.stride; ++p)
+                for (int k = 1; k < r; ++k) {
+                    double re, im;
+                    unit_root(p * k, length, re, im);
+                    s.twiddles[size_t((p * (r - 1) + k - 1) * 2)] = T(re);
+                    s.twiddles[size_t((p * (r - 1) + k - 1) * 2 + 1)] = T(im);
+                }
+            for (int k = 0; k < r; ++k) {
+                double re, im;
+                unit_root(k, r, re, im);
+                s.roots.push_back(T(re));
+                s.roots.push_back(T(-im));
+            }
+            stages.push_back(std::move(s));
+            length /= r;
+            blocks *= r;
+        }
+        for (int64_t p = 0; p < n; ++p) {
+            int64_t rest = p, weight = 1, f = 0;
+            for (const Stage& s : stages) {
+                f += weight * (rest / s.stride);
+                rest %= s.stride;
+                weight *= s.radix;
+            }
+            frequency[size_t(p)] = int(f);
+        }
+    } else {
+        for (int64_t p = 0; p < n; ++p) frequency[size_t(p)] = int(p);
+        const int64_t m = bluestein_length(n);
+        convolution = std::make_unique<Plan>(m);
+        chirp.resize(size_t(2 * n));
+        std::vector<double> kernel(size_t(2 * m), 0.0);
+        for (int64_t j = 0; j < n; ++j) {
+            double re, im;
+            unit_root(j * j % (2 * n), 2 * n, re, im);
+            chirp[size_t(2 * j)] = T(re);
+            chirp[size_t(2 * j + 1)] = T(im);
+            for (int64_t at : {j, (m - j) % m}) {
+                kernel[size_t(2 * at)] = re;
+                kernel[size_t(2 * at + 1)] = -im;
+            }
+        }
+        // A direct sum in double precision: exact, and done once per length. Only n distinct values enter.
+        spectrum.resize(size_t(2 * m));
+        std::vector<double> root(size_t(2 * m));
+        for (int64_t k = 0; k < m; ++k) unit_root(k, m, root[size_t(2 * k)], root[size_t(2 * k + 1)]);
+        for (int64_t p = 0; p < m; ++p) {
+            const int64_t f = convolution->frequency[size_t(p)];
+            double re = kernel[0], im = kernel[1];
+            for (int64_t j = 1, at = f % m; j < n; ++j, at = (at + f) % m) {
+                const double c = 2 * root[size_t(2 * at)];  // the kernel is even: cosines only
+                re += c * kernel[size_t(2 * j)];
+                im += c * kernel[size_t(2 * j + 1)];
+            }
+            spectrum[size_t(2 * p)] = T(re / double(m));
+            spectrum[size_t(2 * p + 1)] = T(im / double(m));
+        }
+    }
+    for (int64_t p = 0; p < n; ++p) position[size_t(frequency[size_t(p)])] = int(p);
+}
+
+}  // namespace
+}  // namespace mriops

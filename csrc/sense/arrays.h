@@ -1,0 +1,38 @@
+// Where the arrays of a problem keep map set, coil and batch item; steps and offsets in units of the real type.
+#pragma once
+#include "coils.h"
+
+namespace mriops {
+namespace {
+
+template <class T>
+struct Arrays {
+    explicit Arrays(const SenseProblem& p) : p(p), volume(2 * p.nz * p.ny * p.nx) {}
+    SenseProblem p;
+    int64_t volume;
+
+    int64_t csm(int64_t b, int64_t c) const { return ((b / p.batch_per_csm) * p.maps * p.coils + c) * volume; }
+    int64_t csm_map_step() const { return p.coils * volume; }
+    int64_t image(int64_t b) const { return b * p.maps * volume; }
+    int64_t image_map_step() const { return volume; }
+    int64_t kspace(int64_t b, int64_t c) const { return (b * p.coils + c) * volume; }
+    int64_t tile(int64_t z, int64_t t) const { return 2 * (z * p.ny * p.nx + t * kWidth<T>); }
+    int64_t row_step() const { return 2 * p.nx; }
+    int lanes(int64_t t) const { return tile_lanes<T>(p.nx, t); }
+    bool fast(int64_t t) const { return p.maps == 1 && lanes(t) == kWidth<T>; }
+};
+
+// Calls f with std::true_type for full tiles of a single map, which need no lane counts and no loop.
+template <class F>
+inline void with_fast(bool fast, const F& f) {
+    if (fast)
+        f(std::true_type{});
+    else
+        f(std::false_type{});
+}
+
+// Sums over coils are split into this many parts, whatever the number of threads, so that results do not depend on it.
+inline int64_t coil_chunks(const SenseProblem& p) { return p.batch >= 8 ? 1 : std::min<int64_t>(p.coils, 8); }
+
+}  // namespace
+}  // namespace mriops

@@ -1,0 +1,139 @@
+// Normal operator where weights do not vary along x: the x transforms cancel, and a tile of columns is a problem of its own.
+//
+// Per tile: for every coil, csm * image and the y (and z) transform, weights, the inverse, conj(csm) and the sum over coils, in a
+// buffer that stays in cache; the maps are read from memory once.
+#pragma once
+#include "../core/parallel.h"
+#include "../core/scratch.h"
+#include "arrays.h"
+#include "axes.h"
+
+namespace mriops {
+namespace {
+
+template <class T>
+class ColumnGram {
+public:
+    ColumnGram(const SenseProblem& p, const ActiveAxes& active)
+        : at_(p), axes_(p.nz, p.ny, p.nx, active.z, active.y, false), depth_(axes_.z.plan ? p.nz : 1),
+          pitch_(p.ny + 1),  // a column over z must not hit one cache set only
+          tiles_(ceil_div(p.nx, kWidth<T>)) {}
+
+    void run(const T* image, const T* csm, const void* mask, T* out, int threads) const {
+        const SenseProblem& p = at_.p;
+        const int64_t per_batch = (axes_.z.plan ? 1 : p.nz) * tiles_;
+        const bool shared_weights = p.mask_sb == 0;
+        const int64_t weight_count = p.ny * depth_;
+        T* weights = scratch<T>(Scratch::weights, size_t(weight_count * (shared_weights ? 1 : p.batch)));
+        for (int64_t b = 0; b < (shared_weights ? 1 : p.batch); ++b)
+            arrange(Weights<T>(p, mask, b), weights + b * weight_count);
+        parallel_for(p.batch * per_batch, threads, [&](int64_t job, int) {
+            const int64_t b = job / per_batch, z = (job % per_batch) / tiles_, t = job % tiles_;
+            one_tile(image + at_.image(b), csm + at_.csm(b, 0), weights + (shared_weights ? 0 : b * weight_count), z, t,
+                     out + at_.image(b));
+        });
+    }
+
+private:
+    // [y position][z position], squared and scaled.
+    void arrange(const Weights<T>& w, T* out) const {
+        const T scale = axes_.scale() * axes_.scale();
+        for (int64_t y = 0; y < axes_.y.n; ++y)
+            for (int64_t z = 0; z < depth_; ++z) {
+                const T v = w(depth_ > 1 ? axes_.z.spectral(z) : 0, axes_.y.spectral(y), 0);
+                out[y * depth_ + z] = scale * v * v;
+            }
+    }
+
+    void one_tile(const T* image, const T* csm, const T* weights, int64_t z0, int64_t t, T* out) const {
+        const SenseProblem& p = at_.p;
+        const int64_t block = depth_ * pitch_, tile = at_.tile(z0, t);
+        const int lanes = at_.lanes(t);
+        Cx<T>* planar = scratch<Cx<T>>(Scratch::image, size_t(p.maps * block));
+        Cx<T>* sum = scratch<Cx<T>>(Scratch::accumulator, size_t(p.maps * block));
+        Cx<T>* data = scratch<Cx<T>>(Scratch::columns, size_t(block));
+        Cx<T>* work = scratch<Cx<T>>(Scratch::work, size_t(axes_.work_rows()));
+        for_each_column(p.maps, [&](int64_t m, int64_t z) {
+            const T* in = image + m * at_.volume + tile + at_.tile(z, 0);
+            for (int64_t y = 0; y < p.ny; ++y)
+                planar[m * block + z * pitch_ + y] = load_complex(in + y * at_.row_step(), lanes);
+        });
+        with_fast(at_.fast(t), [&](auto fast) {
+            constexpr bool Fast = decltype(fast)::value;
+            for (int64_t c = 0; c < p.coils; ++c)
+                one_coil<Fast>(csm + c * at_.volume + tile, planar, weights, lanes, c == 0, data, sum, work);
+        });
+        for_each_column(p.maps, [&](int64_t m, int64_t z) {
+            T* to = out + m * at_.volume + tile + at_.tile(z, 0);
+            for (int64_t y = 0; y < p.ny; ++y)
+                store_complex(to + y * at_.row_step(), sum[m * block + z * pitch_ + y], lanes);
+        });
+    }
+
+    template <class F>
+    void for_each_column(int64_t maps, const F& f) const {
+        for (int64_t m = 0; m < maps; ++m)
+            for (int64_t z = 0; z < depth_; ++z) f(m, z);
+    }
+
+    template <bool Fast>
+    void one_coil(const T* csm, const Cx<T>* image, const T* weights, int lanes, bool first, Cx<T>* data, Cx<T>* sum,
+                  Cx<T>* work) const {
+        const int64_t block = depth_ * pitch_, maps = at_.p.maps, ny = axes_.y.n;
+        const auto expand = [&](int64_t z) {
+            return Expand<T, Fast>{{csm + at_.tile(z, 0), at_.row_step(), lanes}, at_.csm_map_step(), image + z * pitch_, block, maps};
+        };
+        const auto combine = [&](int64_t z) {
+            return Combine<T, Fast>{{csm + at_.tile(z, 0), at_.row_step(), lanes}, at_.csm_map_step(), sum + z * pitch_, block, maps, first};
+        };
+        if (!axes_.z.plan) {
+            const auto load = expand(0);
+            const auto store = combine(0);
+            const ScalarWeight<T> weight{weights};
+            if constexpr (Fast) {
+                if (axes_.y.plan) return roundtrip_columns_through(*axes_.y.plan, data, work, load, store, weight);
+            }
+            for (int64_t y = 0; y < ny; ++y) data[y] = axes_.y.plan ? load(y) : weight(y, load(y));
+            if (axes_.y.plan) roundtrip_columns(*axes_.y.plan, data, work, weight);
+            for (int64_t y = 0; y < ny; ++y) store(y, data[y]);
+            return;
+        }
+        for (int64_t z = 0; z < depth_; ++z) {
+            Cx<T>* column = data + z * pitch_;
+            const auto load = expand(z);
+            if constexpr (Fast) {
+                if (axes_.y.plan) {
+                    forward_columns_from(*axes_.y.plan, column, work, load);
+                    continue;
+                }
+            }
+            for (int64_t y = 0; y < ny; ++y) column[y] = load(y);
+            if (axes_.y.plan) forward_columns(*axes_.y.plan, column, work);
+        }
+        Cx<T>* line = scratch<Cx<T>>(Scratch::rows, size_t(depth_));
+        for (int64_t y = 0; y < ny; ++y) {
+            const auto load = [=](int64_t z) MRIOPS_LAMBDA_INLINE { return data[z * pitch_ + y]; };
+            const auto store = [=](int64_t z, Cx<T> v) MRIOPS_LAMBDA_INLINE { data[z * pitch_ + y] = v; };
+            roundtrip_columns_through(*axes_.z.plan, line, work, load, store, ScalarWeight<T>{weights + y * depth_});
+        }
+        for (int64_t z = 0; z < depth_; ++z) {
+            Cx<T>* column = data + z * pitch_;
+            const auto store = combine(z);
+            if constexpr (Fast) {
+                if (axes_.y.plan) {
+                    inverse_columns_into(*axes_.y.plan, column, work, store);
+                    continue;
+                }
+            }
+            if (axes_.y.plan) inverse_columns(*axes_.y.plan, column, work);
+            for (int64_t y = 0; y < ny; ++y) store(y, column[y]);
+        }
+    }
+
+    Arrays<T> at_;
+    Axes<T> axes_;
+    int64_t depth_, pitch_, tiles_;
+};
+
+}  // namespace
+}  // namespace mriops

@@ -1,0 +1,58 @@
+// K-space weights of a problem: read in the user's layout and type, at the frequency a transform position holds.
+#pragma once
+#include <cstdint>
+
+#include "sense.h"
+
+namespace mriops {
+namespace {
+
+// Which axes the weights vary along; along the others forward and inverse transform cancel in the normal operator.
+struct ActiveAxes {
+    bool x, y, z;
+};
+
+inline ActiveAxes active_axes(const SenseProblem& p) {
+    if (p.mask_kind == MaskKind::none) return {false, false, false};
+    return {p.mask_sx != 0 && p.nx > 1, p.mask_sy != 0 && p.ny > 1, p.ndim == 3 && p.mask_sz != 0 && p.nz > 1};
+}
+
+// Centred index of DFT bin f, and of position i of a centred array seen from the centre: (i + n / 2) mod n.
+inline int64_t centred(int64_t f, int64_t n) {
+    const int64_t k = f + n / 2;
+    return k >= n ? k - n : k;
+}
+
+template <class T>
+class Weights {
+public:
+    Weights(const SenseProblem& p, const void* mask, int64_t b) : p_(p) {
+        if (p.mask_kind == MaskKind::bytes) bytes_ = static_cast<const unsigned char*>(mask) + b * p.mask_sb;
+        if (p.mask_kind == MaskKind::real) real_ = static_cast<const T*>(mask) + b * p.mask_sb;
+    }
+    bool any() const { return bytes_ || real_; }
+    // At centred indices.
+    T operator()(int64_t z, int64_t y, int64_t x) const {
+        const int64_t at = z * p_.mask_sz + y * p_.mask_sy + x * p_.mask_sx;
+        if (bytes_) return bytes_[at] ? T(1) : T(0);
+        return real_ ? real_[at] : T(1);
+    }
+    // scale * weight of one row of k-space; at least nx values are written.
+    void row(int64_t z, int64_t y, int64_t nx, T scale, T* out) const {
+        const int64_t base = z * p_.mask_sz + y * p_.mask_sy, step = p_.mask_sx;
+        if (bytes_)
+            for (int64_t x = 0; x < nx; ++x) out[x] = bytes_[base + x * step] ? scale : T(0);
+        else if (real_)
+            for (int64_t x = 0; x < nx; ++x) out[x] = scale * real_[base + x * step];
+        else
+            for (int64_t x = 0; x < nx; ++x) out[x] = scale;
+    }
+
+private:
+    const SenseProblem p_;
+    const unsigned char* bytes_ = nullptr;
+    const T* real_ = nullptr;
+};
+
+}  // namespace
+}  // namespace mriops
