@@ -1,5 +1,6 @@
 """Phantoms (floor 5): objects with exact analytic k-space, coil sensitivities, noise. Imports torch only."""
 
+from mriops.phantoms.brain import brain
 from mriops.phantoms.coils import FourierCoils, coil_maps, fourier_coils
 from mriops.phantoms.contour import Contour
 from mriops.phantoms.ellipsoid import Ellipsoid
@@ -8,6 +9,7 @@ from mriops.phantoms.phantom import Phantom
 from mriops.phantoms.polygon import Polygon
 from mriops.phantoms.shapes import Shape
 from mriops.phantoms.shepp_logan import shepp_logan
+from mriops.phantoms.tissue import Region, Tissue, TissuePhantom
 
 __all__ = [
     "Contour",
@@ -15,8 +17,12 @@ __all__ = [
     "FourierCoils",
     "Phantom",
     "Polygon",
+    "Region",
     "Shape",
+    "Tissue",
+    "TissuePhantom",
     "add_noise",
+    "brain",
     "coil_covariance",
     "coil_maps",
     "fourier_coils",

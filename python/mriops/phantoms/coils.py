@@ -71,8 +71,8 @@ class FourierCoils:
     period : int
         [field of view]; above 1 the maps need not be periodic over the field of view.
     residual : float
-        Relative root-mean-square misfit to the maps they were fitted to, over the disc or ball inscribed in the field of
-        view; 0 when the series is the definition.
+        Relative root-mean-square misfit to the maps they were fitted to, over the disc or ball inscribed in the field
+        of view; 0 when the series is the definition.
 
     References
     ----------
@@ -87,7 +87,8 @@ class FourierCoils:
         a = self.coefficients
         if a.ndim not in (3, 4) or any(n % 2 == 0 for n in a.shape[1:]) or not a.is_complex():
             raise ValueError(
-                f"coefficients: expected complex (coils, odd, odd) or (coils, odd, odd, odd), got {a.dtype} {tuple(a.shape)}"
+                "coefficients: expected complex (coils, odd, odd) or (coils, odd, odd, odd), "
+                f"got {a.dtype} {tuple(a.shape)}"
             )
         if int(self.period) != self.period or self.period < 1:
             raise ValueError(f"period: expected a positive int, got {self.period}")
@@ -116,7 +117,7 @@ class FourierCoils:
             r = (torch.arange(n, dtype=torch.float64, device=out.device) - n // 2) / n
             order = torch.arange(terms, dtype=torch.float64, device=out.device) - terms // 2
             angle = (2.0 * math.pi / self.period) * (order[:, None] * r)
-            out = torch.tensordot(out, torch.complex(torch.cos(angle), torch.sin(angle)), dims=([1], [0]))
+            out = out.movedim(1, -1) @ torch.complex(torch.cos(angle), torch.sin(angle))
         return out.to(dtype)
 
 
@@ -133,7 +134,7 @@ def fourier_coils(
 ) -> FourierCoils:
     """Fourier-series sensitivities fitted to the Biot-Savart loops of `coil_maps`.
 
-    Least squares over the disc (ball) of diameter 1 field of view, slightly damped so that maps stay bounded outside it.
+    Least squares over the disc (ball) of diameter 1 field of view, damped so that maps stay bounded outside.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ from mriops.phantoms.shapes import POINTS_PER_BLOCK, Shape, as_points, unit_phas
 class Ellipsoid(Shape):
     """The set {c + A u : |u| <= 1}, an ellipse in 2D and an ellipsoid in 3D.
 
-    With rho = |A^T k| and x = 2 pi rho its transform is |det A| exp(-2 pi i k.c) w(x), with w(x) = 2 pi J1(x)/x in 2D and
+    With x = 2 pi |A^T k| its transform is |det A| exp(-2 pi i k.c) w(x), where w(x) = 2 pi J1(x)/x in 2D and
     w(x) = 4 pi (sin x - x cos x)/x^3 in 3D (series at small x, so that k = 0 and its neighbourhood are exact).
 
     Parameters
@@ -31,7 +31,8 @@ class Ellipsoid(Shape):
 
     References
     ----------
-    Koay, Sarlls, Oezarslan. Three-dimensional analytical magnetic resonance imaging phantom in the Fourier domain. MRM 58:430 (2007).
+    Koay, Sarlls, Oezarslan. Three-dimensional analytical magnetic resonance imaging phantom in the Fourier domain. MRM
+    58:430 (2007).
     """
 
     def __init__(self, centre: Sequence[float] | Tensor, matrix: Sequence[Sequence[float]] | Tensor) -> None:
@@ -46,7 +47,10 @@ class Ellipsoid(Shape):
 
     @classmethod
     def from_axes(
-        cls, centre: Sequence[float], half_axes: Sequence[float], rotation: Sequence[Sequence[float]] | Tensor | None = None
+        cls,
+        centre: Sequence[float],
+        half_axes: Sequence[float],
+        rotation: Sequence[Sequence[float]] | Tensor | None = None,
     ) -> Ellipsoid:
         """From half axes along (z, y, x) [field of view], turned by a rotation matrix."""
         matrix = torch.diag(torch.as_tensor(list(half_axes), dtype=torch.float64))
@@ -64,7 +68,8 @@ class Ellipsoid(Shape):
         for first in range(0, k.shape[0], POINTS_PER_BLOCK):
             block = k[first : first + POINTS_PER_BLOCK]
             x = (2.0 * math.pi) * torch.linalg.vector_norm(block @ matrix, dim=1)
-            out[first : first + POINTS_PER_BLOCK] = unit_phase(block @ centre) * (self._scale * _ball_window(x, self.ndim))
+            window = self._scale * _ball_window(x, self.ndim)
+            out[first : first + POINTS_PER_BLOCK] = unit_phase(block @ centre) * window
         return out
 
     def fourier_grid(self, axes: Sequence[Tensor]) -> Tensor:
@@ -72,10 +77,11 @@ class Ellipsoid(Shape):
         matrix = self.matrix.to(axes[0].device)
         shapes = [[-1 if i == axis else 1 for i in range(self.ndim)] for axis in range(self.ndim)]
         columns = [a.reshape(shape) for a, shape in zip(axes, shapes, strict=True)]
-        rho_squared: Tensor | float = 0.0
+        squared = axes[0].new_zeros([a.numel() for a in axes])
         for half_axis in matrix.T:
-            rho_squared = rho_squared + sum(h * c for h, c in zip(half_axis, columns, strict=True)) ** 2
-        out = (self._scale * _ball_window((2.0 * math.pi) * torch.sqrt(torch.as_tensor(rho_squared)), self.ndim)).to(torch.complex128)
+            squared += sum(h * c for h, c in zip(half_axis, columns, strict=True)) ** 2
+        x = (2.0 * math.pi) * torch.sqrt(squared)
+        out = (self._scale * _ball_window(x, self.ndim)).to(torch.complex128)
         for column, position in zip(columns, self.centre.tolist(), strict=True):
             out *= unit_phase(column * position)
         return out
@@ -99,7 +105,7 @@ class Ellipsoid(Shape):
 
 
 def rotation_2d(angle: float) -> Tensor:
-    """Matrix acting on (y, x) with y pointing down that turns counter-clockwise as seen on the picture by `angle` [rad]."""
+    """Matrix acting on (y, x), y pointing down, that turns counter-clockwise on the picture by `angle` [rad]."""
     c, s = math.cos(angle), math.sin(angle)
     return torch.tensor([[c, -s], [s, c]], dtype=torch.float64)
 

@@ -99,7 +99,9 @@ def noise_samples(
     return (factor @ _white_noise((n_samples, n_coils), seed).T).to(dtype)
 
 
-def coil_covariance(n_coils: int, seed: int = 0, *, sigma: float = 1.0, correlation: float = 0.3, spread: float = 0.2) -> Tensor:
+def coil_covariance(
+    n_coils: int, seed: int = 0, *, sigma: float = 1.0, correlation: float = 0.3, spread: float = 0.2
+) -> Tensor:
     """A plausible noise covariance of a receive array: neighbours correlate, gains differ.
 
     Psi_ij = g_i g_j sigma^2 correlation^d(i,j) exp(i (phi_i - phi_j)), d the distance around a ring of coils.
@@ -145,7 +147,9 @@ def _white_noise(shape: tuple[int, ...], seed: int) -> Tensor:
 def _factor(covariance: Tensor | float | None, sigma: float | None, n_coils: int) -> Tensor:
     """L (coils, coils) with L L^H = covariance; eigenvectors, so that singular covariances are allowed."""
     if (covariance is None) == (sigma is None):
-        raise ValueError("covariance: expected exactly one of covariance and sigma, got " + ("none" if sigma is None else "both"))
+        raise ValueError(
+            "covariance: expected exactly one of covariance and sigma, got " + ("none" if sigma is None else "both")
+        )
     matrix = torch.as_tensor(sigma**2 if sigma is not None else covariance, dtype=torch.complex128).detach().cpu()
     if matrix.ndim == 0:
         matrix = matrix * torch.eye(n_coils, dtype=torch.complex128)

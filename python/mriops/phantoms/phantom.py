@@ -17,10 +17,10 @@ from mriops.phantoms.spectrum import coil_lattice_spectrum, coil_point_spectrum,
 class Phantom:
     """An object m(r) = sum_s value_s [r in shape_s] with exact Fourier transform.
 
-    On the Cartesian grid of `im_size` the k-space is sqrt(prod im_size) int m(r) exp(-2 pi i k.r) dr with r in fields of
-    view, which is what the centred orthonormal `ops.fft` of an image of m approximates; the two differ by what sampling
-    does (aliasing of the image's spectrum, truncation of the object's). No grid enters, so reconstructions of such data
-    commit no inverse crime.
+    On the Cartesian grid of `im_size` the k-space is sqrt(prod im_size) int m(r) exp(-2 pi i k.r) dr with r in fields
+    of view, which is what the centred orthonormal `ops.fft` of an image of m approximates; the two differ by what
+    sampling does (aliasing of the image's spectrum, truncation of the object's). No grid enters, so reconstructions of
+    such data commit no inverse crime.
 
     Parameters
     ----------
@@ -44,7 +44,9 @@ class Phantom:
     def __init__(self, shapes: Sequence[Shape], values: Sequence[complex] | Tensor, *, fov: float = 0.24) -> None:
         self.shapes = tuple(shapes)
         if not self.shapes or any(s.ndim != self.shapes[0].ndim for s in self.shapes):
-            raise ValueError(f"shapes: expected at least one, all 2D or all 3D, got ndim {[s.ndim for s in self.shapes]}")
+            raise ValueError(
+                f"shapes: expected at least one, all 2D or all 3D, got ndim {[s.ndim for s in self.shapes]}"
+            )
         self.values = torch.as_tensor(values, dtype=torch.complex128).detach().cpu()
         if self.values.ndim == 0 or self.values.shape[-1] != len(self.shapes):
             raise ValueError(

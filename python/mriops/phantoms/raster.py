@@ -15,8 +15,8 @@ ROWS_PER_BLOCK = 1 << 15
 def coverage(shape: Shape, im_size: Sequence[int], oversample: int = 8, device: torch.device | str = "cpu") -> Tensor:
     """Fraction of every pixel that a shape covers.
 
-    Each pixel row is cut by `oversample` lines per leading axis; on a line the covered length within each pixel is exact,
-    from the points where the line enters and leaves the shape.
+    Each pixel row is cut by `oversample` lines per leading axis; on a line the covered length within each pixel is
+    exact, from the points where the line enters and leaves the shape.
 
     Parameters
     ----------

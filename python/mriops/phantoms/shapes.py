@@ -14,8 +14,8 @@ POINTS_PER_BLOCK = 1 << 21  # k-space points x boundary points held at once: 32 
 class Shape(ABC):
     """Indicator function of a bounded region, with its exact Fourier transform.
 
-    Positions r are in units of the field of view, [-1/2, 1/2) per axis, origin at pixel N//2; k is in cycles per field of
-    view; components are in image axis order (z, y, x). The transform is S(k) = int_region exp(-2 pi i k.r) dr.
+    Positions r are in units of the field of view, [-1/2, 1/2) per axis, origin at pixel N//2; k is in cycles per field
+    of view; components are in image axis order (z, y, x). The transform is S(k) = int_region exp(-2 pi i k.r) dr.
     """
 
     ndim: int

@@ -76,7 +76,8 @@ def shepp_logan(*, ndim: int = 2, contrast: str = "modified") -> Phantom:
     References
     ----------
     Shepp, Logan. The Fourier reconstruction of a head section. IEEE Trans Nucl Sci 21:21 (1974).
-    Koay, Sarlls, Oezarslan. Three-dimensional analytical magnetic resonance imaging phantom in the Fourier domain. MRM 58:430 (2007).
+    Koay, Sarlls, Oezarslan. Three-dimensional analytical magnetic resonance imaging phantom in the Fourier domain. MRM
+    58:430 (2007).
     """
     if contrast not in ("modified", "original"):
         raise ValueError(f"contrast: expected 'modified' or 'original', got {contrast!r}")

@@ -47,10 +47,7 @@ def lattice_spectrum(
     shape_of = [2 * h + 1 for h in half_widths]
     out = torch.zeros([weights.shape[0], *shape_of], dtype=torch.complex128, device=device)
     mirrored = tuple(range(len(half_widths)))
-    if LATTICE_PER_BLOCK < 2 * torch.Size(shape_of[1:]).numel():
-        rows_per_block = 2
-    else:
-        rows_per_block = LATTICE_PER_BLOCK // torch.Size(shape_of[1:]).numel()
+    rows_per_block = max(2, LATTICE_PER_BLOCK // torch.Size(shape_of[1:]).numel())
     for first in range(half, 2 * half + 1, rows_per_block):
         last = min(first + rows_per_block, 2 * half + 1)
         skip = 1 if first == half else 0  # plane l = 0 is its own mirror image

@@ -29,9 +29,9 @@ def mask_poisson(
     """Random points that keep a distance from each other, which grows away from the centre; round(N/R) of them in all.
 
     Darts are thrown in random order over all grid points; a dart that hits removes the points closer than
-    r = s (1 + variation rho), with rho the distance from the centre, 1 at the edge of the axes (r^2 is dithered by up to
-    1/2 grid unit). The scale s is searched for the count; the few surplus points go at random, so that the acceleration
-    is exact and every distance kept.
+    r = s (1 + variation rho), with rho the distance from the centre, 1 at the edge of the axes (r^2 is dithered by up
+    to 1/2 grid unit). The scale s is searched for the count; the few surplus points go at random, so that the
+    acceleration is exact and every distance kept.
 
     Parameters
     ----------
