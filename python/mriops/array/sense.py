@@ -34,7 +34,7 @@ def sense(image: Any, csm: Any, mask: Any = None, *, ndim: int = 2, maps: bool =
     -------
     ndarray
         k-space ``(*batch, coils, *im)``. Batches of all arguments broadcast. NaN and Inf in image or csm spread over
-        the k-space of their coils; where a mask is False the result is zero or NaN then, not defined which.
+        the k-space of their coil and image; where a mask is False the result is then zero or NaN, not defined which.
 
     Raises
     ------
@@ -108,7 +108,8 @@ def sense_gram(image: Any, csm: Any, mask: Any = None, *, ndim: int = 2, maps: b
     Returns
     -------
     ndarray
-        ``(*batch, [maps,] *im)``. Batches of all arguments broadcast. NaN and Inf spread.
+        ``(*batch, [maps,] *im)``. Batches of all arguments broadcast. NaN and Inf stay in their image of the
+        batch, and spread there over the axes that are transformed.
 
     Raises
     ------

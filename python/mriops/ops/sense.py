@@ -199,7 +199,7 @@ def sense(image: Tensor, csm: Tensor, mask: Tensor | None = None, *, ndim: int =
     -------
     Tensor
         k-space ``(*batch, coils, *im)``. Batches of all arguments broadcast. NaN and Inf in image or csm spread over
-        the k-space of their coils; where a mask is False the result is zero or NaN then, not defined which.
+        the k-space of their coil and image; where a mask is False the result is then zero or NaN, not defined which.
 
     Raises
     ------
@@ -275,7 +275,8 @@ def sense_gram(image: Tensor, csm: Tensor, mask: Tensor | None = None, *, ndim: 
     Returns
     -------
     Tensor
-        ``(*batch, [maps,] *im)``. Batches of all arguments broadcast. NaN and Inf spread.
+        ``(*batch, [maps,] *im)``. Batches of all arguments broadcast. NaN and Inf stay in their image of the
+        batch, and spread there over the axes that are transformed.
 
     Raises
     ------
