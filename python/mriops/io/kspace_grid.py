@@ -72,8 +72,8 @@ class KspaceGrid:
                 self._flagged[line] = True
         if counts.size and counts.max() > 1:
             kspace /= np.maximum(counts, 1)[(slice(None),) * len(self.lead_size) + (None,)]
-        mask = counts > 0
-        lines = mask.any(axis=-1, keepdims=True)
+        mask: npt.NDArray[np.bool_] = np.asarray(counts > 0)
+        lines = np.asarray(mask.any(axis=-1, keepdims=True))
         return lines if np.array_equal(np.broadcast_to(lines, mask.shape), mask) else mask
 
     @staticmethod
@@ -109,7 +109,7 @@ class KspaceGrid:
         still = [Readout(r.samples, r.first, r.y, r.z, (), r.reverse) for r in readouts]
         grid = KspaceGrid(kspace.shape, 0, self._source)
         mask = grid.fill(kspace, still)
-        size = (*_centred_block(mask.any(axis=-1)), self.im_size[-1])
+        size = (*_centred_block(np.asarray(mask.any(axis=-1))), self.im_size[-1])
         return kspace[(slice(None), *(_window(n, m) for n, m in zip(self.im_size, size, strict=True)))].copy()
 
 

@@ -144,7 +144,7 @@ class ScanInfo:
     def from_dict(values: dict[str, Any]) -> ScanInfo:
         """The inverse of `info_dict`; unknown keys are ignored."""
         known = {f.name for f in dataclasses.fields(ScanInfo)}
-        kept = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known}
+        kept: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known}
         for name in ("directions", "position"):
             if kept.get(name) is not None:
                 kept[name] = np.asarray(kept[name], float)
@@ -287,12 +287,12 @@ def find_sampling(kspace: npt.NDArray[Any], coil_axis: int) -> npt.NDArray[np.bo
         `kspace` without the coil axis; readout axis of length 1 where each line is wholly acquired or wholly
         missing; None where nothing is missing.
     """
-    sampled = np.zeros(kspace.shape[:coil_axis] + kspace.shape[coil_axis + 1 :], bool)
+    sampled: npt.NDArray[Any] = np.zeros(kspace.shape[:coil_axis] + kspace.shape[coil_axis + 1 :], bool)
     for coil in range(kspace.shape[coil_axis]):
         sampled |= np.take(kspace, coil, axis=coil_axis) != 0
     if sampled.all():
         return None
-    lines = sampled.any(axis=-1, keepdims=True)
+    lines = np.asarray(sampled.any(axis=-1, keepdims=True))
     # A sample inside an acquired line can be exactly zero by chance or by integer data: a tenth of them is let pass.
     filled = sampled.sum() >= 0.9 * lines.sum() * sampled.shape[-1]
     if filled:

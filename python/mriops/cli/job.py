@@ -1,0 +1,132 @@
+"""A reconstruction that can be stopped and continued: finished slices on disk, for one file and one set of settings."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import shutil
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mriops import __version__
+from mriops.io.atomic import atomic_path, sweep_temporaries
+
+_FOLDER = ".slices"
+_SETTINGS = "settings.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class FinishedSlice:
+    """One slice: `image (*frames, *recon_size)`, and the time it took [s]."""
+
+    image: np.ndarray
+    seconds: float
+
+
+class Job:
+    """The folder `<out>/.slices`: one file per finished slice, written whole or not at all.
+
+    Parameters
+    ----------
+    out
+        Output folder; made if it is not there (its parent must be).
+    file
+        Raw file.
+    settings
+        Everything the images depend on, for JSON.
+    restart
+        Drop what is there.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be made or written to.
+    """
+
+    def __init__(self, out: Path, file: Path, settings: dict[str, Any], *, restart: bool = False) -> None:
+        self.out = out
+        self._folder = out / _FOLDER
+        self.continued = False
+        make_folder(out)
+        key = {"file": _identity(file), "settings": settings, "mriops": __version__}
+        self._key = json.loads(json.dumps(key))
+        if self._folder.exists() and (restart or self._stored_key() != self._key):
+            shutil.rmtree(self._folder)
+        if self._folder.exists():
+            self.continued = True
+            sweep_temporaries(self._folder)
+        else:
+            make_folder(self._folder)
+            write_json(self._key, self._folder / _SETTINGS)
+
+    def _stored_key(self) -> Any:
+        try:
+            return json.loads((self._folder / _SETTINGS).read_text())
+        except (OSError, ValueError):
+            return None
+
+    @staticmethod
+    def finished_images(out: Path) -> np.ndarray:
+        """All finished slices of the job in `out`, stacked."""
+        parts = []
+        for path in sorted((out / _FOLDER).glob("slice_*.npz")):
+            with np.load(path) as stored:
+                parts.append(stored["image"])
+        return np.stack(parts)
+
+    def _path(self, number: int) -> Path:
+        return self._folder / f"slice_{number:04d}.npz"
+
+    def load(self, number: int) -> FinishedSlice | None:
+        """The slice if it is finished and readable."""
+        try:
+            with np.load(self._path(number)) as stored:
+                return FinishedSlice(stored["image"], float(stored["seconds"]))
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            return None
+
+    def is_finished(self, number: int) -> bool:
+        """Whether the slice need not be computed."""
+        return self._path(number).exists() and self.load(number) is not None
+
+    def save(self, number: int, image: np.ndarray, seconds: float) -> None:
+        """Keep a finished slice."""
+        with atomic_path(self._path(number)) as temporary, temporary.open("wb") as file:
+            np.savez(file, image=image, seconds=seconds)
+
+
+def _identity(file: Path) -> dict[str, Any]:
+    """Name, size and time of a file, and for pairs (.cfl and .hdr) of both."""
+    parts = [file] if file.exists() else sorted(file.parent.glob(file.name + ".*"))
+    parts += [file.with_suffix(".hdr")] if file.suffix == ".cfl" else []
+    stats = [p.stat() for p in parts if p.exists()]
+    digest = hashlib.sha256(str([(s.st_size, s.st_mtime_ns) for s in stats]).encode()).hexdigest()
+    return {"path": str(file.resolve()), "bytes": sum(s.st_size for s in stats), "stamp": digest[:16]}
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, with a message that says what is in the way.
+
+    Raises
+    ------
+    OSError
+        If it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise NotADirectoryError(f"output: expected a folder, but {folder} is a file") from error
+    except NotADirectoryError as error:
+        raise NotADirectoryError(f"output: expected a folder, but a parent of {folder} is a file") from error
+    except OSError as error:
+        raise type(error)(f"output: folder {folder} cannot be made ({error.strerror or error})") from error
+
+
+def write_json(values: Any, path: Path) -> None:
+    """Write JSON, whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(values, indent=2) + "\n")

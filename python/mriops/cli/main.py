@@ -1,0 +1,164 @@
+"""Arguments and exit codes of the `mriops` command."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from mriops import __version__
+
+OK, FAILED, INTERRUPTED = 0, 1, 130
+_EXIT_CODES = "exit codes: 0 done, 1 failed (one line says why), 2 wrong arguments, 130 interrupted"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = argparse.ArgumentParser(prog="mriops", description="MRI reconstruction from raw files.", epilog=_EXIT_CODES)
+    top.add_argument("--version", action="version", version=f"mriops {__version__}")
+    top.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_recon(commands)
+    _add_demo(commands)
+    _add_info(commands)
+    _add_bench(commands)
+    return top
+
+
+def _add_common(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--threads", type=_positive, metavar="N", help="CPU threads (default: all)")
+    command.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="show tracebacks")
+    command.add_argument("--quiet", "-q", action="store_true", help="no progress bar")
+
+
+def _add_file(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--format", help="fastmri, ismrmrd, cfl, npz or twix (default: by content)")
+    command.add_argument("--key", help="array in an npz file")
+    command.add_argument("--axes", help="names of the axes of an npz or cfl array, such as slice,coil,y,x")
+    command.add_argument("--dataset", help="group in an ISMRMRD file")
+
+
+def _add_recon(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = (
+        "Reconstruct a raw file slice by slice into OUT/image.nii.gz, OUT/png and OUT/report.json. Finished slices are "
+        "kept: the same command continues where it was stopped, other settings start anew."
+    )
+    c = commands.add_parser("recon", help="raw file to images", description=text, epilog=_EXIT_CODES)
+    c.add_argument("file", help="fastMRI or ISMRMRD HDF5, BART cfl, npz, Siemens twix .dat")
+    c.add_argument("-o", "--out", default="out", help="folder for the results (default: %(default)s)")
+    _add_file(c)
+    c.add_argument("--method", default="sense", choices=("sense", "zero-filled", "rss"), help="default: %(default)s")
+    c.add_argument(
+        "--calib", default="espirit", choices=("espirit", "walsh", "adaptive"), help="coil maps (default: %(default)s)"
+    )
+    c.add_argument("--maps", type=_positive, default=1, metavar="N", help="sets of ESPIRiT maps (default: %(default)s)")
+    c.add_argument("--compress", type=_positive, metavar="N", help="compress to N virtual coils")
+    c.add_argument("--no-whiten", action="store_true", help="do not use the noise scan")
+    c.add_argument("--max-iter", type=_positive, default=30, metavar="N", help="CG iterations (default: %(default)s)")
+    c.add_argument("--tol", type=_not_negative, default=1e-5, help="relative residual to stop at (%(default)s)")
+    c.add_argument("--l2", type=_not_negative, default=1e-3, help="Tikhonov weight (default: %(default)s)")
+    c.add_argument(
+        "--acceleration",
+        type=_positive,
+        default=1,
+        metavar="R",
+        help="undersample: keep every R-th line and a centre",
+    )
+    c.add_argument("--acs", type=_positive, default=24, help="centre lines to keep with --acceleration (%(default)s)")
+    c.add_argument("--slices", metavar="A:B", help="only slices A to B-1")
+    c.add_argument("--phase", action="store_true", help="also write the phase as NIfTI")
+    c.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 ... (default: %(default)s)")
+    c.add_argument("--restart", action="store_true", help="do not continue, start anew")
+    _add_common(c)
+
+
+def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = (
+        "Simulate an undersampled multi-coil brain scan from analytic k-space, write it as ISMRMRD, reconstruct it "
+        "from that file, compare with the truth and draw a figure."
+    )
+    c = commands.add_parser("demo", help="simulate, reconstruct, compare", description=text, epilog=_EXIT_CODES)
+    c.add_argument("-o", "--out", default="demo", help="folder for the results (default: %(default)s)")
+    c.add_argument("--quick", action="store_true", help="a smaller image and fewer coils")
+    c.add_argument("--device", default="auto", help="auto, cpu, cuda (default: %(default)s)")
+    c.add_argument("--seed", type=int, default=0, help="of noise and sampling (default: %(default)s)")
+    _add_common(c)
+
+
+def _add_info(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    c = commands.add_parser("info", help="what is installed, or what a raw file holds", epilog=_EXIT_CODES)
+    c.add_argument("file", nargs="?", help="a raw file")
+    _add_file(c)
+    c.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="show tracebacks")
+
+
+def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = (
+        "In a source tree: `python -m benchmarks run` with the arguments given. Elsewhere: the fused SENSE normal "
+        "operator against the same with torch.fft."
+    )
+    c = commands.add_parser("bench", help="time the operators", description=text, epilog=_EXIT_CODES)
+    c.add_argument("--quick", action="store_true", help="fewer repetitions")
+    c.add_argument("--threads", type=_positive, default=1, metavar="N", help="CPU threads (default: %(default)s)")
+    c.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="show tracebacks")
+    c.add_argument("rest", nargs=argparse.REMAINDER, help="further arguments for `python -m benchmarks run`")
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected a positive number, got {text}")
+    return number
+
+
+def _not_negative(text: str) -> float:
+    number = float(text)
+    if not number >= 0:
+        raise argparse.ArgumentTypeError(f"expected a number >= 0, got {text}")
+    return number
+
+
+def _dispatch(arguments: argparse.Namespace) -> int:
+    if arguments.command == "recon":
+        from mriops.cli.recon import run
+    elif arguments.command == "demo":
+        from mriops.cli.demo import run
+    elif arguments.command == "info":
+        from mriops.cli.info import run
+    else:
+        from mriops.cli.bench import run
+    return run(arguments)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    argv
+        Arguments without the program's name; those of the process if None.
+
+    Returns
+    -------
+    int
+        Exit code: 0 done, 1 failed, 130 interrupted. Wrong arguments end in SystemExit with code 2.
+    """
+    arguments = parser().parse_args(argv)
+    try:
+        return _dispatch(arguments)
+    except KeyboardInterrupt:
+        sys.stderr.write("mriops: interrupted; finished slices are kept, the same command continues\n")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output (head, less) has gone; the null device keeps the exit of Python quiet.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except (ValueError, TypeError, OSError, ImportError, RuntimeError, MemoryError) as error:
+        if arguments.debug:
+            traceback.print_exc()
+        else:
+            text = " ".join(str(error).split()) or type(error).__name__
+            sys.stderr.write(f"mriops: error: {text}\n")
+        return FAILED

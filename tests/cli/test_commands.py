@@ -1,0 +1,62 @@
+"""The other commands: help, info, bench."""
+
+import subprocess
+
+from mriops import __version__
+from mriops.cli import bench, main, progress
+
+
+def test_help_of_every_command(mriops):
+    top = mriops("--help")
+    assert top.returncode == 0
+    for name in ("recon", "demo", "info", "bench"):
+        assert name in top.stdout
+        assert mriops(name, "--help").returncode == 0
+    assert mriops("--version").stdout.strip() == f"mriops {__version__}"
+
+
+def test_info_of_the_installation(mriops):
+    done = mriops("info")
+    assert "mriops" in done.stdout and "_cpu" in done.stdout
+
+
+def test_info_of_a_file(scan_file, capsys):
+    assert main(["info", str(scan_file)]) == 0
+    out = capsys.readouterr().out
+    for text in ("ismrmrd", "slice 3, coil 4, y 48, x 40", "4 ms", "noise scan      500 samples", "(20, 40)"):
+        assert text in out
+    assert main(["info", str(scan_file.parent)]) == 1
+    assert "got a folder" in capsys.readouterr().err
+
+
+def test_help_starts_without_torch():
+    code = "import sys; from mriops.cli.main import parser; parser(); assert 'torch' not in sys.modules"
+    import sys
+
+    from .conftest import ENVIRONMENT
+
+    assert subprocess.run([sys.executable, "-c", code], env=ENVIRONMENT).returncode == 0
+
+
+def test_small_benchmark(capsys):
+    bench._small(1, 1)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split() == ["mask", "mriops", "torch.fft", "ratio", "difference"]
+    # Same operator by two routes, complex64.
+    assert all(float(line.split()[-1]) < 1e-5 for line in lines[2:])
+
+
+def test_bench_refuses_arguments_without_the_tree(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(bench, "__file__", str(tmp_path / "a" / "b" / "c" / "bench.py"))
+    assert main(["bench", "--", "--case", "x"]) == 1
+    assert "expected no further arguments without the source tree" in capsys.readouterr().err
+
+
+def test_progress_lines(capsys):
+    with progress.progress("work", 3, done=1) as bar:
+        bar.advance("a")
+        bar.advance()
+    assert capsys.readouterr().err == "work 2/3 a\nwork 3/3 \n"
+    with progress.progress("work", 1, quiet=True) as bar:
+        bar.advance()
+    assert capsys.readouterr().err == ""

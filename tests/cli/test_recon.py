@@ -1,0 +1,172 @@
+"""`mriops recon` through a process: results, continuing, killing, refusing."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import nibabel
+import numpy as np
+import pytest
+from PIL import Image
+
+from mriops.cli import main
+from mriops.io import write_ismrmrd
+
+from .conftest import ENVIRONMENT, make_raw
+
+
+def test_file_to_images(mriops, scan_file, tmp_path):
+    done = mriops("recon", scan_file, "-o", tmp_path / "out", "--calib", "espirit", "--method", "sense", "--phase")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines()[-1].startswith("recon 3/3")
+    image = nibabel.load(tmp_path / "out" / "image.nii.gz")
+    assert image.shape == (40, 48, 3)
+    np.testing.assert_allclose(image.header.get_zooms(), (5, 5, 5), rtol=1e-6)
+    np.testing.assert_allclose(image.affine @ [20, 24, 0, 1], [0, 0, 20, 1], atol=1e-5)
+    values = image.get_fdata()
+    # Slices differ by a factor in the file, and the solver is linear.
+    np.testing.assert_allclose(values[..., 2], 3 * values[..., 0], atol=1e-3 * values.max())
+    assert nibabel.load(tmp_path / "out" / "phase.nii.gz").shape == (40, 48, 3)
+    assert Image.open(tmp_path / "out" / "png" / "slice_0002.png").size == (40, 48)
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["scan"]["vendor"] == "Maker" and report["scan"]["shape"] == [3, 4, 48, 40]
+    assert report["settings"]["method"] == "sense" and len(report["seconds"]["slices"]) == 3
+    assert {"mriops", "torch", "numpy", "python", "device"} <= set(report["versions"])
+
+
+def finished(out):
+    return {p.name: p.stat().st_mtime_ns for p in (out / ".slices").glob("slice_*.npz")}
+
+
+def recon(file, out, *options):
+    return main(["recon", str(file), "-o", str(out), "-q", "--method", "rss", *options])
+
+
+def test_continues_where_it_was(scan_file, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert recon(scan_file, out) == 0
+    first = finished(out)
+    (out / ".slices" / "slice_0001.npz").unlink()
+    (out / ".slices" / ".tmp-1234-slice_0001.npz").touch()
+    (out / ".slices" / "slice_0002.npz").write_bytes(b"half")
+    assert recon(scan_file, out) == 0
+    assert "continuing: 1 of 3 slices are finished" in capsys.readouterr().err
+    second = finished(out)
+    assert first["slice_0000.npz"] == second["slice_0000.npz"]
+    assert second["slice_0001.npz"] > first["slice_0001.npz"]
+    assert json.loads((out / "report.json").read_text())["slices"]["computed in this run"] == 2
+    assert not list(out.rglob(".tmp-*"))
+
+
+@pytest.mark.parametrize("change", ["setting", "file", "restart"])
+def test_starts_anew_when_something_changed(change, scan_file, tmp_path):
+    out = tmp_path / "out"
+    recon(scan_file, out)
+    if change == "file":
+        write_ismrmrd(make_raw(), scan_file)
+    options = {"setting": ["--compress", "3"], "file": [], "restart": ["--restart"]}[change]
+    assert recon(scan_file, out, *options) == 0
+    assert json.loads((out / "report.json").read_text())["slices"]["computed in this run"] == 3
+
+
+def test_more_slices_later(scan_file, tmp_path):
+    out = tmp_path / "out"
+    assert recon(scan_file, out, "--slices", "1:2") == 0
+    assert nibabel.load(out / "image.nii.gz").shape == (40, 48, 1)
+    # Slice 1 of the scan lies one spacing above the first.
+    np.testing.assert_allclose(nibabel.load(out / "image.nii.gz").affine @ [20, 24, 0, 1], [0, 0, 25, 1], atol=1e-5)
+    assert recon(scan_file, out) == 0
+    assert json.loads((out / "report.json").read_text())["slices"]["computed in this run"] == 2
+
+
+@pytest.mark.slow
+def test_killed_in_the_middle(mriops, tmp_path):
+    write_ismrmrd(make_raw(8), tmp_path / "scan.h5")
+    command = ["recon", tmp_path / "scan.h5", "-o", tmp_path / "out", "--tol", "0", "--max-iter", "500"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mriops.cli", *map(str, command)], env=ENVIRONMENT, stderr=subprocess.DEVNULL
+    )
+    limit = time.monotonic() + 60
+    while len(finished(tmp_path / "out")) < 2 and time.monotonic() < limit and process.poll() is None:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    before = finished(tmp_path / "out")
+    assert 2 <= len(before) < 8, "the process ended before it could be killed"
+    assert not (tmp_path / "out" / "image.nii.gz").exists()
+    done = mriops(*command)
+    assert done.returncode == 0, done.stderr
+    assert f"continuing: {len(before)} of 8" in done.stderr
+    after = finished(tmp_path / "out")
+    assert len(after) == 8 and all(after[name] == stamp for name, stamp in before.items())
+    assert main([str(c) for c in (*command[:2], "-o", tmp_path / "whole", "-q", *command[4:])]) == 0
+    parts, whole = (nibabel.load(tmp_path / name / "image.nii.gz").get_fdata() for name in ("out", "whole"))
+    np.testing.assert_array_equal(parts, whole)
+
+
+def fails(capsys, *arguments):
+    assert main([str(a) for a in arguments]) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and error.startswith("mriops: error: ") and "Traceback" not in error
+    return error
+
+
+def test_errors_are_one_line(scan_file, tmp_path, capsys):
+    assert "no such file" in fails(capsys, "recon", tmp_path / "none.h5")
+    whole = scan_file.read_bytes()
+    (tmp_path / "cut.h5").write_bytes(whole[: len(whole) // 3])
+    assert "expected a complete HDF5 file" in fails(capsys, "recon", tmp_path / "cut.h5", "-o", tmp_path / "o")
+    assert not (tmp_path / "o").exists()
+    (tmp_path / "taken").touch()
+    assert "expected a folder, but" in fails(capsys, "recon", scan_file, "-o", tmp_path / "taken")
+    assert "parent of" in fails(capsys, "recon", scan_file, "-o", tmp_path / "taken" / "below")
+    assert "/proc/out cannot be made" in fails(capsys, "recon", scan_file, "-o", "/proc/out")
+    assert "--slices: expected A:B within 0:3, got '2:9'" in fails(capsys, "recon", scan_file, "--slices", "2:9")
+    assert "--slices: expected A:B, got 'x'" in fails(capsys, "recon", scan_file, "--slices", "x")
+    assert "--device: expected auto, cpu or cuda" in fails(capsys, "recon", scan_file, "--device", "abacus")
+    assert "this format does not take --key" in fails(capsys, "recon", scan_file, "--key", "k")
+    assert "at most the 4 coils" in fails(
+        capsys, "recon", scan_file, "--compress", "9", "-o", tmp_path / "o", "-q", "--method", "rss"
+    )
+
+
+def test_debug_shows_the_traceback(tmp_path, capsys):
+    assert main(["recon", str(tmp_path / "none.h5"), "--debug"]) == 1
+    assert "Traceback" in capsys.readouterr().err
+    assert main(["--debug", "recon", str(tmp_path / "none.h5")]) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_wrong_arguments_exit_with_2(capsys):
+    for arguments in (["recon"], ["recon", "x", "--method", "magic"], ["recon", "x", "--max-iter", "0"], ["fly"]):
+        with pytest.raises(SystemExit) as exit:
+            main(arguments)
+        assert exit.value.code == 2
+    capsys.readouterr()
+
+
+def test_interrupt_is_not_an_error(scan_file, tmp_path, capsys, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mriops.cli.recon.reconstruct", interrupted)
+    assert main(["recon", str(scan_file), "-o", str(tmp_path / "out")]) == 130
+    assert "the same command continues" in capsys.readouterr().err
+
+
+def test_brain_from_npz(data_dir, tmp_path):
+    path = data_dir / "flash16_brain_3t" / "flash16_brain_3t.npz"
+    code = main(["recon", str(path), "--key", "vivo_array16", "--acceleration", "2", "-o", str(tmp_path), "-q"])
+    assert code == 0
+    assert nibabel.load(tmp_path / "image.nii.gz").shape == (128, 128, 1)
+
+
+def test_twix(data_dir, tmp_path):
+    pytest.importorskip("twixtools")
+    path = data_dir / "twix_gre_epi_3t" / "gre.dat"
+    assert main(["recon", str(path), "-o", str(tmp_path), "-q", "--method", "rss"]) == 0
+    image = nibabel.load(tmp_path / "image.nii.gz")
+    assert image.shape == (160, 160, 1)
+    np.testing.assert_allclose(image.header.get_zooms(), (1.25, 1.25, 4), rtol=1e-5)

@@ -1,0 +1,117 @@
+"""Averages, noise scan, readout oversampling, coil compression, calibration data: what `prepare` makes of them."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from mriops import metrics, phantoms, recon
+from mriops.io import RawData
+
+
+def test_whitened_noise_is_white(raw):
+    covariance = phantoms.coil_covariance(8, correlation=0.6)
+    noise = phantoms.noise_samples(covariance, 20000, seed=3).numpy()
+    kspace = phantoms.noise_samples(covariance, 96 * 80, seed=4).reshape(1, 8, 96, 80).numpy()
+    data = recon.prepare(dataclasses.replace(raw, kspace=kspace, mask=None, noise=noise))
+    samples = data.kspace[0].reshape(8, -1)
+    found = samples @ samples.mH / samples.shape[1]
+    # Two estimates from 20000 and 7680 samples; standard errors add to 0.014, five of them.
+    torch.testing.assert_close(found, torch.eye(8, dtype=torch.complex64), rtol=0, atol=0.07)
+    untouched = recon.prepare(dataclasses.replace(raw, kspace=kspace, mask=None, noise=noise), whiten=False)
+    torch.testing.assert_close(untouched.kspace, torch.from_numpy(kspace))
+
+
+def test_averages_are_averaged_where_acquired():
+    kspace = np.zeros((1, 3, 2, 6, 4), np.complex64)
+    mask = np.zeros((1, 3, 6, 1), bool)
+    for average, lines in enumerate(([1, 3], [3], [0, 3])):
+        mask[0, average, lines] = True
+        kspace[0, average][:, lines] = average + 1
+    data = recon.prepare(RawData(kspace=kspace, axes=("slice", "average", "coil", "y", "x"), mask=mask))
+    np.testing.assert_array_equal(data.kspace[0, 0, :, 0], [3, 1, 0, 2, 0, 0])
+    np.testing.assert_array_equal(data.mask[0, :, 0], [True, True, False, True, False, False])
+    assert data.info.axes == ("slice", "coil", "y", "x")
+
+
+def test_oversampling_is_cropped(raw):
+    wide = dataclasses.replace(raw, recon_size=(96, 40))
+    data = recon.prepare(wide)
+    assert data.kspace.shape == (1, 8, 96, 40) and data.info.im_size == (96, 40)
+    assert recon.prepare(wide, keep_oversampling=True).kspace.shape == (1, 8, 96, 80)
+    image = recon.reconstruct(wide, recon.Settings(method="rss"))
+    expected = recon.rss(torch.from_numpy(raw.kspace))[..., 20:60]
+    torch.testing.assert_close(image, expected, rtol=0, atol=1e-5 * float(expected.max()))
+
+
+def test_compression_keeps_the_image(raw, scan):
+    data = recon.prepare(raw, n_coils=6)
+    assert data.kspace.shape == data.calibration.shape == (1, 6, 96, 80)
+    assert data.info.n_coils == 6
+    image = recon.reconstruct(raw, recon.Settings(compress=6, l2=0))
+    assert metrics.nrmse(image[0].abs(), scan.truth) < 0.08
+    with pytest.raises(ValueError, match="n_coils: expected at most the 8 coils of the data, got 9"):
+        recon.prepare(raw, n_coils=9)
+
+
+def test_calibration_from_the_sampled_centre(raw):
+    data = recon.prepare(raw)
+    # 24 lines, and the neighbours that the regular pattern adds on both sides.
+    assert data.acs_size[1] == 80 and 24 <= data.acs_size[0] <= 26
+
+
+def test_separate_calibration_scan(raw, scan):
+    acs = raw.kspace[:, :, 36:60].copy()
+    alone = dataclasses.replace(raw, acs=acs)
+    alone.mask = raw.mask.copy()
+    alone.mask[:, 1::2] = False
+    alone.kspace = raw.kspace * alone.mask[:, None]
+    data = recon.prepare(alone)
+    assert data.acs_size == (24, 80)
+    image = recon.reconstruct(alone, recon.Settings(l2=0))
+    assert metrics.nrmse(image[0].abs(), scan.truth) < 0.08
+
+
+def test_frames_share_maps_from_their_mean(raw, scan):
+    frames = np.stack([raw.kspace, 2 * raw.kspace], axis=1)
+    masks = np.stack([raw.mask, raw.mask], axis=1)
+    for axis in ("repetition", "contrast"):
+        both = RawData(kspace=frames, mask=masks, axes=("slice", axis, "coil", "y", "x"))
+        image = recon.reconstruct(both)
+        assert image.shape == (1, 2, 96, 80)
+        torch.testing.assert_close(image[:, 1], 2 * image[:, 0], rtol=0, atol=1e-4 * float(image.abs().max()))
+        assert metrics.nrmse(image[0, 0].abs(), scan.truth) < 0.07
+
+
+def test_undersampling(scan):
+    full = RawData(kspace=np.ones((1, 8, 48, 40), np.complex64))
+    data = recon.from_raw.undersample(recon.prepare(full), 4, 8)
+    kept = data.mask[0, :, 0]
+    assert data.acs_size == (8, 40)
+    np.testing.assert_array_equal(kept.nonzero()[:, 0], sorted({*range(0, 48, 4), *range(20, 28)}))
+    assert bool((data.kspace[0, 0, ~kept] == 0).all())
+
+
+@pytest.mark.parametrize("method", recon.METHODS)
+@pytest.mark.parametrize("calib", recon.CALIBRATIONS)
+def test_all_methods(raw, scan, method, calib):
+    image = recon.reconstruct(raw, recon.Settings(method=method, calib=calib))
+    assert image.shape == (1, 96, 80)
+    assert metrics.nrmse(image[0].abs(), scan.truth) < (0.1 if method == "sense" else 0.3)
+
+
+def test_settings_are_checked():
+    with pytest.raises(ValueError, match="method: expected one of sense, zero-filled, rss, got 'magic'"):
+        recon.Settings(method="magic")
+    with pytest.raises(ValueError, match="calib: expected one of espirit, walsh, adaptive, got 'guess'"):
+        recon.Settings(calib="guess")
+    with pytest.raises(ValueError, match="acceleration: expected at least 1, got 0"):
+        recon.Settings(acceleration=0)
+
+
+def test_centre_missing(raw):
+    raw.mask = raw.mask.copy()
+    raw.mask[:, 40:60] = False
+    with pytest.raises(ValueError, match="expected a sampled centre of k-space"):
+        recon.reconstruct(raw)
