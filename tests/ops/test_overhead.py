@@ -1,4 +1,4 @@
-"""What a call costs beside its kernel: one thread's CPU time on a tiny input, where the kernel takes next to nothing."""
+"""What a call costs beside its kernel: one thread's CPU time on a tiny input, where the kernel takes nearly nothing."""
 
 import statistics
 import time

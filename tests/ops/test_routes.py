@@ -139,6 +139,21 @@ def test_fake_tensors_inside_and_outside_their_mode(problem: tuple) -> None:
         ops.sense(torch.empty(6, 4, dtype=C64), torch.empty(3, 6, 5, dtype=C64))
 
 
+class Named(torch.Tensor):
+    """A subclass without behaviour of its own, as other packages have them."""
+
+
+def test_subclasses_of_tensor_are_computed_and_kept(problem: tuple) -> None:
+    image, csm, mask = problem
+    result = ops.sense(image.as_subclass(Named), csm, mask)
+    assert type(result) is Named
+    assert torch.equal(result.as_subclass(torch.Tensor), ops.sense(image, csm, mask))
+    leaf = image.clone().as_subclass(Named).requires_grad_()
+    ops.sense(leaf, csm, mask).abs().sum().backward()
+    assert leaf.grad is not None
+    assert ops.sense(torch.nn.Parameter(image), csm, mask).requires_grad
+
+
 def test_jit_trace_records_the_op(problem: tuple) -> None:
     image, csm, mask = problem
     with pytest.warns(DeprecationWarning):

@@ -20,7 +20,7 @@ from ._vmap import fold_arguments
 __all__ = ["make_eager_function", "make_transformed_function"]
 
 
-def _alive(tensors: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
+def _alive(tensors: tuple[Any, ...]) -> tuple[Any, ...]:
     """Saved tensors without the wrappers of transforms that have ended (``vjp``'s function is called after ``vjp``)."""
     return tuple(None if tensor is None else unwrap_if_dead(tensor) for tensor in tensors)
 

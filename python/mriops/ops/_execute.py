@@ -95,8 +95,11 @@ class Executor:
             for name, tensor, optional in zip(self.declaration.tensors, tensors, self.optional, strict=True)
         )
 
-    def prepare(self, args: tuple, key: tuple | None = None) -> Recipe:
-        """Check a call and make its recipe, remembered under ``key``; raises what the caller is to see."""
+    def prepare(self, args: tuple, key: tuple | None = None, *, lowest: bool = False) -> Recipe:
+        """Check a call and make its recipe, remembered under ``key``; raises what the caller is to see.
+
+        ``lowest``: the dispatcher has been through, and even a subclass of Tensor is now plain memory.
+        """
         tensors, parameters = args[: self.n_tensors], args[self.n_tensors :]
         facts = self.facts(tensors)
         recipe = Recipe()
@@ -105,7 +108,7 @@ class Executor:
         casts, plan = make_plan(self.declaration.native, facts, parameters)
         if casts is not None:
             recipe.casts = tuple(None if name is None else DTYPES[name] for name in casts)
-        elif subclass or device == "meta":
+        elif not lowest and (subclass or device == "meta"):
             recipe.dispatch = True
         elif plan is not None:
             recipe.outputs, recipe.arguments = plan.outputs, plan.arguments
@@ -182,7 +185,7 @@ class Executor:
 
     def execute(self, *args: Any) -> Any:
         """Check and run, without the cache: the kernel behind ``torch.ops``."""
-        recipe = self.prepare(args)
+        recipe = self.prepare(args, lowest=True)
         if recipe.casts is not None:
             self.refuse_casts(args, recipe)
         return self.run(recipe, args)

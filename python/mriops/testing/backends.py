@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
+from importlib.util import find_spec
 
 import torch
 
@@ -21,13 +22,11 @@ def available_backends() -> tuple[str, ...]:
         ``"cpu"``, and ``"emu"`` and ``"cuda"`` where they are.
     """
     found = ["cpu"]
-    for name, usable in (("emu", True), ("cuda", torch.cuda.is_available())):
-        try:
-            _native.load(name)
-        except ImportError:
-            continue
-        if usable:
-            found.append(name)
+    # A module that is there and cannot be loaded is a fault, which `use_backend` tells; it is not left out here.
+    if find_spec("mriops._emu") is not None:
+        found.append("emu")
+    if find_spec("mriops._cuda") is not None and torch.cuda.is_available():
+        found.append("cuda")
     return tuple(found)
 
 
@@ -58,8 +57,7 @@ def use_backend(name: str) -> Iterator[torch.device]:
         _native.load(name)
         if not torch.cuda.is_available():
             raise RuntimeError("cuda: expected a GPU that torch can use, got none")
-        with nullcontext():
-            yield torch.device("cuda", torch.cuda.current_device())
+        yield torch.device("cuda", torch.cuda.current_device())
     else:
         with _native.use_backend(name):
             yield torch.device("cpu")
