@@ -240,6 +240,15 @@ def test_gram_samples_interpolate_exactly(make_scan):
     torch.testing.assert_close(got, reference_gram(acs, (4, 3), 0.02, (13, 10)), rtol=0, atol=1e-10)
 
 
+def test_slabs_do_not_change_the_kernels(make_scan, monkeypatch):
+    block = make_scan(2, (24, 30, 28), 0.01).kspace[None, :, 5:19, 8:22, 7:21]
+    expected = calibration_kernels(block, (3, 3, 3), 0.02)
+    monkeypatch.setattr("mriops.calibration.kernels._SLAB_ELEMENTS", 1)
+    got = calibration_kernels(block, (3, 3, 3), 0.02)
+    torch.testing.assert_close(got.singular_values, expected.singular_values)
+    torch.testing.assert_close(coil_gram_samples(got), coil_gram_samples(expected))
+
+
 def test_small_eigh_closed_form():
     generator = torch.Generator().manual_seed(0)
     h = torch.randn(200, 2, 2, dtype=torch.complex128, generator=generator)

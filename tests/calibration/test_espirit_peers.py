@@ -89,6 +89,7 @@ def test_bart_on_measured_data(data_dir, tmp_path):
     assert error.quantile(0.99) < 1e-4
 
 
+@pytest.mark.slow
 def test_sigpy_maps_on_the_object(make_scan):
     pytest.importorskip("sigpy")
     from sigpy.mri.app import EspiritCalib

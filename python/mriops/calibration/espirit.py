@@ -98,8 +98,9 @@ def espirit(
 
     Notes
     -----
-    Not differentiable (runs without gradient). Deterministic. Memory beyond the result is a few megabytes on the CPU,
-    up to a few hundred on a CUDA device.
+    Not differentiable (runs without gradient). Deterministic. Beyond the result, memory is a few megabytes per image
+    (hundreds on a CUDA device, where blocks are larger), plus 48 n^2 bytes for the eigenvectors of the calibration
+    matrix, where n is the smaller of its sides (coils * prod(kernel_size), or the number of patches).
 
     References
     ----------

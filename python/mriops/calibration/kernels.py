@@ -11,6 +11,8 @@ from torch import Tensor
 
 __all__ = ["CalibrationKernels", "calibration_kernels", "coil_gram_samples", "patch_matrix"]
 
+_SLAB_ELEMENTS = 1 << 22  # patch entries held at a time
+
 
 @dataclass(frozen=True)
 class CalibrationKernels:
@@ -80,9 +82,10 @@ def calibration_kernels(
     soft
         Weigh the projector's directions by 1 - (threshold / singular value)^2 instead of by 1.
     """
-    matrix = patch_matrix(acs.to(torch.complex128), kernel_size)
-    wide = matrix.shape[1] <= matrix.shape[2]
-    gram = matrix @ matrix.mH if wide else matrix.mH @ matrix
+    acs = acs.to(torch.complex128)
+    rows = acs.shape[1] * math.prod(kernel_size)
+    wide = rows <= math.prod(n - k + 1 for n, k in zip(acs.shape[2:], kernel_size, strict=True))
+    gram = _patch_covariance(acs, kernel_size) if wide else _patch_inner_products(acs, kernel_size)
     values, vectors = torch.linalg.eigh(gram)
     sigma = values.flip(-1).clamp_min(0).sqrt()
     noise_std, floor = _noise_level(sigma, acs.shape[1], tuple(acs.shape[2:]), kernel_size)
@@ -95,12 +98,31 @@ def calibration_kernels(
     kept = sigma[:, :count]
     basis = vectors.flip(-1)[..., :count]
     if not wide:
-        basis = (matrix @ basis) / kept.clamp_min(torch.finfo(kept.dtype).tiny)[:, None, :]
+        basis = (patch_matrix(acs, kernel_size) @ basis) / kept.clamp_min(torch.finfo(kept.dtype).tiny)[:, None, :]
     weights = (kept > limits[:, None]).to(kept.dtype)
     if soft:
         weights = weights * (1 - (limits[:, None] / kept.clamp_min(torch.finfo(kept.dtype).tiny)) ** 2).clamp_min(0)
     basis = basis.reshape(acs.shape[0], acs.shape[1], *kernel_size, count)
     return CalibrationKernels(basis, weights, sigma, limits, noise_std)
+
+
+def _patch_covariance(acs: Tensor, kernel_size: tuple[int, ...]) -> Tensor:
+    """M M^H, slab by slab along the first axis: in 3D all patches together are hundreds of times the ACS."""
+    positions = acs.shape[2] - kernel_size[0] + 1
+    per_position = acs.shape[0] * acs.shape[1] * math.prod(kernel_size) * math.prod(acs.shape[3:])
+    step = max(1, _SLAB_ELEMENTS // per_position)
+    gram: Tensor | None = None
+    for first in range(0, positions, step):
+        matrix = patch_matrix(acs[:, :, first : min(first + step, positions) + kernel_size[0] - 1], kernel_size)
+        part = matrix @ matrix.mH
+        gram = part if gram is None else gram.add_(part)
+    return gram if gram is not None else acs.new_zeros(acs.shape[0], 0, 0)
+
+
+def _patch_inner_products(acs: Tensor, kernel_size: tuple[int, ...]) -> Tensor:
+    """M^H M, for fewer patches than entries a patch."""
+    matrix = patch_matrix(acs, kernel_size)
+    return matrix.mH @ matrix
 
 
 def _noise_level(
@@ -124,8 +146,9 @@ def noise_singular_values(coils: int, acs_size: tuple[int, ...], kernel_size: tu
     """
     generator = torch.Generator().manual_seed(20130501)
     noise = torch.randn((1, coils, *acs_size), dtype=torch.complex128, generator=generator)
-    matrix = patch_matrix(noise, kernel_size)
-    gram = matrix @ matrix.mH if matrix.shape[1] <= matrix.shape[2] else matrix.mH @ matrix
+    patches = math.prod(n - k + 1 for n, k in zip(acs_size, kernel_size, strict=True))
+    wide = coils * math.prod(kernel_size) <= patches
+    gram = _patch_covariance(noise, kernel_size) if wide else _patch_inner_products(noise, kernel_size)
     return tuple(torch.linalg.eigvalsh(gram)[0].flip(-1).clamp_min(0).sqrt().tolist())
 
 
