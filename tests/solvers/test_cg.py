@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mriops.solvers import SolverInfo, cg
+from mriops.solvers import SolverInfo, cg, lsqr
 
 from .problems import matvec, positive_definite, vector
 
@@ -256,3 +256,25 @@ class TestFailures:
         arguments = {"A": lambda x: 2 * x, "b": self.b} | change
         with pytest.raises(error, match=match):
             cg(arguments.pop("A"), arguments.pop("b"), **arguments)
+
+
+@pytest.mark.parametrize("n", [200, 2000])
+def test_without_tolerance_the_host_never_waits_for_a_device(n):
+    """Tensors without storage raise whenever the host asks for a value."""
+    b, diagonal = torch.empty(3, n, dtype=torch.complex64, device="meta"), torch.empty(n, device="meta")
+    diagonal.requires_grad_()
+
+    def operator(x):
+        return diagonal * x
+
+    options = {"tol": 0, "max_iter": 3, "batch_ndim": 1, "damping": 0.1, "return_info": True, "x0": b}
+    for solve in (
+        lambda: cg(operator, b, preconditioner=operator, **options),
+        lambda: cg(operator, b, implicit_grad=False, **options),
+        lambda: lsqr(operator, operator, b, **options),
+    ):
+        x, info = solve()
+        assert x.shape == b.shape and x.is_meta and info.residual_norms.shape == (4, 3)
+        x.abs().sum().backward()
+    with pytest.raises(RuntimeError, match=r"item\(\) cannot be called on meta tensors"):
+        cg(operator, b, tol=1e-3)

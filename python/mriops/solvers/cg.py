@@ -184,6 +184,11 @@ def _step(x: torch.Tensor, direction: torch.Tensor, size: torch.Tensor, in_place
     return torch.addcmul(x, direction, size, out=x) if in_place else torch.addcmul(x, direction, size)
 
 
+def _quotient(active: torch.Tensor, a: torch.Tensor, b: torch.Tensor, in_place: bool) -> torch.Tensor:
+    """``a / b`` where active, else 0; where autograd records, the other quotients must not become NaN either."""
+    return torch.where(active, a / (b if in_place else torch.where(active, b, 1.0)), 0.0)
+
+
 @dataclass
 class _State:
     """Per-item scalars, each ``(batch, 1)`` on the device."""
@@ -192,7 +197,7 @@ class _State:
     n_iter: torch.Tensor
     p_norm2: torch.Tensor  # ||p||^2, or its norm by the inverse preconditioner
     largest: torch.Tensor  # largest Rayleigh quotient seen
-    failure: torch.Tensor  # Rayleigh quotient that stopped an item, 0 if none did
+    failure: torch.Tensor  # Rayleigh quotient that stopped an item, not positive; 1 if none did
 
 
 @dataclass(frozen=True)
@@ -228,8 +233,7 @@ class _Run:
         z, rr, rz = self._precondition(r)
         p = z.clone()
         threshold = max(self.tol, torch.finfo(r.dtype).eps) ** 2 * b_norm2.detach()
-        one = torch.ones_like(b_norm2)
-        b_norm2 = torch.where(b_norm2 > 0, b_norm2, one).detach()
+        b_norm2 = torch.where(b_norm2 > 0, b_norm2, 1.0).detach()
         state = self._start(rr.detach(), rz.detach(), threshold)
         norms = [(rr.detach() / b_norm2).sqrt()]
 
@@ -239,16 +243,16 @@ class _Run:
             Ap = self._apply(A, p)
             curvature = dot(p, Ap)
             self._judge(state, curvature.detach())
-            alpha = torch.where(state.active, rz / torch.where(state.active, curvature, one), 0.0)
+            alpha = _quotient(state.active, rz, curvature, in_place)
             x = step(x, p, alpha)
             r = step(r, Ap, -alpha)
             z, rr, rz_new = self._precondition(r)
             state.n_iter = state.n_iter + state.active
             state.active = state.active & ~(rr.detach() <= threshold)  # never in place: autograd keeps it
-            beta = torch.where(state.active, rz_new / torch.where(state.active, rz, one), 0.0)
+            beta = _quotient(state.active, rz_new, rz, in_place)
             p = torch.addcmul(z, p, beta, out=p) if in_place else torch.addcmul(z, p, beta)
             rz = rz_new
-            state.p_norm2 = rz.detach() + beta.detach() ** 2 * state.p_norm2
+            state.p_norm2 = torch.addcmul(rz.detach(), state.p_norm2, beta.detach().square())
             if record or callback is not None:
                 norms.append((rr.detach() / b_norm2).sqrt())
             if callback is not None and callback(
@@ -280,27 +284,21 @@ class _Run:
 
     def _start(self, rr: torch.Tensor, rz: torch.Tensor, threshold: torch.Tensor) -> _State:
         active = ~(rr <= threshold)  # written so that NaN is active, and found by the first step
-        zero = torch.zeros_like(rr)
-        return _State(active, torch.zeros_like(rr, dtype=torch.int64), rz, zero, zero.clone())
+        n_iter, zero = torch.zeros_like(rr, dtype=torch.int64), torch.zeros_like(rr)
+        return _State(active, n_iter, rz, largest=zero, failure=torch.ones_like(rr))
 
     def _judge(self, state: _State, curvature: torch.Tensor) -> None:
-        """Stop items along whose direction `A` is not positive.
-
-        ``||p||`` follows from ``<r, p_previous> = 0`` by scalars alone. A Rayleigh quotient within rounding of zero
-        means that the attainable accuracy is reached: the item stops, not converged, and is no failure.
-        """
+        """Stop items along whose direction `A` is not positive; ``||p||`` follows from ``<r, p_previous> = 0``."""
         rayleigh = curvature / state.p_norm2
-        good = (rayleigh > 0) & (rayleigh < float("inf"))
-        rounding = 100 * torch.finfo(curvature.dtype).eps * state.largest
-        wrong = state.active & ~good & ~((rayleigh.abs() < rounding) & (state.p_norm2 > 0))
-        # a quotient of exactly zero is a failure too, so it is noted as the smallest negative number
-        value = torch.where(rayleigh == 0, torch.full_like(rayleigh, -torch.finfo(rayleigh.dtype).tiny), rayleigh)
-        state.failure = torch.where(wrong, value, state.failure)
+        good = rayleigh > 0
+        state.failure = torch.where(state.active & ~good, rayleigh, state.failure)
         state.active = state.active & good
-        state.largest = torch.where(state.active, torch.maximum(state.largest, rayleigh), state.largest)
+        state.largest = torch.fmax(state.largest, rayleigh)
 
     def _raise_failures(self, state: _State) -> None:
-        failed = state.failure != 0
+        # A quotient within rounding of zero means that the attainable accuracy is reached, which is no failure.
+        rounding = 100 * torch.finfo(state.failure.dtype).eps * state.largest
+        failed = ~(state.failure > 0) & ~(state.failure.abs() < rounding)
         if not bool(failed.any()):
             return
         index = int(failed.flatten().nonzero()[0])
@@ -321,5 +319,5 @@ class _Run:
         return SolverInfo(
             n_iter=state.n_iter.view(batch),
             residual_norms=torch.stack(norms).view(len(norms), *batch),
-            converged=(converged & (state.failure == 0)).view(batch),
+            converged=(converged & (state.failure > 0)).view(batch),
         )

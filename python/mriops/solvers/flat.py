@@ -63,6 +63,8 @@ def dot(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """Inner product of each row, ``(batch, n)`` -> ``(batch, 1)``."""
     # torch.dot reads both vectors once and writes nothing; the product form writes and reads a third, but needs two
     # launches for any number of rows.
+    if a.shape[0] == 1:
+        return torch.dot(a[0], b[0]).view(1, 1)
     if a.shape[0] <= 16 and a.shape[1] >= 1024:
         return torch.stack([torch.dot(row_a, row_b) for row_a, row_b in zip(a, b, strict=True)])[:, None]
     return (a * b).sum(-1, keepdim=True)
@@ -76,7 +78,8 @@ def peak(a: torch.Tensor) -> torch.Tensor:
     """
     if not a.shape[1]:
         return a.new_ones(a.shape[0], 1)
-    scale = torch.linalg.vector_norm(a, ord=float("inf"), dim=-1, keepdim=True)
+    # two passes without temporaries, both vectorised, which the infinity norm is not
+    scale = torch.maximum(a.amax(-1, keepdim=True), -a.amin(-1, keepdim=True))
     return torch.where(scale == 0, torch.ones_like(scale), scale)
 
 
