@@ -146,7 +146,7 @@ def _node_count(harmonics: Tensor, speed: float, k_max: float) -> int:
     integrand = unit_phase(position @ k)[:, :, None] * derivative[:, None, :]
     spectrum = torch.fft.fft(integrand, dim=0).abs().amax((1, 2)) / dense
     beyond = torch.nonzero(spectrum[: dense // 2].maximum(spectrum[1:].flip(0)[: dense // 2]) > ROUNDING * speed)
-    return int(beyond.max()) + 16
+    return max(int(beyond.max()) + 16, 2 * harmonics.shape[0])
 
 
 def _evaluate(harmonics: Tensor, count: int) -> Tensor:

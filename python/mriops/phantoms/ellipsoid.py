@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from mriops.phantoms.bessel import j1_over_x
 from mriops.phantoms.shapes import POINTS_PER_BLOCK, Shape, as_points, unit_phase
 
 
@@ -113,9 +114,7 @@ def rotation_2d(angle: float) -> Tensor:
 def _ball_window(x: Tensor, ndim: int) -> Tensor:
     """Transform of the unit disc or ball at radius x = 2 pi |k|."""
     if ndim == 2:
-        small = x < 1e-3  # next term of the series: x^4/384 < 3e-15
-        safe = torch.where(small, 1.0, x)
-        return torch.where(small, math.pi * (1.0 - x * x / 8.0), (2.0 * math.pi) * torch.special.bessel_j1(safe) / safe)
+        return (2.0 * math.pi) * j1_over_x(x)
     small = x < 1.0  # the closed form cancels: its error grows as eps/x^2
     safe = torch.where(small, 1.0, x)
     closed = (torch.sin(safe) - safe * torch.cos(safe)) / safe**3

@@ -143,7 +143,7 @@ class TissuePhantom(Phantom):
             signal = torch.tensor([abs(weighting(r.tissue)) for r in self.regions], dtype=torch.complex128)
             signal = signal / signal.abs().max()
         else:
-            found = [torch.as_tensor(contrast(r.tissue)).detach().to("cpu", torch.complex128) for r in self.regions]
+            found = [torch.as_tensor(contrast(r.tissue), dtype=torch.complex128).detach().cpu() for r in self.regions]
             signal = torch.stack(found, dim=-1)
         parents = [r.parent for r in self.regions]
         below = [signal[..., p] if p is not None else torch.zeros_like(signal[..., 0]) for p in parents]
@@ -160,7 +160,7 @@ def _weighting(name: str) -> Callable[[Tissue], float]:
         "t1": lambda t: t.m0 * inversion(t, 1.05, 2.3) * math.exp(-0.003 / t.t2star),
         "t2": lambda t: t.m0 * (1.0 - math.exp(-5.0 / t.t1)) * math.exp(-0.09 / t.t2),
         "flair": lambda t: t.m0 * inversion(t, 2.6, 9.0) * math.exp(-0.09 / t.t2),
-        "pd": lambda t: t.m0 * (1.0 - math.exp(-5.0 / t.t1)) * math.exp(-0.012 / t.t2),
+        "pd": lambda t: t.m0 * (1.0 - math.exp(-8.0 / t.t1)) * math.exp(-0.012 / t.t2),
         "t2star": lambda t: t.m0 * (1.0 - math.exp(-1.5 / t.t1)) * math.exp(-0.025 / t.t2star),
     }
     if name not in table:
