@@ -7,6 +7,7 @@ import pytest
 import torch
 from skimage.data import shepp_logan_phantom
 
+from mriops import ops
 from mriops.phantoms import Ellipsoid, Phantom, Polygon, brain, shepp_logan
 
 EPS = torch.finfo(torch.float64).eps
@@ -152,3 +153,14 @@ def test_moved_phantom_is_rotated_and_shifted():
 def test_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call(shepp_logan())
+
+
+@pytest.mark.parametrize("size", [(32, 30), (15, 17), (6, 7, 8)])
+def test_bandlimited_image_is_the_inverse_of_ops_fft(size):
+    ndim = len(size)
+    phantom = shepp_logan(ndim=ndim)
+    image = phantom.image(size, kind="bandlimited", dtype=torch.complex128)
+    kspace = phantom.kspace(size, dtype=torch.complex128)
+    # rounding of a transform of n points
+    difference = ops.fft(image, tuple(range(-ndim, 0))) - kspace
+    assert difference.abs().max() < 50 * EPS * float(kspace.abs().max())
