@@ -93,6 +93,15 @@ def test_layouts_and_byte_orders() -> None:
             np.testing.assert_array_equal(result, expected)
 
 
+def test_a_broadcast_mask_is_what_it_repeats() -> None:
+    np.testing.assert_array_equal(
+        array.sense_gram(IMAGE, CSM, np.broadcast_to(MASK, (2, 6, 5))), array.sense_gram(IMAGE, CSM, MASK)
+    )
+    more = array.sense_gram(IMAGE[0], CSM, np.broadcast_to(MASK, (3, 6, 5)))
+    assert more.shape == (3, 6, 5)
+    assert error(more[2], array.sense_gram(IMAGE[0], CSM, MASK)) < TOLERANCE
+
+
 def test_read_only_arrays_are_fine_and_stay_as_they_were() -> None:
     image = IMAGE.copy()
     image.flags.writeable = False

@@ -63,6 +63,8 @@ def problems(draw: st.DrawFn) -> dict[str, Any]:
         drop = draw(st.integers(0, ndim)) if not batches[2] else 0
         uniform = torch.rand((*batches[2], *shape[drop:]), generator=torch.Generator().manual_seed(seed))
         mask = draw(laid_out(uniform < 0.5 if kind == "bool" else uniform.to(real)))
+        if mask.ndim >= ndim and draw(st.booleans()):  # repeated along axes, and perhaps along new ones
+            mask = mask.expand(*draw(st.sampled_from([(), (2,)])) if not any(batches) else (), *mask.shape[:-ndim], *im)
     return {
         "image": draw(laid_out(values((*batches[0], *sets, *im), dtype, seed))),
         "csm": draw(laid_out(values((*batches[1], *sets, coils, *im), dtype, seed + 1))),

@@ -106,6 +106,38 @@ def test_expanded_arguments_are_not_copied_more_than_needed(problem: tuple) -> N
     assert relative_error(expanded, ops.sense_gram(image, csm, mask).expand(4, 6, 5)) < 4 * EPS
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_mask_repeated_by_expand_is_used_as_what_it_repeats(
+    problem: tuple, weighted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, csm, mask = problem
+    line = mask[:, :1].float() if weighted else mask[:, :1]
+    seen: list[tuple] = []
+    cpu = _native.backend("cpu")
+
+    class Module(types.SimpleNamespace):
+        sense_gram_workspace_bytes = cpu.sense_gram_workspace_bytes
+
+        def sense_gram(self, *args: int) -> None:
+            seen.append(args[-7:-3])  # the mask's strides
+            cpu.sense_gram(*args)
+
+    monkeypatch.setitem(_native.loader._loaded, "cpu", Module())
+    for forget in _native.loader._listeners:
+        forget()
+    expected = ops.sense_gram(image, csm, line)
+    assert torch.equal(ops.sense_gram(image, csm, line.expand(6, 5)), expected)
+    batch = image.expand(2, 6, 5)
+    assert torch.equal(ops.sense_gram(batch, csm, line.expand(2, 6, 5)), expected.expand(2, 6, 5))
+    # Where the repeated axis is what makes the batch, it stays.
+    more = ops.sense_gram(image, csm, line.expand(2, 6, 5))
+    assert relative_error(more, expected.expand(2, 6, 5)) < 20 * EPS
+    monkeypatch.undo()
+    for forget in _native.loader._listeners:
+        forget()
+    assert seen[:3] == [(0, 0, 1, 0)] * 3
+
+
 # --- modes, subclasses, tracing --------------------------------------------------------------------------------------
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from .dtypes import cast_dtypes
 
-__all__ = ["Facts", "NativeOp", "Output", "Plan", "make_plan"]
+__all__ = ["Facts", "NativeOp", "Output", "Plan", "make_plan", "repeated_axes"]
 
 Shape = tuple[int, ...]
 
@@ -72,6 +72,26 @@ class NativeOp(NamedTuple):
     kinds: Mapping[str, str]
     rule: Callable[..., Plan]
     optional: tuple[str, ...] = ()
+
+
+def repeated_axes(shape: Shape, strides: tuple[int, ...]) -> tuple[slice, ...] | None:
+    """Index that takes one element of each axis along which an array repeats itself (stride 0).
+
+    Weights repeated by ``expand`` or ``broadcast_to`` say by it that they do not change along an axis; laid out in full
+    they would not, and the kernels would transform that axis for nothing.
+
+    Parameters
+    ----------
+    shape, strides
+        Of the array, strides in any unit.
+
+    Returns
+    -------
+    tuple of slice or None
+        The index; ``None`` where no axis is repeated.
+    """
+    repeated = [size > 1 and stride == 0 for size, stride in zip(shape, strides, strict=True)]
+    return tuple(slice(0, 1) if r else slice(None) for r in repeated) if any(repeated) else None
 
 
 def make_plan(

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mriops import _native
-from mriops._native.plan import Facts, NativeOp, Plan, make_plan
+from mriops._native.plan import Facts, NativeOp, Plan, make_plan, repeated_axes
 
 from . import _plain
 from ._threads import get_num_threads
@@ -51,6 +51,14 @@ def array_facts(name: str, array: Any) -> Facts:
     raise TypeError(f"{name}: expected numpy.ndarray or cupy.ndarray, got {kind.__module__}.{kind.__qualname__}{hint}")
 
 
+def _device_key(array: Any) -> tuple | None:
+    """What distinguishes a call with an array that is not plainly numpy's."""
+    if array is None:
+        return None
+    device = getattr(getattr(array, "device", None), "id", None)
+    return (type(array), device, getattr(array, "shape", None), getattr(array, "dtype", None))
+
+
 def _prepare(op: NativeOp, facts: tuple[Facts | None, ...], parameters: tuple) -> _Prepared:
     casts, plan = make_plan(op, facts, parameters)
     if plan is None or plan.zero:
@@ -68,18 +76,19 @@ def _lay_out(xp: Any, array: Any, layout: tuple[int, ...] | None) -> Any:
     """Contiguous, in the byte order of this machine, broadcast to what the kernel indexes."""
     if layout is not None:
         array = xp.broadcast_to(array, layout)
-    if xp is np and not array.dtype.isnative:
-        array = array.astype(array.dtype.newbyteorder("="))
-    array = xp.ascontiguousarray(array)
-    if xp is np and not array.flags.aligned:
-        array = array.copy()
+    if xp is not np:
+        return xp.ascontiguousarray(array)
+    flags = array.flags
+    if not (flags.c_contiguous and flags.aligned and array.dtype.isnative):
+        array = np.array(array, dtype=array.dtype.newbyteorder("="), order="C", copy=True)
     return array
 
 
 def _pointer(array: Any) -> int:
     if array is None:
         return 0
-    return array.ctypes.data if isinstance(array, np.ndarray) else array.data.ptr
+    # `array.ctypes.data` says the same and takes twice as long.
+    return array.__array_interface__["data"][0] if isinstance(array, np.ndarray) else array.data.ptr
 
 
 def call(op: NativeOp, arrays: tuple[Any, ...], parameters: tuple) -> Any:
@@ -104,21 +113,34 @@ def call(op: NativeOp, arrays: tuple[Any, ...], parameters: tuple) -> Any:
     TypeError, ValueError
         With the argument's name, what was expected and what came.
     """
-    facts = tuple(
-        None if array is None and name in op.optional else array_facts(name, array)
-        for name, array in zip(op.kinds, arrays, strict=True)
-    )
-    key = (op.name, facts, parameters)
+    prepared = _prepared(op, arrays, parameters)
+    if prepared.casts is not None:
+        converted = tuple(_convert(array, dtype) for array, dtype in zip(arrays, prepared.casts, strict=True))
+        return call(op, converted, parameters)
+    for i, (kind, array) in enumerate(zip(op.kinds.values(), arrays, strict=True)):
+        if kind == "weight" and array is not None and prepared.plan is not None and not prepared.plan.zero:
+            index = repeated_axes(array.shape, array.strides)
+            if index is not None:
+                fewer = (*arrays[:i], array[index], *arrays[i + 1 :])
+                other = _prepared(op, fewer, parameters)
+                if other.plan is not None and other.plan.outputs == prepared.plan.outputs:
+                    return _run(op, fewer, parameters, other)
+    return _run(op, arrays, parameters, prepared)
+
+
+def _prepared(op: NativeOp, arrays: tuple[Any, ...], parameters: tuple) -> _Prepared:
+    key = (op.name, parameters, *[(a.shape, a.dtype) if type(a) is np.ndarray else _device_key(a) for a in arrays])
     prepared = _plans.get(key)
     if prepared is None:
+        facts = tuple(
+            None if array is None and name in op.optional else array_facts(name, array)
+            for name, array in zip(op.kinds, arrays, strict=True)
+        )
         prepared = _prepare(op, facts, parameters)
         if len(_plans) >= _MAX_PLANS:
             _plans.clear()
         _plans[key] = prepared
-    if prepared.casts is not None:
-        converted = tuple(_convert(array, dtype) for array, dtype in zip(arrays, prepared.casts, strict=True))
-        return call(op, converted, parameters)
-    return _run(op, arrays, parameters, prepared)
+    return prepared
 
 
 def _run(op: NativeOp, arrays: tuple[Any, ...], parameters: tuple, prepared: _Prepared) -> Any:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mriops import _native
-from mriops._native.plan import Facts, Output, make_plan
+from mriops._native.plan import Facts, Output, make_plan, repeated_axes
 
 from ._declaration import OpDeclaration
 from ._guards import raw_stream
@@ -86,6 +86,7 @@ class Executor:
         self.recipes: dict[tuple, Recipe] = {}
         self.optional = tuple(name in declaration.native.optional for name in declaration.tensors)
         self.n_tensors = len(declaration.tensors)
+        self.weights = [i for i, kind in enumerate(declaration.native.kinds.values()) if kind == "weight"]
         _native.on_backend_switch(self.recipes.clear)
 
     def facts(self, tensors: tuple[Tensor | None, ...]) -> tuple[Facts | None, ...]:
@@ -151,6 +152,14 @@ class Executor:
         declaration = self.declaration
         if declaration.kernel is not None:
             return declaration.kernel(*args)
+        for i in self.weights:
+            weight = tensors[i]
+            index = None if weight is None or recipe.zero else repeated_axes(weight.shape, weight.stride())
+            if weight is not None and index is not None:
+                fewer = (*args[:i], weight[index], *args[i + 1 :])
+                other = self.prepare(fewer, lowest=True)
+                if other.outputs == recipe.outputs:  # unless the repetition is what made the batch
+                    return self.run(other, fewer)
         first = next(t for t in tensors if t is not None)
         if recipe.zero:
             outputs = [first.new_zeros(out.shape, dtype=DTYPES[out.dtype]) for out in recipe.outputs]
