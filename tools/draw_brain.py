@@ -169,25 +169,8 @@ def cortex(surface: NDArray[np.float64], fissure: Mask, core: Mask, rng: np.rand
     return sulci.mask()
 
 
-def draw() -> dict[str, Mask]:
-    """Masks of all tissues; each lies inside the one that it is cut from."""
-    rng = np.random.default_rng(SEED)
-    head = (np.abs(X / (76.5 * (1 + 0.055 * Y / 97))) ** 2.25 + np.abs(Y / 97) ** 2.25) < 1
-    depth = distance_inside(head)
-    angle = np.degrees(np.arctan2(np.abs(X), -Y))  # 0 at the forehead
-    temple = np.exp(-0.5 * ((angle - 63) / 17) ** 2)
-    back = np.exp(-0.5 * ((angle - 180) / 25) ** 2)
-    out = {"head": head, "fat": depth > 1.7}
-    out["muscle"] = (depth > 3.2) & (depth < 2.2 + 7.5 * temple)
-    skull = depth - 4.7 - 6.0 * temple - 1.5 * back
-    out["skull"] = skull > 0
-    diploe = 1.6 * (1 - 0.95 * temple) + 0.35 * smooth_noise(rng, 7)
-    out["marrow"] = np.abs(skull - 3.4) < diploe
-    inner = skull - 6.6
-    out["intracranial"] = inner > 0
-    surface = ndimage.gaussian_filter(inner - 2.0 + 0.5 * smooth_noise(rng, 6), 1 / STEP)
-    out["sinus"] = blob([(-4.2, 83.2), (4.2, 83.2), (0.3, 75.5), (-0.3, 75.5)], 0.6) & (inner > 0.8)
-
+def deep_structures() -> dict[str, Mask]:
+    """Ventricles and deep grey matter, symmetric, none touching another but the third ventricle in the thalamus."""
     ventricles = both(
         blob,
         [
@@ -218,6 +201,39 @@ def draw() -> dict[str, Mask]:
     )
     pallidum = both(blob, [(20, -13), (22.8, -12), (25, -3), (26, 5), (23.5, 5), (19, -1), (16.5, -6)], 1.0)
     claustrum = both(blob, [(34.2, -16), (35.6, -15), (37.2, -3), (36.4, 9), (35.2, 9), (35.8, -3)], 0.3)
+    pallidum &= ~(distance_inside(putamen) > -0.8)
+    return {
+        "thalamus": thalamus,
+        "third_ventricle": third,
+        "ventricles": ventricles,
+        "caudate": caudate,
+        "putamen": putamen,
+        "pallidum": pallidum,
+        "claustrum": claustrum,
+    }
+
+
+def draw() -> dict[str, Mask]:
+    """Masks of all tissues; each lies inside the one that it is cut from."""
+    rng = np.random.default_rng(SEED)
+    head = (np.abs(X / (76.5 * (1 + 0.055 * Y / 97))) ** 2.25 + np.abs(Y / 97) ** 2.25) < 1
+    depth = distance_inside(head)
+    angle = np.degrees(np.arctan2(np.abs(X), -Y))  # 0 at the forehead
+    temple = np.exp(-0.5 * ((angle - 63) / 17) ** 2)
+    back = np.exp(-0.5 * ((angle - 180) / 25) ** 2)
+    out = {"head": head, "fat": depth > 1.7}
+    out["muscle"] = (depth > 3.2) & (depth < 2.2 + 7.5 * temple)
+    skull = depth - 4.7 - 6.0 * temple - 1.5 * back
+    out["skull"] = skull > 0
+    diploe = 1.6 * (1 - 0.95 * temple) + 0.35 * smooth_noise(rng, 7)
+    out["marrow"] = np.abs(skull - 3.4) < diploe
+    inner = skull - 6.6
+    out["intracranial"] = inner > 0
+    surface = ndimage.gaussian_filter(inner - 2.0 + 0.5 * smooth_noise(rng, 6), 1 / STEP)
+    out["sinus"] = blob([(-4.2, 83.2), (4.2, 83.2), (0.3, 75.5), (-0.3, 75.5)], 0.6) & (inner > 0.8)
+
+    deep = deep_structures()
+    ventricles = deep["ventricles"]
 
     wiggle = 0.8 * np.sin(Y / 9.0)
     gap = 0.9 + 1.6 * np.exp(-np.maximum(surface, 0) / 4)
@@ -236,10 +252,7 @@ def draw() -> dict[str, Mask]:
     into_grey = ndimage.distance_transform_edt(~csf) * STEP
     white = (into_grey > thickness) & (distance_inside(cistern) < -1.0)
     out["white"] = ndimage.gaussian_filter(white.astype(float), 0.6 / STEP) > 0.5
-    out.update(thalamus=thalamus, third_ventricle=third, ventricles=ventricles)
-    out.update(
-        caudate=caudate, putamen=putamen, pallidum=pallidum & ~(distance_inside(putamen) > -0.8), claustrum=claustrum
-    )
+    out.update(deep)
     return out
 
 
