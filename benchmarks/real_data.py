@@ -21,6 +21,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -152,38 +153,42 @@ def write_rows(rows: list[Row], path: Path) -> None:
 
 def draw(pictures: dict[str, dict[str, Tensor]], rows: list[Row], path: Path) -> None:
     """Images of the highest acceleration, and errors times five."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
 
     chosen = {k: v for k, v in pictures.items() if k.endswith(f"R = {max(ACCELERATIONS)}")}
     columns = max(len(v) for v in chosen.values())
-    figure, axes = plt.subplots(2 * len(chosen), columns, figsize=(2.2 * columns, 4.75 * len(chosen)), squeeze=False)
-    for number, (title, shown) in enumerate(chosen.items()):
+    figure = Figure(figsize=(2.1 * columns, 5.0 * len(chosen)), facecolor="white")
+    FigureCanvasAgg(figure)
+    parts = figure.subfigures(len(chosen), 1, squeeze=False)[:, 0]
+    for part, (title, shown) in zip(parts, chosen.items(), strict=True):
         scan = title.rpartition(",")[0]
-        reference = shown["full sampling"]
-        top = float(torch.quantile(reference, 0.995))
-        for column, (name, image) in enumerate(shown.items()):
-            upper, lower = axes[2 * number, column], axes[2 * number + 1, column]
-            upper.imshow(image, cmap="gray", vmin=0, vmax=top)
-            found = [r for r in rows if (r.scan, r.acceleration, r.method) == (scan, max(ACCELERATIONS), name)]
-            below = f"\nNRMSE {found[0].nrmse:.3f}  SSIM {found[0].ssim:.3f}" if found else "\nadaptive combination"
-            upper.set_title(name + below, fontsize=8)
-            if found:
-                shade = lower.imshow(5 * (image - reference).abs(), cmap="inferno", vmin=0, vmax=top)
-        bar = figure.colorbar(
-            shade, ax=axes[2 * number + 1, 0], location="left", fraction=0.08, aspect=14, ticks=[0, top]
-        )
-        bar.ax.set_yticklabels(["0", "white"], fontsize=7)
-        axes[2 * number + 1, 0].text(0.5, 0.5, f"{title}\n\nerror x 5", ha="center", va="center", fontsize=8, wrap=True)
-    for axis in axes.flat:
-        axis.set_axis_off()
-    figure.subplots_adjust(left=0.02, right=0.99, top=0.93, bottom=0.01, wspace=0.04, hspace=0.12)
+        found = {r.method: r for r in rows if (r.scan, r.acceleration) == (scan, max(ACCELERATIONS))}
+        part.suptitle(f"{title}, {ACS} calibration lines", fontsize=11, y=0.985)
+        _draw_scan(part, shown, found, columns)
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=150)
-    plt.close(figure)
+
+
+def _draw_scan(part: Any, shown: dict[str, Tensor], found: dict[str, Row], columns: int) -> None:
+    axes = part.subplots(2, columns, squeeze=False)
+    part.subplots_adjust(left=0.01, right=0.99, top=0.86, bottom=0.01, wspace=0.03, hspace=0.03)
+    reference = shown["full sampling"]
+    top = float(torch.quantile(reference, 0.995))
+    shade: Any = None
+    for column, (name, image) in enumerate(shown.items()):
+        axes[0, column].imshow(image, cmap="gray", vmin=0, vmax=top)
+        row = found.get(name)
+        below = f"NRMSE {row.nrmse:.3f}  SSIM {row.ssim:.3f}" if row else "adaptive combination"
+        axes[0, column].set_title(f"{name}\n{below}", fontsize=8)
+        if row:
+            shade = axes[1, column].imshow(5 * (image - reference).abs(), cmap="inferno", vmin=0, vmax=top)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    bar = part.colorbar(shade, cax=axes[1, 0].inset_axes((0.45, 0.1, 0.07, 0.75)), ticks=[0, top / 2, top])
+    bar.ax.set_yticklabels(["0 %", "10 %", "20 %"], fontsize=8)
+    axes[1, 0].text(0.5, 0.92, "error, of white", ha="center", fontsize=8, transform=axes[1, 0].transAxes)
 
 
 def main() -> int:

@@ -2,6 +2,9 @@
 
 import builtins
 import importlib
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -130,3 +133,9 @@ def test_crop_centre():
     np.testing.assert_array_equal(crop_centre(np.arange(8), (3,)), [3, 4, 5])
     with pytest.raises(ValueError, match=r"size: expected at most the image size \(7,\), got \(8,\)"):
         crop_centre(np.arange(7), (8,))
+
+
+def test_io_does_not_import_torch(tmp_path):
+    code = "import sys, mriops.io; assert not {'torch', 'h5py', 'nibabel'} & set(sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)

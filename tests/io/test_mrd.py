@@ -143,6 +143,13 @@ def test_oversampling_is_removed_in_the_image_domain(tmp_path):
     np.testing.assert_allclose(back, crop_centre(image, (NY, NX // 2)), atol=tolerance)
 
 
+def test_oversampling_removed_before_the_file_was_written(samples, tmp_path):
+    got = read(write(tmp_path / "a.h5", [line(samples[i][:, : NX // 2], i) for i in range(NY)]))
+    assert got.im_size == (NY, NX // 2) == got.recon_size
+    np.testing.assert_allclose(got.voxel_size, (5e-3, 25e-3, 25e-3))
+    assert "oversampling was removed before" in got.notes[0]
+
+
 def test_other_group_name_and_choice(samples, tmp_path):
     write(tmp_path / "a.h5", [line(samples[i], i) for i in range(NY)], group="scan one")
     assert read(tmp_path / "a.h5", dataset="scan one").n_coils == COILS

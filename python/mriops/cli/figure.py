@@ -60,9 +60,9 @@ def draw(
     grid = figure.add_gridspec(
         2,
         5,
-        width_ratios=(1, 1, 1, 0.04, 0.045),
+        width_ratios=(1, 1, 1, 0.01, 0.045),
         left=0.01,
-        right=0.945,
+        right=0.925,
         top=0.865,
         bottom=0.015,
         wspace=0.04,
@@ -72,7 +72,7 @@ def draw(
     _picture(figure.add_subplot(grid[0, 0]), reference, "Reference", "fully sampled, no noise", top, voxel=voxel)
     sampled = f"{100 * mask.mean():.0f} % of the phase-encode lines"
     _picture(figure.add_subplot(grid[1, 0]), mask.astype(float), "Sampling", sampled, 1.0)
-    shade = None
+    shade: Any = None
     for column, (name, image) in enumerate(images.items(), start=1):
         s = scores[name]
         numbers = f"NRMSE {s['NRMSE']:.3f}   SSIM {s['SSIM']:.3f}   PSNR {s['PSNR']:.1f} dB"

@@ -81,6 +81,8 @@ def reconstruct_file(
     with _open(file, options or {}) as raw_file:
         info = raw_file.info
         chosen = _parse_slices(slices, info.n_slices)
+        if not quiet:
+            sys.stderr.writelines(f"note: {note}\n" for note in info.notes)
         key = {**dataclasses.asdict(settings), "options": options or {}}
         job = Job(out, file, key, restart=restart)
         left = [s for s in chosen if not job.is_finished(s)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,7 @@ class MrdFile(RawFile):
     def _geometry(self, encoding: Encoding, info: ScanInfo, n_coils: int, notes: list[str]) -> None:
         first = self._heads[self._imaging]
         idx = first["idx"]
+        encoding = _as_stored(encoding, first, notes)
         # The largest counter, not the encoding limits: converters often leave the limits at the prescribed number.
         counts = {axis: int(idx[axis].max()) + 1 for axis in LEADING_AXES}
         lead = tuple(a for a in LEADING_AXES[1:] if counts[a] > 1)
@@ -229,6 +231,18 @@ class MrdFile(RawFile):
     def close(self) -> None:
         """Close the HDF5 file."""
         self._file.close()
+
+
+def _as_stored(encoding: Encoding, heads: npt.NDArray[Any], notes: list[str]) -> Encoding:
+    """The encoding, with the readout of the reconstructed space if the oversampling was removed before the file."""
+    nz, ny, nx = encoding.matrix
+    recon_x = encoding.recon_matrix[2]
+    centred = (heads["number_of_samples"] == recon_x) & (heads["center_sample"] == recon_x // 2)
+    if not (recon_x < nx and centred.all()):
+        return encoding
+    notes.append(f"the header announces {nx} samples per readout, all have {recon_x}: oversampling was removed before")
+    fov = (*encoding.field_of_view[:2], encoding.recon_field_of_view[2])
+    return dataclasses.replace(encoding, matrix=(nz, ny, recon_x), field_of_view=fov)
 
 
 def _runs(numbers: npt.NDArray[np.intp]) -> list[range]:
