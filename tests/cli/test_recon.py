@@ -66,9 +66,13 @@ def test_starts_anew_when_something_changed(change, scan_file, tmp_path):
     recon(scan_file, out)
     if change == "file":
         write_ismrmrd(make_raw(), scan_file)
+    (out / "png" / "slice_0009.png").touch()
+    (out / "png" / "mine.png").touch()
     options = {"setting": ["--compress", "3"], "file": [], "restart": ["--restart"]}[change]
     assert recon(scan_file, out, *options) == 0
     assert json.loads((out / "report.json").read_text())["slices"]["computed in this run"] == 3
+    names = {p.name for p in (out / "png").iterdir()}
+    assert names == {"mine.png", "slice_0000.png", "slice_0001.png", "slice_0002.png"}
 
 
 def test_more_slices_later(scan_file, tmp_path):

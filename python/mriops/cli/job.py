@@ -41,6 +41,13 @@ class Job:
     restart
         Drop what is there.
 
+    Attributes
+    ----------
+    continued
+        Slices of an earlier run with the same settings are kept.
+    dropped
+        An earlier run with other settings was dropped; its results beside the folder are not valid any more.
+
     Raises
     ------
     OSError
@@ -50,12 +57,13 @@ class Job:
     def __init__(self, out: Path, file: Path, settings: dict[str, Any], *, restart: bool = False) -> None:
         self.out = out
         self._folder = out / _FOLDER
-        self.continued = False
+        self.continued = self.dropped = False
         make_folder(out)
         key = {"file": _identity(file), "settings": settings, "mriops": __version__}
         self._key = json.loads(json.dumps(key))
         if self._folder.exists() and (restart or self._stored_key() != self._key):
             shutil.rmtree(self._folder)
+            self.dropped = True
         if self._folder.exists():
             self.continued = True
             sweep_temporaries(self._folder)

@@ -85,6 +85,8 @@ def reconstruct_file(
             sys.stderr.writelines(f"note: {note}\n" for note in info.notes)
         key = {**dataclasses.asdict(settings), "options": options or {}}
         job = Job(out, file, key, restart=restart)
+        if job.dropped:
+            _remove_results(out)
         left = [s for s in chosen if not job.is_finished(s)]
         if job.continued and len(left) < len(chosen):
             sys.stderr.write(f"continuing: {len(chosen) - len(left)} of {len(chosen)} slices are finished\n")
@@ -126,6 +128,12 @@ def _parse_slices(text: str | None, n: int) -> range:
     if not 0 <= first < last <= n:
         raise ValueError(f"--slices: expected A:B within 0:{n}, got {text!r}")
     return range(first, last)
+
+
+def _remove_results(out: Path) -> None:
+    """Delete what an earlier run with other settings wrote, so that old and new images cannot be mixed up."""
+    for old in (out / "image.nii.gz", out / "phase.nii.gz", out / "report.json", *(out / "png").glob("slice_*.png")):
+        old.unlink(missing_ok=True)
 
 
 def _write_results(job: Job, info: ScanInfo, chosen: range, *, phase: bool) -> list[float]:
