@@ -53,6 +53,16 @@ def _fit(grad: Tensor | None, meta: _Meta) -> Tensor | None:
     return grad.expand(torch.broadcast_shapes(grad.shape, meta.shape)).sum_to_size(meta.shape)
 
 
+def _fill(grads: tuple[Tensor | None, ...], like: list[tuple[Any, torch.dtype]]) -> tuple[Tensor, ...] | None:
+    """Zeros for outputs that nothing depends on; ``None`` where that is all of them."""
+    given = next((g for g in grads if g is not None), None)
+    if given is None:
+        return None
+    return tuple(
+        given.new_zeros(shape, dtype=dtype) if g is None else g for g, (shape, dtype) in zip(grads, like, strict=True)
+    )
+
+
 def _gradients(
     op: OpDeclaration,
     grads: tuple[Tensor | None, ...],
@@ -105,7 +115,8 @@ def make_eager_function(op: OpDeclaration, executor: Executor) -> type[torch.aut
         The class.
     """
     n_tensors = len(op.tensors)
-    spares_own = op.multilinear and op.backward is None
+    spares_own = op.multilinear and op.backward is None and op.n_outputs == 1 and not op.saves_outputs
+    rules = [op.adjoint.get(name) for name in op.tensors]
 
     class Eager(torch.autograd.Function):
         @staticmethod
@@ -113,28 +124,33 @@ def make_eager_function(op: OpDeclaration, executor: Executor) -> type[torch.aut
             outputs = executor.run(recipe, args)
             tensors = args[:n_tensors]
             needs = ctx.needs_input_grad[1 : n_tensors + 1]
-            if spares_own and sum(needs) == 1:
-                saved = [None if need else tensor for tensor, need in zip(tensors, needs, strict=True)]
-            else:
-                saved = list(tensors)
-            ctx.metas = _meta(tensors)
             ctx.parameters = args[n_tensors:]
-            ctx.save_for_backward(*saved, *(as_tuple(outputs) if op.saves_outputs else ()))
+            ctx.alone = needs.index(True) if spares_own and sum(needs) == 1 else None
+            if ctx.alone is None:
+                ctx.metas = _meta(tensors)
+                ctx.save_for_backward(*tensors, *(as_tuple(outputs) if op.saves_outputs else ()))
+            else:  # the usual case, made quick: one argument has a gradient, which does not depend on its values
+                own = tensors[ctx.alone]
+                ctx.metas = _Meta(own.shape, own.is_complex())
+                ctx.save_for_backward(*tensors[: ctx.alone], *tensors[ctx.alone + 1 :])
             return outputs
 
         @staticmethod
         def backward(ctx: Any, *grads: Any) -> Any:
-            saved = ctx.saved_tensors
-            metas = ctx.metas
-            needs = ctx.needs_input_grad[1 : n_tensors + 1]
-            tensors = [
-                ShapeOnly(meta.shape) if tensor is None and meta is not None else tensor
-                for tensor, meta in zip(saved[:n_tensors], metas, strict=True)
-            ]
-            outputs = saved[n_tensors:] if op.saves_outputs else None
-            args = (*tensors, *ctx.parameters)
-            found = _gradients(op, grads, args, metas, needs, outputs)
-            return (None, *found, *(None,) * len(ctx.parameters))
+            saved, parameters, alone = ctx.saved_tensors, ctx.parameters, ctx.alone
+            blanks = (None,) * len(parameters)
+            if alone is None:
+                needs = ctx.needs_input_grad[1 : n_tensors + 1]
+                outputs = saved[n_tensors:] if op.saves_outputs else None
+                found = _gradients(op, grads, (*saved[:n_tensors], *parameters), ctx.metas, needs, outputs)
+                return (None, *found, *blanks)
+            rule, meta = rules[alone], ctx.metas
+            if rule is None:
+                return (None,) * (1 + n_tensors + len(parameters))
+            gradient = rule(grads[0], *saved[:alone], ShapeOnly(meta.shape), *saved[alone:], *parameters)
+            if gradient.shape != meta.shape or not meta.is_complex:
+                gradient = _fit(gradient, meta)
+            return (None, *(None,) * alone, gradient, *(None,) * (n_tensors - 1 - alone), *blanks)
 
     Eager.__name__ = Eager.__qualname__ = f"{op.name}_eager"
     return Eager
@@ -186,16 +202,12 @@ def make_transformed_function(
         def backward(ctx: Any, *grads: Any) -> Any:
             saved = _alive(ctx.saved_tensors)
             args = (*saved[:n_tensors], *ctx.parameters)
-            blanks = (None,) * len(ctx.parameters)
-            given = next((g for g in grads if g is not None), None)
-            if given is None:
-                return ((None,) * n_tensors, *blanks)
-            full = tuple(
-                given.new_zeros(shape, dtype=dtype) if g is None else g
-                for g, (shape, dtype) in zip(grads, ctx.output_like, strict=True)
-            )
+            full = _fill(grads, ctx.output_like)
+            if full is None:
+                return (None,) * len(args)
             outputs = saved[n_tensors:] if op.saves_outputs else None
-            return (*_gradients(op, full, args, ctx.metas, ctx.needs_input_grad[:n_tensors], outputs), *blanks)
+            found = _gradients(op, full, args, ctx.metas, ctx.needs_input_grad[:n_tensors], outputs)
+            return (*found, *(None,) * len(ctx.parameters))
 
         @staticmethod
         def jvp(ctx: Any, *tangents: Any) -> Any:

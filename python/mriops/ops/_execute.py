@@ -195,8 +195,7 @@ class Executor:
     def execute(self, *args: Any) -> Any:
         """Check and run, without the cache: the kernel behind ``torch.ops``."""
         recipe = self.prepare(args, lowest=True)
-        if recipe.casts is not None:
-            self.refuse_casts(args, recipe)
+        self.refuse_casts(args, recipe)
         return self.run(recipe, args)
 
     def refuse_casts(self, args: tuple, recipe: Recipe) -> None:

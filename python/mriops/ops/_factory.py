@@ -95,6 +95,34 @@ def _generate(op: OpDeclaration, optional: tuple[bool, ...], scope: dict[str, An
     return scope[op.name]
 
 
+class _Conversions:
+    """Dtype conversions that come before an op, as differentiable torch operations."""
+
+    def __init__(self, op: OpDeclaration, executor: Executor) -> None:
+        self.op, self.executor, self.n_tensors = op, executor, len(op.tensors)
+
+    def apply(self, args: tuple, casts: tuple[torch.dtype | None, ...] | None) -> tuple:
+        """Arguments converted as a recipe says."""
+        if casts is None:
+            return args
+        tensors = [t if c is None else t.to(c) for t, c in zip(args[: self.n_tensors], casts, strict=True)]
+        return (*tensors, *args[self.n_tensors :])
+
+    def checked(self, args: tuple) -> tuple:
+        """Arguments checked to be tensors, and converted as their dtypes ask for."""
+        facts = self.executor.facts(args[: self.n_tensors])
+        return self._by_name(args, [None if f is None else f.dtype for f in facts])
+
+    def traced(self, args: tuple) -> tuple:
+        """The same by what torch.compile can trace."""
+        tensors = args[: self.n_tensors]
+        return self._by_name(args, [None if t is None else DTYPE_NAMES.get(t.dtype, str(t.dtype)) for t in tensors])
+
+    def _by_name(self, args: tuple, dtypes: list[str | None]) -> tuple:
+        casts = cast_dtypes(self.op.native.kinds, dtypes)
+        return args if casts is None else self.apply(args, tuple(None if c is None else DTYPES[c] for c in casts))
+
+
 def define_op(op: OpDeclaration) -> Callable[..., Any]:
     """Make an op.
 
@@ -117,52 +145,34 @@ def define_op(op: OpDeclaration) -> Callable[..., Any]:
     if op.name in DECLARED:
         raise ValueError(f"name: expected a new op, got {op.name!r}, which exists")
     executor = Executor(op)
-    n_tensors = len(op.tensors)
+    made: list[Callable[..., Any]] = []  # the op itself, for the rules, which are made before it
+    made.append(_generate(op, executor.optional, _routes(op, executor, lambda *args: made[0](*args))))
+    DECLARED[op.name] = op
+    return made[0]
 
-    def convert(args: tuple, casts: tuple[torch.dtype | None, ...]) -> list[Any]:
-        tensors = [t if dtype is None else t.to(dtype) for t, dtype in zip(args, casts, strict=False)]
-        return [*tensors, *args[n_tensors:]]
 
-    def converted(args: tuple) -> list[Any]:
-        tensors = args[:n_tensors]
-        facts = executor.facts(tensors)
-        casts = cast_dtypes(op.native.kinds, [None if f is None else f.dtype for f in facts])
-        return list(args) if casts is None else convert(args, tuple(None if c is None else DTYPES[c] for c in casts))
-
-    def compiled(*args: Any) -> Any:
-        dtypes = [None if t is None else DTYPE_NAMES[t.dtype] for t in args[:n_tensors]]
-        casts = cast_dtypes(op.native.kinds, dtypes)
-        if casts is not None:
-            args = (
-                *[t if c is None else t.to(DTYPES[c]) for t, c in zip(args[:n_tensors], casts, strict=True)],
-                *args[n_tensors:],
-            )
-        return overload(*args)
+def _routes(op: OpDeclaration, executor: Executor, call: Callable[..., Any]) -> dict[str, Any]:
+    """What the generated call refers to: the four routes, the guards that choose among them, the cache."""
+    conversions = _Conversions(op, executor)
 
     def dispatch(*args: Any) -> Any:
-        return overload(*converted(args))
+        return overload(*conversions.checked(args))
 
     def transform(*args: Any) -> Any:
-        if inside_interpreter():
-            return dispatch(*args)
-        return transformed.apply(*converted(args))
-
-    def cast(recipe: Any, *args: Any) -> Any:
-        return call(*convert(args, recipe.casts))
+        return dispatch(*args) if inside_interpreter() else transformed.apply(*conversions.checked(args))
 
     def below(*args: Any) -> Any:
         if modes_active() or torch.compiler.is_compiling():
             return below_autograd(*args)
         recipe = executor.prepare(args)
-        if recipe.casts is not None:
-            executor.refuse_casts(args, recipe)
+        executor.refuse_casts(args, recipe)
         return below_autograd(*args) if recipe.dispatch else executor.run(recipe, args)
 
-    overload, below_autograd = register(op, executor, lambda *args: call(*args))
-    transformed = make_transformed_function(op, below, lambda *args: call(*args))
-    scope = {
-        "cast": cast,
-        "compiled": compiled,
+    overload, below_autograd = register(op, executor, call)
+    transformed = make_transformed_function(op, below, call)
+    return {
+        "cast": lambda recipe, *args: call(*conversions.apply(args, recipe.casts)),
+        "compiled": lambda *args: overload(*conversions.traced(args)),
         "dispatch": dispatch,
         "empty_like": torch.empty_like,
         "eager": make_eager_function(op, executor).apply,
@@ -180,6 +190,3 @@ def define_op(op: OpDeclaration) -> Callable[..., Any]:
         "tracing_state": tracing_state,
         "transform": transform,
     }
-    call = _generate(op, executor.optional, scope)
-    DECLARED[op.name] = op
-    return call

@@ -125,13 +125,27 @@ def check_linear_operator(
     y = _random(image.shape, dtype, generator, place)
     # Each application rounds like one more sum of n terms; 32 covers the chain of two and the transforms inside.
     tolerance = 32 * torch.finfo(dtype).eps * max(x.numel(), y.numel()) ** 0.5
-    factor = 0.6 - 0.8j if dtype.is_complex else -1.3
+    _check_algebra(op, x, z, y, image, tolerance)
+    _check_derivatives(op, x, z, y, image, tolerance)
+    if pickles:
+        file = io.BytesIO()
+        torch.save(op, file)
+        file.seek(0)
+        _close("pickle", torch.load(file, weights_only=False)(x), image, tolerance)
+        _close("deep copy", copy.deepcopy(op)(x), image, tolerance)
+
+
+def _check_algebra(op: Any, x: Tensor, z: Tensor, y: Tensor, image: Tensor, tolerance: float) -> None:
+    factor = 0.6 - 0.8j if x.is_complex() else -1.3
     _close("linearity", op(factor * x + z), factor * image + op(z), tolerance)
     check_adjoint(op, op.H, x, y)
     _require(op.H.H is op, "H: expected op.H.H to be op itself")
     if getattr(op, "gram", None) is not None:
         _close("gram", op.gram(x), op.H(image), tolerance)
         check_adjoint(op.gram, op.gram, x, z)
+
+
+def _check_derivatives(op: Any, x: Tensor, z: Tensor, y: Tensor, image: Tensor, tolerance: float) -> None:
     _close("jvp", torch.func.jvp(op, (x,), (z,))[1], op(z), tolerance)
     leaf = x.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(op(leaf), leaf, y)
@@ -139,9 +153,3 @@ def check_linear_operator(
     leaf = y.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(op.H(leaf), leaf, x)
     _close("gradient of H", gradient, image, tolerance)
-    if pickles:
-        file = io.BytesIO()
-        torch.save(op, file)
-        file.seek(0)
-        _close("pickle", torch.load(file, weights_only=False)(x), image, tolerance)
-        _close("deep copy", copy.deepcopy(op)(x), image, tolerance)
