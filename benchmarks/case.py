@@ -21,6 +21,7 @@ class Built:
     contenders: Sequence[Contender]
     quality: Callable[[Contender, Any], float]
     missing: Sequence[str] = ()
+    cost: Cost | None = None
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,6 @@ class Case:
     goals: Mapping[str, float] = field(default_factory=dict)
     limits: Mapping[str, float] = field(default_factory=dict)
     quality_name: str = "relative error"
-    cost: Cost | None = None
     memory: bool = True
     quick: bool = False
     seconds: float = 6.0

@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 import torch
 
 from benchmarks import clock, machine, machine_peaks, memory
-from benchmarks.case import Built, Case
+from benchmarks.case import Case
 from benchmarks.contender import Contender, Sample, version_of
+from benchmarks.costs import Cost
 from benchmarks.results import Row
 
 Log = Callable[[str], None]
@@ -37,9 +38,12 @@ def run_case(
         with clock.threads(2):
             two = clock.interleave(contenders, seconds=seconds, min_rounds=rounds)
     names = [c.name for c in contenders]
-    built = Built((), built.quality)  # inputs go before the memory runs
+    cost = built.cost
+    del built  # inputs go before the memory runs
     peaks = memory.measure(case.name, names) if case.memory and with_memory and not quick else {}
-    return [_row(case, c, one[c.name], two[c.name], errors[c.name], peaks.get(c.name, 0.0)) for c in contenders]
+    return [
+        _row(case.name, cost, c, one[c.name], two[c.name], errors[c.name], peaks.get(c.name, 0.0)) for c in contenders
+    ]
 
 
 def _that_work(contenders: Sequence[Contender], log: Log) -> list[Contender]:
@@ -58,15 +62,21 @@ def _that_work(contenders: Sequence[Contender], log: Log) -> list[Contender]:
 
 
 def _row(
-    case: Case, contender: Contender, one: Sequence[Sample], two: Sequence[Sample], error: float, peak: float
+    case: str,
+    cost: Cost | None,
+    contender: Contender,
+    one: Sequence[Sample],
+    two: Sequence[Sample],
+    error: float,
+    peak: float,
 ) -> Row:
     cpu = clock.median_cpu(one)
     peaks = machine_peaks.load()
-    gflops = case.cost.flops / cpu * 1e-9 if case.cost and cpu else 0.0
-    gbs = case.cost.bytes / cpu * 1e-9 if case.cost and cpu else 0.0
+    gflops = cost.flops / cpu * 1e-9 if cost and cpu else 0.0
+    gbs = cost.bytes / cpu * 1e-9 if cost and cpu else 0.0
     fma, copy = machine_peaks.best_fma(peaks), peaks.get("copy_dram", 0.0)
     return Row(
-        case=case.name,
+        case=case,
         peer=contender.peer,
         variant=contender.variant,
         cpu_ms=cpu * 1e3,

@@ -17,7 +17,7 @@ from benchmarks.machine import RESULTS, ROOT, slug
 from benchmarks.results import Row
 
 #: Files that carry tables.
-TEXTS = (ROOT / "README.md", ROOT / "docs" / "performance.md")
+TEXTS = (ROOT / "README.md", ROOT / "docs" / "performance.md", ROOT / "docs" / "numbers.md")
 _PEERS = ("torch.fft", "sigpy", "mrpro", "deepinv", "bart", "torch C++ op", "torch custom_op")
 _NONE = "No measurement is recorded yet: run `python -m benchmarks run`.\n"
 
@@ -79,7 +79,7 @@ def ratio_table(rows: Sequence[Row], *, names: Sequence[str] | None = None) -> s
 
 def rate_table(rows: Sequence[Row]) -> str:
     """Achieved rates of mriops beside this machine's peaks, and peak memory beside the leanest fast peer."""
-    chosen = [(case, own) for case, own in _measured(rows) if case.cost]
+    chosen = [(case, own) for case, own in _measured(rows) if any(row.gflops for row in own)]
     if not chosen:
         return _NONE
     lines = [

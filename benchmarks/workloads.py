@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
+
+from mriops.testing import OP_CASES, Sample
 
 
 @dataclass(frozen=True)
@@ -87,20 +89,33 @@ WORKLOADS: tuple[Workload, ...] = (
 class Problem:
     """Inputs of a workload, complex64, the same for all peers.
 
-    ``mask`` is bool of shape ``(*im_size)`` or with size-1 axes, without the coil axis; ``kspace`` is the input of the
-    adjoint (random, not masked), centred, and empty for the other ops.
+    ``sample`` is a call of the op's row in the case table. ``mask`` is bool, of shape ``(*im_size)`` or with axes of
+    size 1, without the coil axis. K-space, the operand of the adjoint, is centred and not masked.
     """
 
     workload: Workload
-    image: torch.Tensor
-    csm: torch.Tensor
-    mask: torch.Tensor
-    kspace: torch.Tensor
+    sample: Sample
+
+    @property
+    def csm(self) -> torch.Tensor:
+        """Coil maps."""
+        return self._tensor("csm")
+
+    @property
+    def mask(self) -> torch.Tensor:
+        """Sampling mask."""
+        return self._tensor("mask")
 
     @property
     def operand(self) -> torch.Tensor:
         """What the op is applied to: the image, or k-space for the adjoint."""
-        return self.kspace if self.workload.op == "sense_adjoint" else self.image
+        return self._tensor("kspace" if self.workload.op == "sense_adjoint" else "image")
+
+    def _tensor(self, name: str) -> torch.Tensor:
+        tensor = self.sample.tensors[name]
+        if tensor is None:
+            raise ValueError(f"{name}: expected a tensor in the sample of {self.workload.name}, got None")
+        return tensor
 
 
 def make_mask(kind: str, im_size: tuple[int, ...], seed: int = 0) -> torch.Tensor:
@@ -114,34 +129,22 @@ def make_mask(kind: str, im_size: tuple[int, ...], seed: int = 0) -> torch.Tenso
 
 def make_problem(workload: Workload, seed: int = 0) -> Problem:
     """Draw the inputs; random numbers serve as well as anatomy for time and rounding error."""
-    g = torch.Generator().manual_seed(seed)
     batch = () if workload.batch is None else (workload.batch,)
-    image = torch.randn(*batch, *workload.im_size, dtype=torch.complex64, generator=g)
-    csm = torch.randn(*batch, workload.coils, *workload.im_size, dtype=torch.complex64, generator=g)
-    csm /= workload.coils**0.5
-    needed = csm.shape if workload.op == "sense_adjoint" else (0,)
-    kspace = torch.randn(needed, dtype=torch.complex64, generator=g)
-    return Problem(workload, image, csm, make_mask(workload.mask, workload.im_size, seed), kspace)
+    make = OP_CASES[workload.op].make
+    shape = {"im": workload.im_size, "coils": workload.coils, "batch": batch, "csm_batch": batch}
+    sample = make(torch.complex64, seed, **shape)
+    mask = make_mask(workload.mask, workload.im_size, seed)
+    return Problem(workload, replace(sample, tensors={**sample.tensors, "mask": mask}))
 
 
 def expected(problem: Problem) -> torch.Tensor:
-    """Evaluate the workload in complex128 by `torch.fft`; of a batch, the first item only."""
+    """Evaluate the op's reference in complex128; of a batch, the first item only."""
     first = 0 if problem.workload.batch else ...
-    dims = tuple(range(-problem.workload.ndim, 0))
-    csm, mask = problem.csm[first].to(torch.complex128), problem.mask.to(torch.float64)
 
-    def centred(x: torch.Tensor, transform: object) -> torch.Tensor:
-        y = transform(torch.fft.ifftshift(x, dim=dims), dim=dims, norm="ortho")  # type: ignore[operator]
-        return torch.fft.fftshift(y, dim=dims)
+    def wide(tensor: torch.Tensor) -> torch.Tensor:
+        return tensor[first].to(torch.complex128) if tensor.is_complex() else tensor
 
-    coil_axis = -problem.workload.ndim - 1
-    if problem.workload.op == "sense_adjoint":
-        kspace = problem.kspace[first].to(torch.complex128)
-    else:
-        kspace = centred(csm * problem.image[first].to(torch.complex128).unsqueeze(coil_axis), torch.fft.fftn)
-    if problem.workload.op == "sense":
-        return mask * kspace
-    return (csm.conj() * centred(mask * kspace, torch.fft.ifftn)).sum(coil_axis)
+    return problem.sample.map(wide).call(OP_CASES[problem.workload.op].reference)
 
 
 def relative_error(got: torch.Tensor, problem: Problem, want: torch.Tensor) -> float:

@@ -22,7 +22,7 @@ def build(workload: Workload, peers: Sequence[str] | None = None) -> Built:
             wanted.append(expected(problem))
         return relative_error(contender.canonical(result), problem, wanted[0])  # type: ignore[attr-defined]
 
-    return Built(contenders, quality, missing)
+    return Built(contenders, quality, missing, cost(problem))
 
 
 CASES: tuple[Case, ...] = tuple(
@@ -32,7 +32,6 @@ CASES: tuple[Case, ...] = tuple(
         build=partial(build, w),
         goals=w.goals,
         limits={"error": 1e-6},
-        cost=cost(w),
         quick=w.quick,
         seconds=20.0 if w.batch or w.ndim == 3 else 6.0,
     )

@@ -29,10 +29,10 @@ def contenders(problem: Problem) -> list[Contender]:
     maps, transform, mask = operators(problem)
     flat = workload.ndim == 2
     if workload.op == "sense_adjoint":
-        operand = problem.kspace.unsqueeze(-3) if flat else problem.kspace
+        operand = problem.operand.unsqueeze(-3) if flat else problem.operand
         operator = maps.H @ transform.H @ mask
     else:
-        operand = problem.image.unsqueeze(-workload.ndim - 1)
+        operand = problem.operand.unsqueeze(-workload.ndim - 1)
         operand = operand.unsqueeze(-3) if flat else operand
         operator = mask @ transform @ maps
         if workload.op == "sense_gram":

@@ -28,14 +28,14 @@ class _Setup:
         self.workload: Workload = workload
         self.dims = tuple(range(-workload.ndim, 0))
         self.coil_axis = -workload.ndim - 1
-        self.image, self.csm = problem.image, problem.csm
+        self.csm = problem.csm
         self.conj = problem.csm.conj().resolve_conj()
         self.mask = problem.mask
         self.real_mask = torch.fft.ifftshift(problem.mask.to(torch.float32), dim=self.dims)
         self.phase = _centre_phase(workload.im_size)
         self.centred_operand = self.operand = problem.operand
         if workload.op == "sense_adjoint":
-            self.operand = torch.fft.ifftshift(problem.kspace, dim=self.dims) * self.phase.conj()
+            self.operand = torch.fft.ifftshift(problem.operand, dim=self.dims) * self.phase.conj()
 
     def from_unshifted(self, kspace: Tensor) -> Tensor:
         return torch.fft.fftshift(kspace * self.phase, dim=self.dims)
@@ -138,7 +138,8 @@ def _centred(setup: _Setup) -> Callable[[], Tensor]:
     def call() -> Tensor:
         kspace = setup.centred_operand
         if op != "sense_adjoint":
-            kspace = setup.mask * transform(setup.csm * setup.image.unsqueeze(axis), inverse=False)
+            image = setup.centred_operand.unsqueeze(axis)
+            kspace = setup.mask * transform(setup.csm * image, inverse=False)
             if op == "sense":
                 return kspace
         return (setup.csm.conj() * transform(setup.mask * kspace, inverse=True)).sum(axis)

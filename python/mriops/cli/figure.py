@@ -71,7 +71,7 @@ def draw(
     top = float(np.percentile(reference, 99.8))
     _picture(figure.add_subplot(grid[0, 0]), reference, "Reference", "fully sampled, no noise", top, voxel=voxel)
     sampled = f"{100 * mask.mean():.0f} % of the phase-encode lines"
-    _picture(figure.add_subplot(grid[1, 0]), mask.astype(float), "Sampling", sampled, 1.0)
+    _picture(figure.add_subplot(grid[1, 0]), mask.astype(float), "Sampling", sampled, 1.0, colours="cividis")
     shade: Any = None
     for column, (name, image) in enumerate(images.items(), start=1):
         s = scores[name]
