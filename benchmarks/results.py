@@ -85,8 +85,9 @@ def merge(old: Sequence[Row], new: Sequence[Row], order: Sequence[str]) -> list[
 
 
 def files() -> list[Path]:
-    """All results files, sorted by name."""
-    return sorted(RESULTS.glob("*.csv"))
+    """All files of timings, sorted by name; other tables lie beside them."""
+    header = ",".join(f.name for f in fields(Row))
+    return [path for path in sorted(RESULTS.glob("*.csv")) if path.open().readline().strip() == header]
 
 
 def best_by_peer(rows: Iterable[Row]) -> dict[str, Row]:

@@ -6,6 +6,7 @@ this file. `python -m benchmarks table` writes it, a test checks that it is in s
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,7 +18,8 @@ from benchmarks.machine import RESULTS, ROOT, slug
 from benchmarks.results import Row
 
 #: Files that carry tables.
-TEXTS = (ROOT / "README.md", ROOT / "docs" / "performance.md", ROOT / "docs" / "numbers.md")
+_PAGES = ("performance.md", "numbers.md", "real_data.md")
+TEXTS = (ROOT / "README.md", *(ROOT / "docs" / name for name in _PAGES))
 _PEERS = ("torch.fft", "sigpy", "mrpro", "deepinv", "bart", "torch C++ op", "torch custom_op")
 _NONE = "No measurement is recorded yet: run `python -m benchmarks run`.\n"
 
@@ -139,6 +141,21 @@ def _origin(rows: Sequence[Row]) -> str:
     )
 
 
+def real_data_table(path: Path = RESULTS / "real_data.csv") -> str:
+    """NRMSE and SSIM on measured data, one line per scan and acceleration."""
+    if not path.is_file():
+        return "No measurement is recorded yet: run `python -m benchmarks.real_data`.\n"
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    methods = list(dict.fromkeys(row["method"] for row in rows))
+    lines = [f"| scan | R | {' | '.join(methods)} |", f"|---|---|{'---|' * len(methods)}"]
+    for scan, factor in dict.fromkeys((row["scan"], row["acceleration"]) for row in rows):
+        own = {r["method"]: r for r in rows if (r["scan"], r["acceleration"]) == (scan, factor)}
+        cells = [f"{float(own[m]['nrmse']):.3f}, {float(own[m]['ssim']):.3f}" if m in own else "-" for m in methods]
+        lines.append(f"| {scan} | {factor} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
 _README_CASES = (
     "gram-16x320x320-2d",
     "gram-16x320x320-1d",
@@ -164,6 +181,7 @@ def tables(rows: Sequence[Row]) -> dict[str, str]:
         "rates": rate_table(rows),
         "variants": variant_table(rows),
         "peaks": peak_table(rows),
+        "real-data": real_data_table(),
     }
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "python"))
@@ -69,4 +71,24 @@ sphinx_gallery_conf = {
     "image_scrapers": ("matplotlib",),
     "backreferences_dir": None,
 }
-suppress_warnings = ["config.cache"]  # sphinx-gallery's settings hold functions, which is all this warning says
+suppress_warnings = [
+    "config.cache",  # sphinx-gallery's settings hold functions, which is all this warning says
+    "ref.python",  # words of a parameter's type ("Tensor (..., ndim)") are tried as names of objects
+]
+
+
+def _plain_text(app: object, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
+    """Docstrings are written to be read: a shape `(*batch, y, x)` begins no emphasis, a modulus |k| no substitution."""
+    inside_math = False
+    for i, line in enumerate(lines):
+        indent = len(line) - len(line.lstrip())
+        inside_math = line.lstrip().startswith(".. math::") or (inside_math and (indent > 0 or not line.strip()))
+        if not inside_math:
+            spans = re.split(r"(``.*?``|:[\w:]+:`[^`]*`|`[^`]*`)", line)
+            spans[::2] = [re.sub(r"(?<!\\)([*|])", r"\\\1", span) for span in spans[::2]]
+            lines[i] = "".join(spans)
+
+
+def setup(app: Any) -> None:
+    """Before napoleon, which comes at 500."""
+    app.connect("autodoc-process-docstring", _plain_text, priority=400)

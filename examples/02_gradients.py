@@ -25,10 +25,10 @@ sigma = 0.02 * reference.abs().max().item()
 # %%
 # Weights: which lines are wrong?
 # -------------------------------
-# The subject moves during six of the phase-encode lines, which multiplies them by a phase. Nobody says which. With eight
-# coils the other lines contradict them. If line :math:`l` has noise of standard deviation :math:`\sigma / w_l`, the
-# likelihood of the data is a function of the weights, and Adam climbs it. The image is the solution of the weighted
-# least-squares problem, found by conjugate gradients; the gradient passes through the solver.
+# The subject moves during six of the phase-encode lines, which multiplies them by a phase. Nobody says which. With
+# eight coils the other lines contradict them. If line :math:`l` has noise of standard deviation :math:`\sigma / w_l`,
+# the likelihood of the data is a function of the weights, and Adam climbs it. The image is the solution of the
+# weighted least-squares problem, found by conjugate gradients; the gradient passes through the solver.
 
 mask = trajectories.mask_equispaced(im_size, 1)
 kspace = phantoms.add_noise(full, sigma=sigma, seed=1)
@@ -79,9 +79,9 @@ plt.show()
 # %%
 # Coil maps and image together
 # ----------------------------
-# Every third line is sampled, and ten in the centre. Maps from so small a centre are coarse, and SENSE with them leaves
-# aliasing. Both factors of the model follow from all of the data: Adam descends the misfit in the maps, and for each step
-# the image is solved for.
+# Every third line is sampled, and ten in the centre. Maps from so small a centre are coarse, and SENSE with them
+# leaves aliasing. Both factors of the model follow from all of the data: Adam descends the misfit in the maps, and for
+# each step the image is solved for.
 
 mask = trajectories.mask_equispaced(im_size, 3, acs=10)
 data = phantoms.add_noise(full, sigma=0.2 * sigma, seed=3) * mask

@@ -52,8 +52,8 @@ plt.show()
 # %%
 # Points: both phase encodes of a volume
 # --------------------------------------
-# With three dimensions two axes can be undersampled. CAIPIRINHA shifts the points from row to row, so that replicas move
-# apart; Poisson discs keep a distance between points that grows away from the centre.
+# With three dimensions two axes can be undersampled. CAIPIRINHA shifts the points from row to row, so that replicas
+# move apart; Poisson discs keep a distance between points that grows away from the centre.
 
 volume = (128, 128, 1)
 masks = {
