@@ -3,7 +3,7 @@ SHELL := /bin/bash
 VENV ?= .venv
 INSTALL := .ci/install $(VENV) -c constraints.txt
 # The editable installation finds its build tools in .venv, so that a rebuild from there works later.
-EDITABLE := PATH="$(abspath $(VENV))/bin:$$PATH" $(INSTALL) --no-build-isolation -C build-dir=build/editable \
+EDITABLE := PATH="$(abspath $(VENV))/bin:$$PATH" $(INSTALL) --no-build-isolation -C build-dir=build/install \
   -C cmake.define.MRIOPS_EMU=ON -C cmake.define.MRIOPS_CUDA=OFF
 RUN := $(VENV)/bin/python -m
 
@@ -14,8 +14,10 @@ BUILD ?= build/native
 .PHONY: demo test dev native cuda gpu-check lint types format docs bench stubs clean
 
 # Simulates a scan, writes it as ISMRMRD, reconstructs it from that file and draws what came out.
+# MRIOPS_CUDA=ON builds the CUDA kernels too, where nvcc is.
 demo:
-	$(INSTALL) '.[cli]'
+	@rm -f $(VENV)/.ready
+	$(INSTALL) -C build-dir=build/install -C cmake.define.MRIOPS_CUDA=$(or $(MRIOPS_CUDA),OFF) '.[cli]'
 	$(VENV)/bin/mriops demo -o demo/
 
 test: $(VENV)/.ready
@@ -25,6 +27,7 @@ test: $(VENV)/.ready
 dev:
 	$(INSTALL) --group dev
 	$(EDITABLE) -C editable.rebuild=true -e '.[all]'
+	@touch $(VENV)/.ready
 
 $(VENV)/.ready: pyproject.toml constraints.txt CMakeLists.txt $(wildcard cmake/* csrc/*/*)
 	$(INSTALL) --group test
@@ -56,7 +59,7 @@ gpu-check:
 	MRIOPS_CUDA_ARCHITECTURES=native $(MAKE) cuda PYTHON=$(PYTHON)
 	PYTHONPATH=python $(PYTHON) -m mriops.info
 	PYTHONPATH=python $(PYTHON) -m pytest tests -m gpu -p no:cacheprovider $(PYTEST_ARGS)
-	PYTHONPATH=python $(PYTHON) -m benchmarks --device cuda
+	PYTHONPATH=python $(PYTHON) -m benchmarks run $(BENCH_ARGS)
 
 lint:
 	$(INSTALL) --group lint
@@ -81,7 +84,8 @@ docs: $(VENV)/.ready
 
 bench: $(VENV)/.ready
 	$(INSTALL) --group bench
-	$(RUN) benchmarks $(BENCH_ARGS)
+	$(RUN) benchmarks run $(BENCH_ARGS)
+	$(RUN) benchmarks.bindings
 
 # The signatures of the compiled module, kept in the tree for editors and type checkers.
 stubs: $(VENV)/.ready
