@@ -1,4 +1,4 @@
-"""Command line: `python -m benchmarks run | table | list | peaks`."""
+"""Command line: `python -m benchmarks [run] | table | list | peaks`."""
 
 from __future__ import annotations
 
@@ -59,7 +59,10 @@ def _run(arguments: argparse.Namespace) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
-    arguments = _parser().parse_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help")):
+        words.insert(0, "run")
+    arguments = _parser().parse_args(words)
     if arguments.command == "run":
         _run(arguments)
     elif arguments.command == "table":

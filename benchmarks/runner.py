@@ -24,8 +24,8 @@ def run_case(
     with_memory: bool = True,
     log: Log = lambda text: None,
 ) -> list[Row]:
-    """Time one case in both columns, take errors and memory, and return its rows."""
-    seconds, rounds = (1.0, 3) if quick else (case.seconds, 7)
+    """Time one case in both columns, take errors, the memory of each peer's fastest variant, and return its rows."""
+    seconds, rounds = (1.0, 3) if quick else (case.seconds, 5)
     built = case.build(peers)
     for text in built.missing:
         log(f"  left out: {text}")
@@ -37,13 +37,21 @@ def run_case(
     if (os.cpu_count() or 1) > 1:
         with clock.threads(2):
             two = clock.interleave(contenders, seconds=seconds, min_rounds=rounds)
-    names = [c.name for c in contenders]
+    names = _fastest_of_each_peer(contenders, one)
     cost = built.cost
     del built  # inputs go before the memory runs
     peaks = memory.measure(case.name, names) if case.memory and with_memory and not quick else {}
     return [
         _row(case.name, cost, c, one[c.name], two[c.name], errors[c.name], peaks.get(c.name, 0.0)) for c in contenders
     ]
+
+
+def _fastest_of_each_peer(contenders: Sequence[Contender], samples: dict[str, list[Sample]]) -> list[str]:
+    fastest: dict[str, str] = {}
+    for name in sorted((c.name for c in contenders), key=lambda name: clock.median_cpu(samples[name])):
+        peer = next(c.peer for c in contenders if c.name == name)
+        fastest.setdefault(peer, name)
+    return list(fastest.values())
 
 
 def _that_work(contenders: Sequence[Contender], log: Log) -> list[Contender]:

@@ -64,3 +64,38 @@ def test_bart_files_keep_axes(tmp_path):
 
 def test_start_up_is_taken_off():
     assert difference(Sample(5.0, 6.0), Sample(2.0, 7.0), 2.0) == Sample(6.0, 0.0)
+
+
+def test_memory_is_taken_of_the_fastest_variant_of_each_peer(monkeypatch):
+    asked = []
+    monkeypatch.setattr(runner.memory, "measure", lambda case, names: asked.extend(names) or dict.fromkeys(names, 7.0))
+
+    def slow():
+        return sum(_work() for _ in range(50))
+
+    contenders = [
+        Contender("mriops", "", _work, lambda x: x),
+        Contender("peer", "slow", slow, lambda x: x),
+        Contender("peer", "fast", _work, lambda x: x),
+    ]
+    built = Built(contenders, lambda contender, result: 0.0)
+    case = Case("a", "A", lambda peers: built, seconds=0.0)
+    rows = runner.run_case(case)
+    assert sorted(asked) == ["mriops", "peer (fast)"]
+    assert {row.variant: row.peak_mib for row in rows} == {"": 7.0, "slow": 0.0, "fast": 7.0}
+
+
+def test_command_line_lists_cases(capsys):
+    from benchmarks.__main__ import main
+
+    assert main(["list"]) == 0
+    assert "gram-16x320x320-2d" in capsys.readouterr().out
+
+
+def test_command_line_runs_by_default(monkeypatch):
+    import benchmarks.__main__ as command
+
+    seen = []
+    monkeypatch.setattr(command, "_run", seen.append)
+    command.main(["--quick"])
+    assert seen[0].command == "run" and seen[0].quick
