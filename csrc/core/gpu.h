@@ -1,7 +1,7 @@
 // The one door to the GPU: CUDA under nvcc, fibres on the CPU when compiled with MRIOPS_EMU, from the same source.
 //
-// What a .cu file may use beyond plain C++17: __global__, __device__, threadIdx/blockIdx/blockDim/gridDim (read them, never
-// copy them whole), __syncthreads, __syncwarp, __shfl*_sync, __ballot/any/all_sync, atomics, sincospi, and
+// What a .cu file may use beyond plain C++17: __global__, __device__, threadIdx/blockIdx/blockDim/gridDim (read them,
+// never copy them whole), __syncthreads, __syncwarp, __shfl*_sync, __ballot/any/all_sync, atomics, sincospi, and
 //   MRIOPS_SHARED_BYTES(name)            the block's dynamic shared memory, 16-byte aligned
 //   MRIOPS_SHARED_ARRAY(type, name, n)   a static shared array
 //   MRIOPS_UNROLL                        before a loop that must be unrolled
@@ -21,12 +21,13 @@
 
 namespace mriops::gpu {
 
-// What every GPU from compute capability 8.0 on grants to a block (99 KiB, less 1 KiB that CUDA keeps), so that plans and
-// workspace sizes, and with them the results, do not depend on the device.
+// What every GPU from compute capability 8.0 on grants to a block (99 KiB, less 1 KiB that CUDA keeps), so that plans
+// and workspace sizes, and with them the results, do not depend on the device.
 constexpr std::size_t kSharedBytesAnywhere = 98 * 1024;
 
 #ifdef MRIOPS_EMU
 
+constexpr bool kEmulated = true;
 using Stream = void*;
 using emu::launch;
 
@@ -39,6 +40,7 @@ struct DeviceOf {
 
 #else
 
+constexpr bool kEmulated = false;
 using Stream = cudaStream_t;
 
 inline void check(cudaError_t error, const char* what) {
@@ -50,10 +52,9 @@ template <class... Parameters, class... Arguments>
 void launch(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 block, std::size_t shared_bytes,
             Stream stream, const Arguments&... arguments) {
     if (shared_bytes > 48 * 1024)
-        check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                   static_cast<int>(shared_bytes)),
+        check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes)),
               name);
-    kernel<<<grid, block, shared_bytes, stream>>>(arguments...);
+    kernel<<<grid, block, shared_bytes, stream> > >(arguments...);
     check(cudaGetLastError(), name);
 }
 

@@ -2,9 +2,6 @@
 #ifdef MRIOPS_EMU
 #include "gpu_emulator.h"
 
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
@@ -13,50 +10,7 @@
 #include <string>
 #include <vector>
 
-#if !defined(__x86_64__) && !defined(__aarch64__)
-#include <ucontext.h>
-#define MRIOPS_UCONTEXT 1
-#endif
-
-#if defined(__SANITIZE_ADDRESS__)
-#define MRIOPS_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define MRIOPS_ASAN 1
-#endif
-#endif
-#ifdef MRIOPS_ASAN
-#include <sanitizer/asan_interface.h>
-#include <sanitizer/common_interface_defs.h>
-#endif
-
-#ifndef MRIOPS_UCONTEXT
-// Saves the callee-saved registers on the stack, leaves its address in *from, and continues where `to` was left.
-extern "C" __attribute__((visibility("hidden"))) void mriops_emu_switch(void** from, void* to);
-#if defined(__x86_64__)
-__asm__(
-    ".text\n.p2align 4\n.hidden mriops_emu_switch\n.globl mriops_emu_switch\n.type mriops_emu_switch,@function\n"
-    "mriops_emu_switch:\n"
-    "pushq %rbp\n pushq %rbx\n pushq %r12\n pushq %r13\n pushq %r14\n pushq %r15\n"
-    "movq %rsp, (%rdi)\n movq %rsi, %rsp\n"
-    "popq %r15\n popq %r14\n popq %r13\n popq %r12\n popq %rbx\n popq %rbp\n ret\n"
-    ".size mriops_emu_switch,.-mriops_emu_switch\n");
-#else
-__asm__(
-    ".text\n.p2align 4\n.hidden mriops_emu_switch\n.globl mriops_emu_switch\n.type mriops_emu_switch,%function\n"
-    "mriops_emu_switch:\n"
-    "sub sp, sp, #160\n"
-    "stp x19, x20, [sp]\n stp x21, x22, [sp, #16]\n stp x23, x24, [sp, #32]\n stp x25, x26, [sp, #48]\n"
-    "stp x27, x28, [sp, #64]\n stp x29, x30, [sp, #80]\n"
-    "stp d8, d9, [sp, #96]\n stp d10, d11, [sp, #112]\n stp d12, d13, [sp, #128]\n stp d14, d15, [sp, #144]\n"
-    "mov x9, sp\n str x9, [x0]\n mov sp, x1\n"
-    "ldp x19, x20, [sp]\n ldp x21, x22, [sp, #16]\n ldp x23, x24, [sp, #32]\n ldp x25, x26, [sp, #48]\n"
-    "ldp x27, x28, [sp, #64]\n ldp x29, x30, [sp, #80]\n"
-    "ldp d8, d9, [sp, #96]\n ldp d10, d11, [sp, #112]\n ldp d12, d13, [sp, #128]\n ldp d14, d15, [sp, #144]\n"
-    "add sp, sp, #160\n ret\n"
-    ".size mriops_emu_switch,.-mriops_emu_switch\n");
-#endif
-#endif
+#include "gpu_emulator_fibre.h"
 
 namespace mriops::emu {
 
@@ -64,7 +18,6 @@ thread_local Thread* self = nullptr;
 
 namespace {
 
-constexpr std::size_t kStackBytes = 256 * 1024;  // committed page by page, as it is touched
 constexpr unsigned kMaxThreads = 1024;
 
 std::atomic<uint64_t> chosen_seed{~uint64_t(0)};  // all ones: not chosen, the environment decides
@@ -90,50 +43,6 @@ struct Random {
     }
 };
 
-[[noreturn]] void fibre_main();
-
-// A stack and the place where its execution was left.
-struct Fibre {
-    void* memory = nullptr;  // one guard page below the stack
-    char* bottom = nullptr;
-    void* left_at = nullptr;
-    void* fake_stack = nullptr;
-#ifdef MRIOPS_UCONTEXT
-    ucontext_t context;
-#endif
-
-    void allocate() {
-        const std::size_t page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-        memory = mmap(nullptr, kStackBytes + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (memory == MAP_FAILED) throw std::runtime_error("mriops emulator: no memory for the stack of a thread");
-        mprotect(memory, page, PROT_NONE);
-        bottom = static_cast<char*>(memory) + page;
-    }
-    void rewind() {
-#ifdef MRIOPS_ASAN
-        __asan_unpoison_memory_region(bottom, kStackBytes);
-#endif
-#ifdef MRIOPS_UCONTEXT
-        getcontext(&context);
-        context.uc_stack.ss_sp = bottom;
-        context.uc_stack.ss_size = kStackBytes;
-        context.uc_link = nullptr;
-        makecontext(&context, reinterpret_cast<void (*)()>(&fibre_main), 0);
-#elif defined(__x86_64__)
-        void** top = reinterpret_cast<void**>(bottom + kStackBytes) - 8;  // six registers, then the address to return to
-        std::memset(top, 0, 64);
-        top[6] = reinterpret_cast<void*>(&fibre_main);
-        left_at = top;
-#else
-        char* top = bottom + kStackBytes - 160;
-        std::memset(top, 0, 160);
-        reinterpret_cast<void**>(top)[11] = reinterpret_cast<void*>(&fibre_main);  // x30
-        left_at = top;
-#endif
-        fake_stack = nullptr;
-    }
-};
-
 enum class State : unsigned char { unstarted, running, at_barrier, in_warp, finished };
 
 struct Slot {
@@ -142,7 +51,7 @@ struct Slot {
     State state;
     const char* file;
     int line;
-    unsigned mask;       // of the warp operation it waits in
+    unsigned mask;        // of the warp operation it waits in
     unsigned operations;  // warp operations begun, whose parity picks the table
     alignas(16) unsigned char table[2][16];
 };
@@ -151,6 +60,8 @@ struct SharedArray {
     const void* tag;
     std::unique_ptr<unsigned char[]> bytes;
 };
+
+[[noreturn]] void fibre_main();
 
 // One per CPU thread that launches kernels.
 struct Machine {
@@ -171,17 +82,14 @@ struct Machine {
     std::size_t main_size = 0;
 
     ~Machine() {
-        for (Fibre* fibre : all) {
-            munmap(fibre->memory, kStackBytes + static_cast<std::size_t>(sysconf(_SC_PAGESIZE)));
-            delete fibre;
-        }
+        for (Fibre* fibre : all) delete fibre;
     }
 
     Fibre* idle_fibre() {
         if (idle.empty()) {
             Fibre* fibre = new Fibre;
             fibre->allocate();
-            fibre->rewind();
+            fibre->rewind(&fibre_main);
             all.push_back(fibre);
             return fibre;
         }
@@ -277,8 +185,8 @@ struct Machine {
         }
     }
 
-    // Goes on with the next thread of the round. Returns when the caller's thread is up again; for a fibre whose thread has
-    // returned (`vacant`), when `current` is a fresh thread for it to run.
+    // Goes on with the next thread of the round. Returns when the caller's thread is up again; for a fibre whose thread
+    // has returned (`vacant`), when `current` is a fresh thread for it to run.
     void advance() {
         if (!failure.empty() || (cursor == order.size() && !next_round())) {
             if (vacant) idle.push_back(active);
@@ -332,7 +240,7 @@ struct Machine {
         advance();  // comes back when the block is done or has failed
         if (!failure.empty()) {
             idle = all;  // stacks of unfinished threads are dropped: kernels own nothing
-            for (Fibre* fibre : idle) fibre->rewind();
+            for (Fibre* fibre : idle) fibre->rewind(&fibre_main);
             throw std::runtime_error(std::exchange(failure, std::string()));
         }
     }
@@ -404,7 +312,8 @@ void run_grid(const char* name, dim3 grid, dim3 block, std::size_t shared_bytes,
     const uint64_t threads = uint64_t(block.x) * block.y * block.z;
     const uint64_t blocks = uint64_t(grid.x) * grid.y * grid.z;
     m.name = name;
-    if (threads == 0 || threads > kMaxThreads || blocks == 0 || grid.x > 0x7fffffffu || grid.y > 65535 || grid.z > 65535)
+    if (threads == 0 || threads > kMaxThreads || blocks == 0 || grid.x > 0x7fffffffu || grid.y > 65535 ||
+        grid.z > 65535)
         throw std::runtime_error("mriops emulator, kernel " + std::string(name) + ": invalid grid or block size");
     if (shared_bytes > 227 * 1024)
         throw std::runtime_error("mriops emulator, kernel " + std::string(name) + ": too much shared memory");

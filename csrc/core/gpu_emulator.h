@@ -91,14 +91,16 @@ constexpr int warpSize = 32;
 #define __ballot_sync(mask, predicate) ::mriops::emu::ballot(mask, predicate, __FILE__, __LINE__)
 #define __any_sync(mask, predicate) (::mriops::emu::ballot(mask, predicate, __FILE__, __LINE__) != 0)
 #define __all_sync(mask, predicate) (::mriops::emu::ballot(mask, !(predicate), __FILE__, __LINE__) == 0)
-#define __shfl_sync(mask, value, lane) ::mriops::emu::shuffle(mask, value, (lane)&31, __FILE__, __LINE__)
+#define __shfl_sync(mask, value, lane) ::mriops::emu::shuffle(mask, value, (lane) & 31, __FILE__, __LINE__)
 #define __shfl_xor_sync(mask, value, bits) \
     ::mriops::emu::shuffle(mask, value, ::mriops::emu::lane_index() ^ (bits), __FILE__, __LINE__)
 // Past the end of the warp a lane keeps its own value, as on the GPU.
-#define __shfl_down_sync(mask, value, delta) \
-    ::mriops::emu::shuffle(mask, value, ::mriops::emu::lane_within(::mriops::emu::lane_index() + int(delta)), __FILE__, __LINE__)
-#define __shfl_up_sync(mask, value, delta) \
-    ::mriops::emu::shuffle(mask, value, ::mriops::emu::lane_within(::mriops::emu::lane_index() - int(delta)), __FILE__, __LINE__)
+#define __shfl_down_sync(mask, value, delta)                                                                  \
+    ::mriops::emu::shuffle(mask, value, ::mriops::emu::lane_within(::mriops::emu::lane_index() + int(delta)), \
+                           __FILE__, __LINE__)
+#define __shfl_up_sync(mask, value, delta)                                                                    \
+    ::mriops::emu::shuffle(mask, value, ::mriops::emu::lane_within(::mriops::emu::lane_index() - int(delta)), \
+                           __FILE__, __LINE__)
 
 #define MRIOPS_UNROLL _Pragma("GCC unroll 16")
 #define MRIOPS_SHARED_BYTES(name) unsigned char* const name = ::mriops::emu::self->shared

@@ -1,7 +1,7 @@
 // Transforms of 1 to 16 numbers that a CUDA thread holds in registers.
 //
-// dft<R, Sign>(v): v[k] <- sum_j v[j] exp(Sign 2 pi i j k / R). Every index is a compile-time constant after unrolling, so
-// that v stays in registers.
+// dft<R, Sign>(v): v[k] <- sum_j v[j] exp(Sign 2 pi i j k / R). Every index is a compile-time constant after unrolling,
+// so that v stays in registers.
 #pragma once
 #include "../core/complex.h"
 #include "../core/gpu.h"
@@ -64,14 +64,8 @@ __device__ __forceinline__ T cosine(int j) {
         return c[j];
     } else {
         static_assert(R == 16, "no table");
-        const T c[] = {T(1),
-                       T(0.92387953251128676),
-                       T(0.70710678118654752),
-                       T(0.38268343236508977),
-                       T(0),
-                       T(-0.38268343236508977),
-                       T(-0.70710678118654752),
-                       T(-0.92387953251128676),
+        const T c[] = {T(1), T(0.92387953251128676),  T(0.70710678118654752),  T(0.38268343236508977),
+                       T(0), T(-0.38268343236508977), T(-0.70710678118654752), T(-0.92387953251128676),
                        T(-1)};
         return c[j];
     }
@@ -110,14 +104,8 @@ __device__ __forceinline__ T sine(int j) {
         return s[j];
     } else {
         static_assert(R == 16, "no table");
-        const T s[] = {T(0),
-                       T(0.38268343236508977),
-                       T(0.70710678118654752),
-                       T(0.92387953251128676),
-                       T(1),
-                       T(0.92387953251128676),
-                       T(0.70710678118654752),
-                       T(0.38268343236508977),
+        const T s[] = {T(0), T(0.38268343236508977), T(0.70710678118654752), T(0.92387953251128676),
+                       T(1), T(0.92387953251128676), T(0.70710678118654752), T(0.38268343236508977),
                        T(0)};
         return s[j];
     }
@@ -135,16 +123,16 @@ __device__ __forceinline__ void dft_odd(Complex<T> (&v)[R]) {
     constexpr int H = R / 2;
     Complex<T> sum[H], difference[H];
     Complex<T> total = v[0];
-MRIOPS_UNROLL
+    MRIOPS_UNROLL
     for (int j = 1; j <= H; ++j) {
         sum[j - 1] = v[j] + v[R - j];
         difference[j - 1] = v[j] - v[R - j];
         total = total + sum[j - 1];
     }
-MRIOPS_UNROLL
+    MRIOPS_UNROLL
     for (int k = 1; k <= H; ++k) {
         Complex<T> even = v[0], odd = {T(0), T(0)};
-MRIOPS_UNROLL
+        MRIOPS_UNROLL
         for (int j = 1; j <= H; ++j) {
             const int turn = j * k % R;
             const int index = turn <= H ? turn : R - turn;
@@ -169,8 +157,8 @@ __device__ __forceinline__ void dft8(Complex<T> (&v)[8]) {
     // v[2k], v[2k + 1] hold the even and odd halves at frequency k.
     const Complex<T> a = v[3], b = v[7];
     const Complex<T> o0 = v[1], o2 = rotate<Sign>(v[5]);
-    const Complex<T> o1 = Sign < 0 ? Complex<T>{h * (a.re + a.im), h * (a.im - a.re)}
-                                   : Complex<T>{h * (a.re - a.im), h * (a.im + a.re)};
+    const Complex<T> o1 =
+        Sign < 0 ? Complex<T>{h * (a.re + a.im), h * (a.im - a.re)} : Complex<T>{h * (a.re - a.im), h * (a.im + a.re)};
     const Complex<T> o3 = Sign < 0 ? Complex<T>{h * (b.im - b.re), -h * (b.re + b.im)}
                                    : Complex<T>{-h * (b.re + b.im), h * (b.re - b.im)};
     const Complex<T> e0 = v[0], e1 = v[2], e2 = v[4], e3 = v[6];
@@ -188,14 +176,14 @@ __device__ __forceinline__ void dft8(Complex<T> (&v)[8]) {
 template <int P, int Sign, class T>
 __device__ __forceinline__ void dft_twice_odd(Complex<T> (&v)[2 * P]) {
     Complex<T> even[P], odd[P];
-MRIOPS_UNROLL
+    MRIOPS_UNROLL
     for (int j = 0; j < P; ++j) {
         even[j] = v[2 * j];
         odd[j] = v[(2 * j + P) % (2 * P)];
     }
     dft_odd<P, Sign>(even);
     dft_odd<P, Sign>(odd);
-MRIOPS_UNROLL
+    MRIOPS_UNROLL
     for (int k = 0; k < P; ++k) {
         // k of length P is frequency f = 0 mod 2 or 1 mod 2 with 2 P frequencies in all: f = k mod P.
         const int f = k % 2 == 0 ? k : k + P;
@@ -206,7 +194,7 @@ MRIOPS_UNROLL
 
 template <int Sign, class T>
 __device__ __forceinline__ void dft9(Complex<T> (&v)[9]) {
-MRIOPS_UNROLL
+    MRIOPS_UNROLL
     for (int c = 0; c < 3; ++c) {
         Complex<T> w[3] = {v[c], v[c + 3], v[c + 6]};
         dft_odd<3, Sign>(w);
@@ -215,7 +203,7 @@ MRIOPS_UNROLL
         v[c + 6] = c == 0 ? w[2] : w[2] * root<9, Sign, T>(2 * c);
     }
     Complex<T> out[9];
-MRIOPS_UNROLL
+    MRIOPS_UNROLL
     for (int k = 0; k < 3; ++k) {
         Complex<T> w[3] = {v[3 * k], v[3 * k + 1], v[3 * k + 2]};
         dft_odd<3, Sign>(w);
@@ -223,13 +211,13 @@ MRIOPS_UNROLL
         out[k + 3] = w[1];
         out[k + 6] = w[2];
     }
-MRIOPS_UNROLL
+    MRIOPS_UNROLL
     for (int k = 0; k < 9; ++k) v[k] = out[k];
 }
 
 template <int Sign, class T>
 __device__ __forceinline__ void dft16(Complex<T> (&v)[16]) {
-MRIOPS_UNROLL
+    MRIOPS_UNROLL
     for (int c = 0; c < 4; ++c) {
         dft4<Sign>(v[c], v[c + 4], v[c + 8], v[c + 12]);
         if (c > 0) {
@@ -241,13 +229,13 @@ MRIOPS_UNROLL
         }
     }
     Complex<T> out[16];
-MRIOPS_UNROLL
+    MRIOPS_UNROLL
     for (int k = 0; k < 4; ++k) {
         dft4<Sign>(v[4 * k], v[4 * k + 1], v[4 * k + 2], v[4 * k + 3]);
-MRIOPS_UNROLL
+        MRIOPS_UNROLL
         for (int j = 0; j < 4; ++j) out[k + 4 * j] = v[4 * k + j];
     }
-MRIOPS_UNROLL
+    MRIOPS_UNROLL
     for (int k = 0; k < 16; ++k) v[k] = out[k];
 }
 

@@ -1,9 +1,9 @@
 // Transforms of whole lines by one block of threads, in shared memory.
 //
-// A tile holds `lanes` lines, entry i of line l at buffer[i * pitch + l]: neighbouring threads take neighbouring lines, so
-// that shared memory is read without bank conflicts and twiddles are broadcast. Forward stages decimate in frequency, in
-// place; backward stages undo them one by one. The first forward stage reads through `load`, the last one writes through
-// `store`; `convolve` multiplies in between, in registers, and needs no reordering at all.
+// A tile holds `lanes` lines, entry i of line l at buffer[i * pitch + l]: neighbouring threads take neighbouring lines,
+// so that shared memory is read without bank conflicts and twiddles are broadcast. Forward stages decimate in
+// frequency, in place; backward stages undo them one by one. The first forward stage reads through `load`, the last one
+// writes through `store`; `convolve` multiplies in between, in registers, and needs no reordering at all.
 //   load.line(l)(i)       -> entry i of line l
 //   store.line(l)(i, v)   entry i of the result
 //   multiply.line(l)(f, v) -> v times what belongs to frequency f
@@ -59,8 +59,8 @@ __device__ __forceinline__ void with_inner_radix(int radix, F&& f, G&& otherwise
     }
 }
 
-// The digits of a frequency are those of its position, reversed. `by_frequency`: order[f] is the position of frequency f;
-// otherwise order[q] is the lowest frequency of butterfly q of the last stage, whose outputs are n / radix apart.
+// The digits of a frequency are those of its position, reversed. `by_frequency`: order[f] is the position of frequency
+// f; otherwise order[q] is the lowest frequency of butterfly q of the last stage, whose outputs are n / radix apart.
 __device__ __forceinline__ void fill_order(uint16_t* order, const LinePlan& plan, bool by_frequency, unsigned thread,
                                            unsigned threads) {
     const int last = plan.stages - 1;
@@ -97,13 +97,13 @@ __device__ __forceinline__ void first_stage(const Tile<T>& t, const LineStage& s
         }
         const auto line = load.line(l);
         Complex<T> v[R];
-MRIOPS_UNROLL
+        MRIOPS_UNROLL
         for (int j = 0; j < R; ++j) v[j] = line(p + j * span);
         dft<R, -1>(v);
         Complex<T>* const a = t.buffer + p * t.pitch + l;
         const unsigned step = span * t.pitch;
         a[0] = v[0];
-MRIOPS_UNROLL
+        MRIOPS_UNROLL
         for (int k = 1; k < R; ++k) a[k * step] = v[k] * t.twiddle[p * k];
     }
 }
@@ -122,11 +122,11 @@ __device__ __forceinline__ void final_stage(const Tile<T>& t, const LineStage& s
         const unsigned step = span * t.pitch;
         Complex<T> v[R];
         v[0] = a[0];
-MRIOPS_UNROLL
+        MRIOPS_UNROLL
         for (int k = 1; k < R; ++k) v[k] = conj_mul(t.twiddle[p * k], a[k * step]);
         dft<R, 1>(v);
         const auto line = store.line(l);
-MRIOPS_UNROLL
+        MRIOPS_UNROLL
         for (int j = 0; j < R; ++j) line(p + j * span, v[j]);
     }
 }
@@ -141,16 +141,18 @@ __device__ __forceinline__ void inner_stage(const Tile<T>& t, const LineStage& s
         Complex<T>* const a = t.buffer + (block * s.length + p) * t.pitch + l;
         Complex<T> v[R];
         v[0] = a[0];
-MRIOPS_UNROLL
-        for (int k = 1; k < R; ++k) v[k] = Sign < 0 ? a[k * step] : conj_mul(t.twiddle[p * s.twiddle_step * k], a[k * step]);
+        MRIOPS_UNROLL
+        for (int k = 1; k < R; ++k)
+            v[k] = Sign < 0 ? a[k * step] : conj_mul(t.twiddle[p * s.twiddle_step * k], a[k * step]);
         dft<R, Sign>(v);
         a[0] = v[0];
-MRIOPS_UNROLL
+        MRIOPS_UNROLL
         for (int k = 1; k < R; ++k) a[k * step] = Sign < 0 ? v[k] * t.twiddle[p * s.twiddle_step * k] : v[k];
     }
 }
 
-// A prime radix without a codelet, from one buffer to the other: each piece of work sums all inputs for two output pairs.
+// A prime radix without a codelet, from one buffer to the other: each piece of work sums all inputs for two output
+// pairs.
 template <int Sign, class T>
 __device__ __forceinline__ void prime_stage(Tile<T>& t, const LineStage& s, unsigned n) {
     const unsigned radix = s.radix, half = radix / 2, root_step = n / radix;
@@ -201,8 +203,7 @@ template <int Sign, class T>
 __device__ __forceinline__ void any_inner_stage(Tile<T>& t, const LinePlan& plan, int index) {
     const LineStage& s = plan.stage[index];
     with_inner_radix(
-        s.radix,
-        [&](auto radix) { inner_stage<decltype(radix)::value, Sign>(t, s, plan.n / decltype(radix)::value); },
+        s.radix, [&](auto radix) { inner_stage<decltype(radix)::value, Sign>(t, s, plan.n / decltype(radix)::value); },
         [&] { prime_stage<Sign>(t, s, plan.n); });
     __syncthreads();
 }
@@ -222,16 +223,16 @@ __device__ __forceinline__ void transform(Tile<T>& t, const LinePlan& plan, cons
             const unsigned l = w & (t.lanes - 1), q = w >> t.lane_shift;
             Complex<T>* const a = t.buffer + q * R * t.pitch + l;
             Complex<T> v[R];
-MRIOPS_UNROLL
+            MRIOPS_UNROLL
             for (int k = 0; k < R; ++k) v[k] = a[k * t.pitch];
             dft<R, -1>(v);
             if (t.rows) {
-MRIOPS_UNROLL
+                MRIOPS_UNROLL
                 for (int k = 0; k < R; ++k) a[k * t.pitch] = v[k];
             } else {
                 const auto line = store.line(l);
                 const unsigned f = t.order[q];
-MRIOPS_UNROLL
+                MRIOPS_UNROLL
                 for (int k = 0; k < R; ++k) line(f + k * butterflies, v[k]);
             }
         }
@@ -239,7 +240,8 @@ MRIOPS_UNROLL
     if (!t.rows) return;
     __syncthreads();
     // Neighbouring threads write neighbouring entries: frequencies in order, gathered from where they ended up.
-    const unsigned n = plan.n, first_lane = t.threads >= n ? t.thread / n : 0, lane_step = t.threads >= n ? t.threads / n : 1;
+    const unsigned n = plan.n, first_lane = t.threads >= n ? t.thread / n : 0,
+                   lane_step = t.threads >= n ? t.threads / n : 1;
     const unsigned first = t.threads >= n ? t.thread % n : t.thread, step = t.threads >= n ? n : t.threads;
     for (unsigned l = first_lane; l < t.lanes && first_lane < lane_step; l += lane_step) {
         const auto line = store.line(l);
@@ -263,15 +265,15 @@ __device__ __forceinline__ void convolve(Tile<T>& t, const LinePlan& plan, const
             const unsigned l = w & (t.lanes - 1), q = w >> t.lane_shift;
             Complex<T>* const a = t.buffer + q * R * t.pitch + l;
             Complex<T> v[R];
-MRIOPS_UNROLL
+            MRIOPS_UNROLL
             for (int k = 0; k < R; ++k) v[k] = a[k * t.pitch];
             dft<R, -1>(v);
             const auto line = multiply.line(l);
             const unsigned f = t.order[q];
-MRIOPS_UNROLL
+            MRIOPS_UNROLL
             for (int k = 0; k < R; ++k) v[k] = line(f + k * butterflies, v[k]);
             dft<R, 1>(v);
-MRIOPS_UNROLL
+            MRIOPS_UNROLL
             for (int k = 0; k < R; ++k) a[k * t.pitch] = v[k];
         }
     });

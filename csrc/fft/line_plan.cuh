@@ -22,15 +22,15 @@ struct FastDivisor {
 // One stage of a decimation in frequency: butterflies of `radix` numbers, `span` apart, inside sub-lines of `length`.
 struct LineStage {
     int radix, span, length;
-    int twiddle_step;       // exp(-2 pi i p k / length) is entry p k twiddle_step of the table
+    int twiddle_step;  // exp(-2 pi i p k / length) is entry p k twiddle_step of the table
     FastDivisor by_span;
-    int units;              // pieces of work per butterfly: 1, or more for a prime without a codelet
+    int units;  // pieces of work per butterfly: 1, or more for a prime without a codelet
     FastDivisor by_units;
 };
 
-// The transform of a line. The first and last stages (outer radices 1 to 8, 1 meaning a plain copy) read from and write to
-// wherever the kernel wants; the inner ones work in place in shared memory, where frequencies end up in digit-reversed
-// order. A prime without a codelet needs a second buffer.
+// The transform of a line. The first and last stages (outer radices 1 to 8, 1 meaning a plain copy) read from and write
+// to wherever the kernel wants; the inner ones work in place in shared memory, where frequencies end up in
+// digit-reversed order. A prime without a codelet needs a second buffer.
 struct LinePlan {
     static constexpr int kMaxStages = 16;
     int n = 0;       // length of the transform (padded, for Bluestein)

@@ -80,8 +80,8 @@ Choice choose_radices(int64_t n) {
         for (int last : kOuter)
             if (smooth % (first * last) == 0) {
                 std::vector<int> chain = primes;
-                choose_inner(smooth / (first * last), 0, outer_cost(first) + outer_cost(last) + prime_cost, chain, first,
-                             last, best);
+                choose_inner(smooth / (first * last), 0, outer_cost(first) + outer_cost(last) + prime_cost, chain,
+                             first, last, best);
             }
     return best;
 }

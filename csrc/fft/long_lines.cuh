@@ -1,4 +1,5 @@
-// Transforms of lines that shared memory does not hold, through global memory: one kernel per radix. Any length below 2^31.
+// Transforms of lines that shared memory does not hold, through global memory: one kernel per radix. Any length below
+// 2^31.
 #pragma once
 #include <cstdint>
 

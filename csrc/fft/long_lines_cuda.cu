@@ -14,7 +14,7 @@ namespace mriops::cuda {
 namespace {
 
 constexpr unsigned kThreads = 256;
-constexpr int64_t kScratchBytes = int64_t(64) << 20;
+constexpr int64_t kScratchBytes = int64_t(64) << (gpu::kEmulated ? 12 : 20);
 
 struct Lines {
     int64_t n, length, inner, first, count;  // `length` >= n entries in scratch, of `count` lines from `first` on
@@ -125,7 +125,8 @@ int64_t lines_at_once(int64_t length, int64_t lines, std::size_t item) {
 template <class T, int R>
 void run_stage(const Complex<T>* from, Complex<T>* to, int64_t total, int64_t length, int64_t stride, int64_t count,
                gpu::Stream stream) {
-    MRIOPS_LAUNCH((stage<T, R>), grid_of(total / R * count), dim3(kThreads), 0, stream, from, to, length, stride, count);
+    MRIOPS_LAUNCH((stage<T, R>), grid_of(total / R * count), dim3(kThreads), 0, stream, from, to, length, stride,
+                  count);
 }
 
 // Transforms `count` lines in a, using b; afterwards a is what holds the result.
@@ -176,7 +177,8 @@ void transform_long_lines(const LongLines<T>& job, Complex<T>* scratch, gpu::Str
         MRIOPS_LAUNCH(gather<T>, grid_of(length * lines.count), block, 0, stream, lines, job.data, a);
         sort_stages(a, b, length, lines.count, stream);
         if (chirped) {
-            MRIOPS_LAUNCH(multiply<T>, grid_of(length * lines.count), block, 0, stream, a, spectrum, length, lines.count);
+            MRIOPS_LAUNCH(multiply<T>, grid_of(length * lines.count), block, 0, stream, a, spectrum, length,
+                          lines.count);
             sort_stages(a, b, length, lines.count, stream);
         }
         MRIOPS_LAUNCH(scatter<T>, grid_of(job.n * lines.count), block, 0, stream, lines, a, job.data, job.scale);

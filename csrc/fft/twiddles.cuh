@@ -8,8 +8,8 @@ namespace mriops::cuda {
 __device__ __forceinline__ void sine_cosine_pi(float x, float* s, float* c) { sincospif(x, s, c); }
 __device__ __forceinline__ void sine_cosine_pi(double x, double* s, double* c) { sincospi(x, s, c); }
 
-// exp(-pi i a / n) for 0 <= a < 2 n. Reduced to an eighth of a turn in integers, so that the one rounding of a / n counts
-// least where the sine is small.
+// exp(-pi i a / n) for 0 <= a < 2 n. Reduced to an eighth of a turn in integers, so that the one rounding of a / n
+// counts least where the sine is small.
 template <class T>
 __device__ __forceinline__ Complex<T> half_root(int64_t a, int64_t n) {
     const bool below = a > n;  // second half of the turn: conjugate of the first

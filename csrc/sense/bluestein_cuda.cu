@@ -13,7 +13,7 @@ struct Spectrum {
 };
 
 template <class T, Load kLoad, Store kStore>
-__global__ void __launch_bounds__(kMaxThreads) bluestein(const __grid_constant__ Pass<T> a) {
+__global__ void __launch_bounds__(kMaxThreads, (kMinBlocks<T, kStore>)) bluestein(const __grid_constant__ Pass<T> a) {
     MRIOPS_SHARED_BYTES(shared);
     Work<T> work;
     if (!find_work(a, shared, work)) return;
@@ -52,7 +52,7 @@ struct ScaledSpectrum {
 
 // One block, always in double precision: the tables are short and every result depends on them.
 template <class T>
-__global__ void __launch_bounds__(kMaxThreads)
+__global__ void __launch_bounds__(kMaxThreads, 1)
     bluestein_tables(const __grid_constant__ Tables a, Complex<T>* chirps, Complex<T>* spectrum) {
     MRIOPS_SHARED_BYTES(shared);
     const int m = a.plan.n;

@@ -7,6 +7,16 @@
 namespace mriops::cuda {
 
 constexpr int kMaxThreads = 256;
+// Blocks per multiprocessor that registers must leave room for; with one more, some would spill.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1000
+constexpr int kMostBlocks = 2;
+#else
+constexpr int kMostBlocks = 3;
+#endif
+template <class T, Store kStore>
+constexpr int kMinBlocks = sizeof(T) == 8         ? 1
+                           : kStore == Store::sum ? 2
+                                                  : kMostBlocks;
 
 // What happens between load and store; `chirped` is Bluestein's way to go one way.
 enum class Turn { one_way, chirped, gram };
@@ -52,7 +62,8 @@ __device__ __forceinline__ bool find_work(const Pass<T>& a, unsigned char* share
             line.coef = (u + a.coef_first) / a.coef_share * a.coef_stride.u + v * a.coef_stride.v + offset;
             line.image = u * a.image_stride.u + v * a.image_stride.v + offset;
             line.out = u * a.out_stride.u + v * a.out_stride.v + offset + split * a.split_stride;
-            line.mask = u * a.mask_stride.u + v * a.mask_stride.v + zy / a.ny * a.mask_z + zy % a.ny * a.mask_y + x * a.mask_x;
+            line.mask =
+                u * a.mask_stride.u + v * a.mask_stride.v + zy / a.ny * a.mask_z + zy % a.ny * a.mask_y + x * a.mask_x;
         }
         work.lines[l] = line;
     }
@@ -165,9 +176,12 @@ struct Storer {
     };
     __device__ __forceinline__ Entries line(unsigned l) const {
         const Line& at = work.lines[l];
-        return {*this,      at.data >= 0,
-                l,          a.coef + at.coef + step * a.coef_stride.step,
-                a.out + at.out, at.mask + step * a.mask_stride.step};
+        return {*this,
+                at.data >= 0,
+                l,
+                a.coef + at.coef + step * a.coef_stride.step,
+                a.out + at.out,
+                at.mask + step * a.mask_stride.step};
     }
 };
 

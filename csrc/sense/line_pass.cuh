@@ -1,7 +1,7 @@
 // One pass of the SENSE family over all lines of an axis, with its coil products, mask and coil sum fused in.
 //
-// A pass takes items (for example one per slice and coil), each a volume whose lines along the axis are transformed, and
-// repeats `steps` times per item (for example once per coil) what is summed:
+// A pass takes items (for example one per slice and coil), each a volume whose lines along the axis are transformed,
+// and repeats `steps` times per item (for example once per coil) what is summed:
 //   load   data                      or  sum_m coef[m] image[m]
 //   turn   transform one way         or  transform, weights squared, transform back (the gram of one axis)
 //   store  out                       or  out[m] = sum_steps conj(coef[m]) value
@@ -14,7 +14,8 @@
 
 namespace mriops::cuda {
 
-// How far apart things are, in elements: per item index u (= item / inner_items), v (= item % inner_items), step and map.
+// How far apart things are, in elements: per item index u (= item / inner_items), v (= item % inner_items), step and
+// map.
 struct Strides {
     int64_t u = 0, v = 0, step = 0, map = 0;
 };
@@ -50,7 +51,7 @@ struct Pass {
     T scale = 1;
     bool backward = false;
 
-    const Complex<T>* chirp = nullptr;     // Bluestein: [n] and [plan.n]
+    const Complex<T>* chirp = nullptr;  // Bluestein: [n] and [plan.n]
     const Complex<T>* spectrum = nullptr;
 
     // Steps summed by one block; with several splits, each writes its own partial sum.
@@ -67,15 +68,16 @@ struct Pass {
 // The kinds of pass there are.
 enum class Load { data, maps };
 enum class Store { plain, sum };
-// How lines of a length are transformed: directly or by Bluestein's convolution in shared memory, or, when that is too small
-// for a single line, through global memory (long_lines.cuh).
+// How lines of a length are transformed: directly or by Bluestein's convolution in shared memory, or, when that is too
+// small for a single line, through global memory (long_lines.cuh).
 enum class Route { direct, bluestein, global };
 
 template <class T>
 Route route_of(int64_t n);
 // `split`: the pass sums its steps, and may share them among blocks that write partial sums.
 enum class Sums { none, whole, split };
-// Fills in the plan and the tile, which depend on n, m (0, or the length of Bluestein's lines), the lines, steps and maps.
+// Fills in the plan and the tile, which depend on n, m (0, or the length of Bluestein's lines), the lines, steps and
+// maps.
 template <class T>
 void lay_out(Pass<T>&, int64_t m, Sums sums);
 

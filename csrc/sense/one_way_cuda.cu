@@ -1,12 +1,12 @@
-// Passes that transform one way: forward (with the coil maps applied as the image is read), backward (with the conjugate
-// coil maps applied and the coils summed as the result is written), or plain.
+// Passes that transform one way: forward (with the coil maps applied as the image is read), backward (with the
+// conjugate coil maps applied and the coils summed as the result is written), or plain.
 #include "line_kernels.cuh"
 
 namespace mriops::cuda {
 namespace {
 
 template <class T, Load kLoad, Store kStore>
-__global__ void __launch_bounds__(kMaxThreads) one_way(const __grid_constant__ Pass<T> a) {
+__global__ void __launch_bounds__(kMaxThreads, (kMinBlocks<T, kStore>)) one_way(const __grid_constant__ Pass<T> a) {
     MRIOPS_SHARED_BYTES(shared);
     Work<T> work;
     if (!find_work(a, shared, work)) return;

@@ -30,7 +30,7 @@ __device__ __forceinline__ T weight_of(const PixelPass<T>& a, int64_t u, int64_t
 }
 
 template <class T>
-__global__ void __launch_bounds__(kThreads) expand(const __grid_constant__ PixelPass<T> a) {
+__global__ void __launch_bounds__(kThreads, 2) expand(const __grid_constant__ PixelPass<T> a) {
     for_each(a.pixels, a.items, [&](int64_t item, int64_t pixel) {
         const int64_t u = item / a.inner_items, v = item - u * a.inner_items;
         const Complex<T>* const coef =
@@ -43,7 +43,7 @@ __global__ void __launch_bounds__(kThreads) expand(const __grid_constant__ Pixel
 }
 
 template <class T>
-__global__ void __launch_bounds__(kThreads) combine(const __grid_constant__ PixelPass<T> a) {
+__global__ void __launch_bounds__(kThreads, 2) combine(const __grid_constant__ PixelPass<T> a) {
     for_each(a.pixels, a.items * a.maps, [&](int64_t group, int64_t pixel) {
         const int64_t item = group / a.maps, m = group - item * a.maps;
         const int64_t u = item / a.inner_items, v = item - u * a.inner_items;
@@ -59,7 +59,7 @@ __global__ void __launch_bounds__(kThreads) combine(const __grid_constant__ Pixe
 }
 
 template <class T>
-__global__ void __launch_bounds__(kThreads) pixel_gram(const __grid_constant__ PixelPass<T> a) {
+__global__ void __launch_bounds__(kThreads, 2) pixel_gram(const __grid_constant__ PixelPass<T> a) {
     for_each(a.pixels, a.items * a.maps, [&](int64_t group, int64_t pixel) {
         const int64_t u = group / a.maps, m = group - u * a.maps;
         const Complex<T>* const coef = a.coef + (u + a.coef_first) / a.coef_share * a.coef_stride.u + pixel;
@@ -68,8 +68,8 @@ __global__ void __launch_bounds__(kThreads) pixel_gram(const __grid_constant__ P
         for (int64_t step = 0; step < a.steps; ++step) {
             Complex<T> coil = {T(0), T(0)};
             for (int64_t other = 0; other < a.maps; ++other)
-                coil = coil + coef[step * a.coef_stride.step + other * a.coef_stride.map] *
-                                  image[other * a.image_stride.map];
+                coil = coil +
+                       coef[step * a.coef_stride.step + other * a.coef_stride.map] * image[other * a.image_stride.map];
             sum = sum + conj_mul(coef[step * a.coef_stride.step + m * a.coef_stride.map], coil);
         }
         const T w = weight_of(a, u, pixel);
@@ -78,7 +78,7 @@ __global__ void __launch_bounds__(kThreads) pixel_gram(const __grid_constant__ P
 }
 
 template <class T>
-__global__ void __launch_bounds__(kThreads) weigh(const __grid_constant__ PixelPass<T> a) {
+__global__ void __launch_bounds__(kThreads, 2) weigh(const __grid_constant__ PixelPass<T> a) {
     for_each(a.pixels, a.items, [&](int64_t item, int64_t pixel) {
         const int64_t u = item / a.inner_items, v = item - u * a.inner_items;
         a.out[u * a.out_stride.u + v * a.out_stride.v + pixel] =
@@ -87,7 +87,7 @@ __global__ void __launch_bounds__(kThreads) weigh(const __grid_constant__ PixelP
 }
 
 template <class T>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 2)
     add_splits(const Complex<T>* partial, Complex<T>* out, int64_t count, int64_t splits, bool add_to_out) {
     for_each(count, 1, [&](int64_t, int64_t i) {
         Complex<T> sum = partial[i];
@@ -117,14 +117,15 @@ void launch_weigh(const PixelPass<T>& a, gpu::Stream stream) {
 template <class T>
 void launch_add_splits(const Complex<T>* partial, Complex<T>* out, int64_t count, int64_t splits, bool add_to_out,
                        gpu::Stream stream) {
-    MRIOPS_LAUNCH(add_splits<T>, grid_for(count, 1), dim3(kThreads), 0, stream, partial, out, count, splits, add_to_out);
+    MRIOPS_LAUNCH(add_splits<T>, grid_for(count, 1), dim3(kThreads), 0, stream, partial, out, count, splits,
+                  add_to_out);
 }
 
-#define MRIOPS_INSTANTIATE(T)                                       \
-    template void launch_expand(const PixelPass<T>&, gpu::Stream);  \
-    template void launch_combine(const PixelPass<T>&, gpu::Stream); \
+#define MRIOPS_INSTANTIATE(T)                                          \
+    template void launch_expand(const PixelPass<T>&, gpu::Stream);     \
+    template void launch_combine(const PixelPass<T>&, gpu::Stream);    \
     template void launch_pixel_gram(const PixelPass<T>&, gpu::Stream); \
-    template void launch_weigh(const PixelPass<T>&, gpu::Stream);   \
+    template void launch_weigh(const PixelPass<T>&, gpu::Stream);      \
     template void launch_add_splits(const Complex<T>*, Complex<T>*, int64_t, int64_t, bool, gpu::Stream);
 MRIOPS_INSTANTIATE(float)
 MRIOPS_INSTANTIATE(double)

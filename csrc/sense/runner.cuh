@@ -1,4 +1,5 @@
-// What the entry points share on the host: the workspace, and the passes over one axis, whichever route its length takes.
+// What the entry points share on the host: the workspace, and the passes over one axis, whichever route its length
+// takes.
 #pragma once
 #include <cmath>
 #include <cstddef>
@@ -36,7 +37,7 @@ struct Axis {
     int index;  // 0: x, 1: y, 2: z
     int64_t n, inner;
     Route route;
-    int64_t m = 0;                     // Bluestein: length of the lines, and the tables in the workspace
+    int64_t m = 0;  // Bluestein: length of the lines, and the tables in the workspace
     void *chirp = nullptr, *spectrum = nullptr;
 };
 

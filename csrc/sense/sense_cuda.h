@@ -1,7 +1,7 @@
 // Host entry points of the SENSE family on a CUDA device (and, built with MRIOPS_EMULATE, on fibres of the CPU).
 //
-// Pointers are device pointers. Nothing is allocated and nothing synchronises, so that every call can be captured into a
-// CUDA graph: the caller hands over `workspace`, at least *_workspace_bytes(...) bytes on the same device (256-byte
+// Pointers are device pointers. Nothing is allocated and nothing synchronises, so that every call can be captured into
+// a CUDA graph: the caller hands over `workspace`, at least *_workspace_bytes(...) bytes on the same device (256-byte
 // aligned, as every allocator gives; may be null when the size is 0). Errors of a launch throw std::runtime_error.
 // `stream` is a cudaStream_t; the emulator ignores it. Input and output must not overlap, except fft: x == out.
 #pragma once

@@ -1,12 +1,12 @@
-// Passes that transform, weigh and transform back while the lines stay in shared memory: the gram of one axis, alone, or
-// with the coil maps on both sides, where a whole phase-encode-undersampled SENSE gram is this one kernel.
+// Passes that transform, weigh and transform back while the lines stay in shared memory: the gram of one axis, alone,
+// or with the coil maps on both sides, where a whole phase-encode-undersampled SENSE gram is this one kernel.
 #include "line_kernels.cuh"
 
 namespace mriops::cuda {
 namespace {
 
 template <class T, Load kLoad, Store kStore>
-__global__ void __launch_bounds__(kMaxThreads) two_way(const __grid_constant__ Pass<T> a) {
+__global__ void __launch_bounds__(kMaxThreads, (kMinBlocks<T, kStore>)) two_way(const __grid_constant__ Pass<T> a) {
     MRIOPS_SHARED_BYTES(shared);
     Work<T> work;
     if (!find_work(a, shared, work)) return;
