@@ -18,7 +18,7 @@ from benchmarks.machine import RESULTS, ROOT, slug
 from benchmarks.results import Row
 
 #: Files that carry tables.
-_PAGES = ("performance.md", "numbers.md", "real_data.md")
+_PAGES = ("performance.md", "numbers.md", "real_data.md", "factory.md")
 TEXTS = (ROOT / "README.md", *(ROOT / "docs" / name for name in _PAGES))
 _PEERS = ("torch.fft", "sigpy", "mrpro", "deepinv", "bart", "torch C++ op", "torch custom_op")
 _NONE = "No measurement is recorded yet: run `python -m benchmarks run`.\n"
@@ -156,6 +156,20 @@ def real_data_table(path: Path = RESULTS / "real_data.csv") -> str:
     return "\n".join(lines) + "\n"
 
 
+def bindings_table(path: Path = RESULTS / "bindings.csv") -> str:
+    """What a call costs by its way from Python to the kernel."""
+    if not path.is_file():
+        return "No measurement is recorded yet: run `python -m benchmarks.bindings`.\n"
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    lines = ["| way to the kernel | checks arguments | forward | forward and backward |", "|---|---|---|---|"]
+    for row in rows:
+        both = f"{row['forward_backward_us']} µs" if row["forward_backward_us"] else "-"
+        lines.append(f"| {row['route']} | {row['checks']} | {row['forward_us']} µs | {both} |")
+    machines = ", ".join(dict.fromkeys(f"{row['cpu']}, {row['date']}" for row in rows))
+    return "\n".join(lines) + f"\n\n{machines}.\n"
+
+
 _README_CASES = (
     "gram-16x320x320-2d",
     "gram-16x320x320-1d",
@@ -182,6 +196,7 @@ def tables(rows: Sequence[Row]) -> dict[str, str]:
         "variants": variant_table(rows),
         "peaks": peak_table(rows),
         "real-data": real_data_table(),
+        "bindings": bindings_table(),
     }
 
 

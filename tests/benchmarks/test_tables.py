@@ -101,3 +101,16 @@ def test_cases_by_prefix():
     assert all(c.quick for c in by_name(None, quick=True))
     with pytest.raises(ValueError, match="'nothing'"):
         by_name(["nothing"])
+
+
+def test_other_tables(tmp_path):
+    path = tmp_path / "bindings.csv"
+    path.write_text(
+        "route,checks,forward_us,forward_backward_us,torch,cpu,date,commit\nA,yes,3.4,,2.13,Some CPU,2000-01-01,abc\n"
+    )
+    assert "| A | yes | 3.4 µs | - |" in table.bindings_table(path)
+    assert "No measurement" in table.bindings_table(tmp_path / "absent.csv")
+    path = tmp_path / "real_data.csv"
+    path.write_text("scan,acceleration,sampled,method,nrmse,ssim\nbrain,2,0.5,mriops,0.0371,0.9818\n")
+    assert "| brain | 2 | 0.037, 0.982 |" in table.real_data_table(path)
+    assert "No measurement" in table.real_data_table(tmp_path / "absent.csv")
