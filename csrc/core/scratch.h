@@ -7,7 +7,8 @@ namespace mriops {
 // What a buffer is for. Buffers of different purpose never alias; a thread has one of each.
 enum class Scratch : int { image, accumulator, columns, rows, weights, work, count };
 
-// At least `bytes` bytes, 64-byte aligned, contents undefined; valid until this thread asks for more of the same purpose.
+// At least `bytes` bytes, 64-byte aligned, contents undefined; valid until this thread asks for more of the same
+// purpose.
 void* scratch_bytes(Scratch purpose, size_t bytes);
 
 template <class T>

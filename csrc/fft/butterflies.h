@@ -110,7 +110,8 @@ template <bool Inv, class T>
 struct Dft<8, Inv, T> {
     static MRIOPS_INLINE void run(Cx<T>* v) {
         Cx<T> a[4] = {v[0] + v[4], v[1] + v[5], v[2] + v[6], v[3] + v[7]};
-        Cx<T> b[4] = {v[0] - v[4], rot_eighth<Inv>(v[1] - v[5]), rot<Inv>(v[2] - v[6]), rot_three_eighths<Inv>(v[3] - v[7])};
+        Cx<T> b[4] = {v[0] - v[4], rot_eighth<Inv>(v[1] - v[5]), rot<Inv>(v[2] - v[6]),
+                      rot_three_eighths<Inv>(v[3] - v[7])};
         Dft<4, Inv, T>::run(a);
         Dft<4, Inv, T>::run(b);
 #pragma GCC unroll 4
@@ -121,7 +122,8 @@ struct Dft<8, Inv, T> {
     }
 };
 
-// R = A * B with coprime A and B: no twiddles (Good-Thomas). Input j = (B a + A b) mod R, output by the Chinese remainder.
+// R = A * B with coprime A and B: no twiddles (Good-Thomas). Input j = (B a + A b) mod R, output by the Chinese
+// remainder.
 template <int A, int B, bool Inv, class T>
 struct CoprimeDft {
     static constexpr int inverse_mod(int x, int m) {

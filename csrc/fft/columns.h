@@ -1,8 +1,10 @@
-// Transforms down columns of lanes: runs a plan in place over rows of Cx, first load and last store given by the caller.
+// Transforms down columns of lanes: runs a plan in place over rows of Cx, first load and last store given by the
+// caller.
 //
-// A row is one Cx (the same sample of `width` transforms). Forward is decimation in frequency and leaves frequencies in the
-// plan's own order; inverse is decimation in time and takes them in that order, so neither permutes anything and both work
-// in place. What is done at load (coil multiply, shift) and at store (weights, conjugate coil multiply, sum) costs no pass.
+// A row is one Cx (the same sample of `width` transforms). Forward is decimation in frequency and leaves frequencies in
+// the plan's own order; inverse is decimation in time and takes them in that order, so neither permutes anything and
+// both work in place. What is done at load (coil multiply, shift) and at store (weights, conjugate coil multiply, sum)
+// costs no pass.
 #pragma once
 #include "butterflies.h"
 #include "plan.h"
@@ -16,6 +18,12 @@ struct Rows {  // load and store of a plain buffer
     MRIOPS_INLINE Cx<T> operator()(int64_t i) const { return data[i]; }
     MRIOPS_INLINE void operator()(int64_t i, Cx<T> v) const { data[i] = v; }
 };
+
+template <class T>
+MRIOPS_INLINE void prefetch_row(const Cx<T>* p) {
+    for (size_t line = 0; line < sizeof(Cx<T>); line += 64)
+        __builtin_prefetch(reinterpret_cast<const char*>(p) + line, 0, 2);
+}
 
 template <class T>
 struct Unweighted {
@@ -253,8 +261,8 @@ inline void inverse_columns_into(const Plan<T>& plan, Cx<T>* data, Cx<T>* work, 
 
 // roundtrip_columns with both fused.
 template <class T, class Load, class Store, class Weight>
-inline void roundtrip_columns_through(const Plan<T>& plan, Cx<T>* data, Cx<T>* work, const Load& load, const Store& store,
-                                      const Weight& weight) {
+inline void roundtrip_columns_through(const Plan<T>& plan, Cx<T>* data, Cx<T>* work, const Load& load,
+                                      const Store& store, const Weight& weight) {
     if (fusible(plan)) {
         run_dif<T>(plan.stages.front(), load, Rows<T>{data});
         dif_middle(plan, data);

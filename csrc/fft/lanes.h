@@ -1,4 +1,5 @@
-// SIMD lanes of one instruction set: one lane is one independent transform, real and imaginary parts in separate vectors.
+// SIMD lanes of one instruction set: one lane is one independent transform, real and imaginary parts in separate
+// vectors.
 #pragma once
 #include <cstdint>
 #include <cstring>

@@ -1,4 +1,5 @@
-// How a length is transformed: its radices, twiddles, the order in which frequencies come out, or Bluestein's convolution.
+// How a length is transformed: its radices, twiddles, the order in which frequencies come out, or Bluestein's
+// convolution.
 #pragma once
 #include <cmath>
 #include <cstdint>
@@ -104,7 +105,8 @@ inline int64_t bluestein_length(int64_t n) {
     double best_cost = 1e30;
     for (int64_t m = 2 * n - 1; m <= 4 * n; ++m) {
         int64_t rest = m;
-        for (int p : {2, 3, 5}) while (rest % p == 0) rest /= p;
+        for (int p : {2, 3, 5})
+            while (rest % p == 0) rest /= p;
         if (rest != 1) continue;
         const double cost = choose_radices(m).cost * double(m);
         if (cost < best_cost) best = m, best_cost = cost;

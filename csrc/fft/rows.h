@@ -5,8 +5,8 @@
 namespace mriops {
 namespace {
 
-// Plane of columns of lanes: tile t holds columns t*width .. of every row, contiguous: element (t, row) = data[t * pitch + row].
-// `pitch` is a multiple of width.
+// Plane of columns of lanes: tile t holds columns t*width .. of every row, contiguous: element (t, row) = data[t *
+// pitch + row]. `pitch` is a multiple of width.
 template <class T>
 struct Plane {
     Cx<T>* data;

@@ -31,6 +31,9 @@ inline void with_fast(bool fast, const F& f) {
         f(std::false_type{});
 }
 
+// As many threads as there is work for: waking one costs as much as some ten thousand samples.
+inline int useful_threads(int threads, int64_t samples) { return int(std::min<int64_t>(threads, 1 + samples / 16384)); }
+
 // Sums over coils are split into this many parts, whatever the number of threads, so that results do not depend on it.
 inline int64_t coil_chunks(const SenseProblem& p) { return p.batch >= 8 ? 1 : std::min<int64_t>(p.coils, 8); }
 

@@ -1,8 +1,9 @@
-// The three axes of a volume as a transform sees them: which are transformed, and what each position of a plan stands for.
+// The three axes of a volume as a transform sees them: which are transformed, and what each position of a plan stands
+// for.
 #pragma once
-#include "../fft/plan_cache.h"
 #include <algorithm>
 #include <cmath>
+#include "../fft/plan_cache.h"
 
 #include "weights.h"
 
@@ -25,7 +26,7 @@ struct Axis {
     int64_t position_of_spectral(int64_t at) const { return plan ? plan->position[size_t(from_centre(at))] : at; }
     int64_t work_rows() const { return plan ? plan->work_rows() : 0; }
 
-private:
+  private:
     int64_t from_centre(int64_t at) const { return at < n / 2 ? at - n / 2 + n : at - n / 2; }
 };
 

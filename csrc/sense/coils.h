@@ -31,12 +31,18 @@ struct Tile {
             return load_complex(base + r * step, lanes);
     }
     Tile map(int64_t offset) const { return {base + offset, step, lanes}; }
-    MRIOPS_INLINE void prefetch_next(int64_t r) const {
-        if constexpr (Fast) {
-            const char* p = reinterpret_cast<const char*>(base + r * step + 2 * kWidth<T>);
-            __builtin_prefetch(p);
-            __builtin_prefetch(p + 64);
-        }
+};
+
+// What to bring into L2 while row i is worked on: the value at p + i * step. Strided tiles defeat the hardware's
+// prefetchers.
+template <class T>
+struct Ahead {
+    const T* p = nullptr;
+    int64_t step = 0;
+    MRIOPS_INLINE void operator()(int64_t i) const {
+        if (!p) return;
+        const char* at = reinterpret_cast<const char*>(p + i * step);
+        for (size_t line = 0; line < sizeof(Cx<T>); line += 64) __builtin_prefetch(at + line, 0, 2);
     }
 };
 
@@ -48,8 +54,9 @@ struct Expand {
     const Cx<T>* image;  // planar
     int64_t image_map_step;
     int64_t maps;
+    Ahead<T> ahead;
     MRIOPS_INLINE Cx<T> operator()(int64_t i) const {
-        csm.prefetch_next(i);
+        if constexpr (Fast) ahead(i);
         Cx<T> v = csm.load(i) * image[i];
         if constexpr (!Fast) {
             for (int64_t m = 1; m < maps; ++m)
@@ -68,7 +75,9 @@ struct Combine {
     int64_t sum_map_step;
     int64_t maps;
     bool first;
+    Ahead<T> ahead;
     MRIOPS_INLINE void operator()(int64_t i, Cx<T> v) const {
+        if constexpr (Fast) ahead(i);
         Cx<T> u = mul_conj(csm.load(i), v);
         sum[i] = first ? u : sum[i] + u;
         if constexpr (!Fast) {
@@ -89,8 +98,9 @@ struct ExpandInterleaved {
     Tile<T, Fast> image;
     int64_t image_map_step;
     int64_t maps;
+    Ahead<T> ahead_factor, ahead_image;
     MRIOPS_INLINE Cx<T> operator()(int64_t i) const {
-        factor.prefetch_next(i);
+        if constexpr (Fast) ahead_factor(i), ahead_image(i);
         Cx<T> v = factor.load(i) * image.load(i);
         if constexpr (!Fast) {
             for (int64_t m = 1; m < maps; ++m)
@@ -109,7 +119,9 @@ struct CombineInterleaved {
     int64_t sum_map_step;
     int64_t maps;
     bool first;
+    Ahead<T> ahead_factor, ahead_sum;
     MRIOPS_INLINE void operator()(int64_t i, Cx<T> v) const {
+        if constexpr (Fast) ahead_factor(i), ahead_sum(i);
         add(sum + i * factor.step, mul_conj(factor.load(i), v));
         if constexpr (!Fast) {
             for (int64_t m = 1; m < maps; ++m)
@@ -117,7 +129,7 @@ struct CombineInterleaved {
         }
     }
 
-private:
+  private:
     MRIOPS_INLINE void add(T* p, Cx<T> u) const {
         const int lanes = Fast ? kWidth<T> : factor.lanes;
         if (!first) u = u + load_complex(p, lanes);

@@ -23,7 +23,7 @@ inline void multiply(const T* a, const T* b, T* out, int64_t n) {
 template <class T, class F>
 void over_blocks(const SenseProblem& p, int64_t jobs, int threads, const F& f) {
     const int64_t size = p.nz * p.ny * p.nx, blocks = ceil_div(size, kBlock);
-    parallel_for(jobs * blocks, threads, [&](int64_t i, int) {
+    parallel_for(jobs * blocks, useful_threads(threads, jobs * p.coils * size), [&](int64_t i, int) {
         const int64_t from = (i % blocks) * kBlock;
         f(i / blocks, 2 * from, std::min(kBlock, size - from));
     });
@@ -50,7 +50,8 @@ void run_coil_combine(const SenseProblem& p, const T* coil_images, const T* csm,
         for (int64_t m = 0; m < p.maps; ++m) {
             T* to = image + at.image(b) + m * at.image_map_step() + from;
             for (int64_t c = 0; c < p.coils; ++c) {
-                const T *s = csm + at.csm(b, c) + m * at.csm_map_step() + from, *u = coil_images + at.kspace(b, c) + from;
+                const T *s = csm + at.csm(b, c) + m * at.csm_map_step() + from,
+                        *u = coil_images + at.kspace(b, c) + from;
                 if (c == 0)
                     multiply<true, false>(s, u, to, n);
                 else
@@ -67,7 +68,8 @@ namespace MRIOPS_ISA_NAMESPACE {
 void coil_expand(const SenseProblem& p, Dtype dtype, const void* image, const void* csm, void* out, int threads) {
     MRIOPS_BY_DTYPE(run_coil_expand<T>, p, MRIOPS_IN(image), MRIOPS_IN(csm), MRIOPS_OUT(out), threads)
 }
-void coil_combine(const SenseProblem& p, Dtype dtype, const void* coil_images, const void* csm, void* image, int threads) {
+void coil_combine(const SenseProblem& p, Dtype dtype, const void* coil_images, const void* csm, void* image,
+                  int threads) {
     MRIOPS_BY_DTYPE(run_coil_combine<T>, p, MRIOPS_IN(coil_images), MRIOPS_IN(csm), MRIOPS_OUT(image), threads)
 }
 

@@ -1,4 +1,5 @@
-// sense, sense_adjoint, sense_csm_adjoint and fft: one multi-coil transform each way, with what its ends read and write.
+// sense, sense_adjoint, sense_csm_adjoint and fft: one multi-coil transform each way, with what its ends read and
+// write.
 #include "../core/by_dtype.h"
 #include "arrays.h"
 #include "kernels.h"
@@ -23,6 +24,7 @@ void for_each_job(const VolumeTransform<T>& transform, int64_t jobs, int threads
 
 template <class T>
 void run_sense(const SenseProblem& p, const T* image, const T* csm, const void* mask, T* kspace, int threads) {
+    threads = useful_threads(threads, p.batch * p.coils * p.nz * p.ny * p.nx);
     const Arrays<T> at(p);
     const auto transform = transform_of<T>(p);
     for_each_job(transform, p.batch * p.coils, threads, [&](int64_t job) {
@@ -32,8 +34,13 @@ void run_sense(const SenseProblem& p, const T* image, const T* csm, const void* 
             with_fast(at.fast(t), [&](auto fast) {
                 constexpr bool Fast = decltype(fast)::value;
                 const int64_t tile = at.tile(z, t);
-                use(fast, ExpandInterleaved<T, Fast>{{s + tile, at.row_step(), at.lanes(t)}, at.csm_map_step(),
-                                               {x + tile, at.row_step(), at.lanes(t)}, at.image_map_step(), p.maps});
+                use(fast, ExpandInterleaved<T, Fast>{{s + tile, at.row_step(), at.lanes(t)},
+                                                     at.csm_map_step(),
+                                                     {x + tile, at.row_step(), at.lanes(t)},
+                                                     at.image_map_step(),
+                                                     p.maps,
+                                                     {},
+                                                     {}});
             });
         };
         transform.forward(source, Weights<T>(p, mask, b), transform.axes.scale(), kspace + at.kspace(b, c), threads);
@@ -42,14 +49,21 @@ void run_sense(const SenseProblem& p, const T* image, const T* csm, const void* 
 
 // One coil of one batch item, added to (or, if first, put into) `sum`, one volume per map.
 template <class T>
-void add_adjoint(const VolumeTransform<T>& transform, const Arrays<T>& at, const T* kspace, const T* factor, int64_t factor_map_step,
-                 const Weights<T>& weights, T* sum, int64_t sum_map_step, bool first, int threads) {
+void add_adjoint(const VolumeTransform<T>& transform, const Arrays<T>& at, const T* kspace, const T* factor,
+                 int64_t factor_map_step, const Weights<T>& weights, T* sum, int64_t sum_map_step, bool first,
+                 int threads) {
     const auto sink = [&](int64_t z, int64_t t, const auto& use) {
         with_fast(at.fast(t), [&](auto fast) {
             constexpr bool Fast = decltype(fast)::value;
             const int64_t tile = at.tile(z, t);
-            use(fast, CombineInterleaved<T, Fast>{{factor + tile, at.row_step(), at.lanes(t)}, factor_map_step, sum + tile,
-                                            sum_map_step, at.p.maps, first});
+            use(fast, CombineInterleaved<T, Fast>{{factor + tile, at.row_step(), at.lanes(t)},
+                                                  factor_map_step,
+                                                  sum + tile,
+                                                  sum_map_step,
+                                                  at.p.maps,
+                                                  first,
+                                                  {},
+                                                  {}});
         });
     };
     transform.adjoint(kspace, weights, transform.axes.scale(), sink, threads);
@@ -57,6 +71,7 @@ void add_adjoint(const VolumeTransform<T>& transform, const Arrays<T>& at, const
 
 template <class T>
 void run_sense_adjoint(const SenseProblem& p, const T* kspace, const T* csm, const void* mask, T* image, int threads) {
+    threads = useful_threads(threads, p.batch * p.coils * p.nz * p.ny * p.nx);
     const Arrays<T> at(p);
     const auto transform = transform_of<T>(p);
     const int64_t chunks = transform.axes.z.plan ? 1 : coil_chunks(p), item = p.maps * at.volume;
@@ -66,8 +81,8 @@ void run_sense_adjoint(const SenseProblem& p, const T* kspace, const T* csm, con
         T* sum = chunk == 0 ? image + at.image(b) : parts + (b * (chunks - 1) + chunk - 1) * item;
         const int64_t begin = chunk * p.coils / chunks, end = (chunk + 1) * p.coils / chunks;
         for (int64_t c = begin; c < end; ++c)
-            add_adjoint(transform, at, kspace + at.kspace(b, c), csm + at.csm(b, c), at.csm_map_step(), Weights<T>(p, mask, b),
-                        sum, at.image_map_step(), c == begin, threads);
+            add_adjoint(transform, at, kspace + at.kspace(b, c), csm + at.csm(b, c), at.csm_map_step(),
+                        Weights<T>(p, mask, b), sum, at.image_map_step(), c == begin, threads);
     });
     if (chunks == 1) return;
     constexpr int64_t kBlock = 4096;
@@ -83,19 +98,23 @@ void run_sense_adjoint(const SenseProblem& p, const T* kspace, const T* csm, con
 }
 
 template <class T>
-void run_sense_csm_adjoint(const SenseProblem& p, const T* kspace, const T* image, const void* mask, T* csm, int threads) {
+void run_sense_csm_adjoint(const SenseProblem& p, const T* kspace, const T* image, const void* mask, T* csm,
+                           int threads) {
+    threads = useful_threads(threads, p.batch * p.coils * p.nz * p.ny * p.nx);
     const Arrays<T> at(p);
     const auto transform = transform_of<T>(p);
     for_each_job(transform, p.batch / p.batch_per_csm * p.coils, threads, [&](int64_t job) {
         const int64_t group = job / p.coils, c = job % p.coils;
         for (int64_t b = group * p.batch_per_csm; b < (group + 1) * p.batch_per_csm; ++b)
-            add_adjoint(transform, at, kspace + at.kspace(b, c), image + at.image(b), at.image_map_step(), Weights<T>(p, mask, b),
-                        csm + at.csm(b, c), at.csm_map_step(), b == group * p.batch_per_csm, threads);
+            add_adjoint(transform, at, kspace + at.kspace(b, c), image + at.image(b), at.image_map_step(),
+                        Weights<T>(p, mask, b), csm + at.csm(b, c), at.csm_map_step(), b == group * p.batch_per_csm,
+                        threads);
     });
 }
 
 template <class T>
 void run_fft(const FftProblem& f, const T* x, T* out, int threads) {
+    threads = useful_threads(threads, f.batch * f.nz * f.ny * f.nx);
     const Axes<T> axes(f.nz, f.ny, f.nx, f.axes & 4, f.axes & 2, f.axes & 1);
     const VolumeTransform<T> transform(axes);
     const SenseProblem p{f.batch, 1, 1, f.nz, f.ny, f.nx, 3, 1, MaskKind::none, 0, 0, 0, 0};
@@ -107,7 +126,8 @@ void run_fft(const FftProblem& f, const T* x, T* out, int threads) {
         if (f.inverse) {
             const auto sink = [&](int64_t z, int64_t t, const auto& use) {
                 T* tile = to + at.tile(z, t);
-                use(std::false_type{}, [=](int64_t i, Cx<T> v) { store_complex(tile + i * at.row_step(), v, at.lanes(t)); });
+                use(std::false_type{},
+                    [=](int64_t i, Cx<T> v) { store_complex(tile + i * at.row_step(), v, at.lanes(t)); });
             };
             transform.adjoint(in, weights, axes.scale(), sink, threads);
         } else {
@@ -124,16 +144,16 @@ void run_fft(const FftProblem& f, const T* x, T* out, int threads) {
 
 namespace MRIOPS_ISA_NAMESPACE {
 
-
-void sense(const SenseProblem& p, Dtype dtype, const void* image, const void* csm, const void* mask, void* kspace, int threads) {
+void sense(const SenseProblem& p, Dtype dtype, const void* image, const void* csm, const void* mask, void* kspace,
+           int threads) {
     MRIOPS_BY_DTYPE(run_sense<T>, p, MRIOPS_IN(image), MRIOPS_IN(csm), mask, MRIOPS_OUT(kspace), threads)
 }
-void sense_adjoint(const SenseProblem& p, Dtype dtype, const void* kspace, const void* csm, const void* mask, void* image,
-                   int threads) {
+void sense_adjoint(const SenseProblem& p, Dtype dtype, const void* kspace, const void* csm, const void* mask,
+                   void* image, int threads) {
     MRIOPS_BY_DTYPE(run_sense_adjoint<T>, p, MRIOPS_IN(kspace), MRIOPS_IN(csm), mask, MRIOPS_OUT(image), threads)
 }
-void sense_csm_adjoint(const SenseProblem& p, Dtype dtype, const void* kspace, const void* image, const void* mask, void* csm,
-                       int threads) {
+void sense_csm_adjoint(const SenseProblem& p, Dtype dtype, const void* kspace, const void* image, const void* mask,
+                       void* csm, int threads) {
     MRIOPS_BY_DTYPE(run_sense_csm_adjoint<T>, p, MRIOPS_IN(kspace), MRIOPS_IN(image), mask, MRIOPS_OUT(csm), threads)
 }
 void fft(const FftProblem& p, Dtype dtype, const void* x, void* out, int threads) {

@@ -1,7 +1,8 @@
-// Normal operator where weights do not vary along x: the x transforms cancel, and a tile of columns is a problem of its own.
+// Normal operator where weights do not vary along x: the x transforms cancel, and a tile of columns is a problem of its
+// own.
 //
-// Per tile: for every coil, csm * image and the y (and z) transform, weights, the inverse, conj(csm) and the sum over coils, in a
-// buffer that stays in cache; the maps are read from memory once.
+// Per tile: for every coil, csm * image and the y (and z) transform, weights, the inverse, conj(csm) and the sum over
+// coils, in a buffer that stays in cache; the maps are read from memory once.
 #pragma once
 #include "../core/parallel.h"
 #include "../core/scratch.h"
@@ -13,9 +14,11 @@ namespace {
 
 template <class T>
 class ColumnGram {
-public:
+  public:
     ColumnGram(const SenseProblem& p, const ActiveAxes& active)
-        : at_(p), axes_(p.nz, p.ny, p.nx, active.z, active.y, false), depth_(axes_.z.plan ? p.nz : 1),
+        : at_(p),
+          axes_(p.nz, p.ny, p.nx, active.z, active.y, false),
+          depth_(axes_.z.plan ? p.nz : 1),
           pitch_(p.ny + 1),  // a column over z must not hit one cache set only
           tiles_(ceil_div(p.nx, kWidth<T>)) {}
 
@@ -34,7 +37,7 @@ public:
         });
     }
 
-private:
+  private:
     // [y position][z position], squared and scaled.
     void arrange(const Weights<T>& w, T* out) const {
         const T scale = axes_.scale() * axes_.scale();
@@ -81,10 +84,22 @@ private:
                   Cx<T>* work) const {
         const int64_t block = depth_ * pitch_, maps = at_.p.maps, ny = axes_.y.n;
         const auto expand = [&](int64_t z) {
-            return Expand<T, Fast>{{csm + at_.tile(z, 0), at_.row_step(), lanes}, at_.csm_map_step(), image + z * pitch_, block, maps};
+            return Expand<T, Fast>{
+                {csm + at_.tile(z, 0), at_.row_step(), lanes},
+                at_.csm_map_step(),
+                image + z * pitch_,
+                block,
+                maps,
+                {csm + at_.tile(z, 0) + (axes_.z.plan ? at_.tile(1, 0) : at_.volume), at_.row_step()}};
         };
         const auto combine = [&](int64_t z) {
-            return Combine<T, Fast>{{csm + at_.tile(z, 0), at_.row_step(), lanes}, at_.csm_map_step(), sum + z * pitch_, block, maps, first};
+            return Combine<T, Fast>{{csm + at_.tile(z, 0), at_.row_step(), lanes},
+                                    at_.csm_map_step(),
+                                    sum + z * pitch_,
+                                    block,
+                                    maps,
+                                    first,
+                                    {axes_.z.plan ? csm + at_.tile(z + 1, 0) : nullptr, at_.row_step()}};
         };
         if (!axes_.z.plan) {
             const auto load = expand(0);
@@ -112,7 +127,10 @@ private:
         }
         Cx<T>* line = scratch<Cx<T>>(Scratch::rows, size_t(depth_));
         for (int64_t y = 0; y < ny; ++y) {
-            const auto load = [=](int64_t z) MRIOPS_LAMBDA_INLINE { return data[z * pitch_ + y]; };
+            const auto load = [=](int64_t z) MRIOPS_LAMBDA_INLINE {
+                prefetch_row(data + z * pitch_ + y + kAhead);
+                return data[z * pitch_ + y];
+            };
             const auto store = [=](int64_t z, Cx<T> v) MRIOPS_LAMBDA_INLINE { data[z * pitch_ + y] = v; };
             roundtrip_columns_through(*axes_.z.plan, line, work, load, store, ScalarWeight<T>{weights + y * depth_});
         }
@@ -129,6 +147,8 @@ private:
             for (int64_t y = 0; y < ny; ++y) store(y, column[y]);
         }
     }
+
+    static constexpr int64_t kAhead = 2;  // columns over z stride through more than the cache: ask for them early
 
     Arrays<T> at_;
     Axes<T> axes_;

@@ -1,7 +1,8 @@
 // Normal operator of a volume whose weights vary along x and z: three passes over one coil at a time.
 //
-// Plane by plane csm * image, y and x transforms, left transposed as [z][row group][x][lane = y]; z forward, weights, z inverse down
-// that array; plane by plane the inverse x and y transforms, conj(csm) and the sum over coils. Memory: one coil volume.
+// Plane by plane csm * image, y and x transforms, left transposed as [z][row group][x][lane = y]; z forward, weights, z
+// inverse down that array; plane by plane the inverse x and y transforms, conj(csm) and the sum over coils. Memory: one
+// coil volume.
 #pragma once
 #include "../core/parallel.h"
 #include "../core/scratch.h"
@@ -16,10 +17,14 @@ template <class T>
 class VolumeGram {
     static constexpr int W = kWidth<T>;
 
-public:
+  public:
     VolumeGram(const SenseProblem& p, const ActiveAxes& active)
-        : at_(p), axes_(p.nz, p.ny, p.nx, active.z, active.y, active.x), tiles_(ceil_div(p.nx, W)),
-          groups_(ceil_div(p.ny, W)), width_(tiles_ * W), plane_(groups_ * width_ + 1) {}
+        : at_(p),
+          axes_(p.nz, p.ny, p.nx, active.z, active.y, active.x),
+          tiles_(ceil_div(p.nx, W)),
+          groups_(ceil_div(p.ny, W)),
+          width_(tiles_ * W),
+          plane_(groups_ * width_ + 1) {}
 
     void run(const T* image, const T* csm, const void* mask, T* out, int threads) const {
         const SenseProblem& p = at_.p;
@@ -27,17 +32,21 @@ public:
         T* weights = scratch<T>(Scratch::weights, size_t(groups_ * p.nx * p.nz * W));
         for (int64_t b = 0; b < p.batch; ++b) {
             if (b == 0 || p.mask_sb != 0) arrange(Weights<T>(p, mask, b), weights, threads);
-            for (int64_t c = 0; c < p.coils; ++c) {
-                const T* s = csm + at_.csm(b, c);
-                parallel_for(p.nz, threads, [&](int64_t z, int) { to_spectrum(s, image + at_.image(b), z, volume + z * plane_); });
-                parallel_for(groups_ * p.nx, threads, [&](int64_t column, int) { along_z(column, weights, volume); });
-                parallel_for(p.nz, threads,
-                             [&](int64_t z, int) { from_spectrum(s, out + at_.image(b), z, volume + z * plane_, c == 0); });
+            // The way out of one coil and the way in of the next share a visit of each plane.
+            for (int64_t c = 0; c <= p.coils; ++c) {
+                parallel_for(p.nz, threads, [&](int64_t z, int) {
+                    Cx<T>* spectrum = volume + z * plane_;
+                    if (c > 0) from_spectrum(csm + at_.csm(b, c - 1), out + at_.image(b), z, spectrum, c == 1);
+                    if (c < p.coils) to_spectrum(csm + at_.csm(b, c), image + at_.image(b), z, spectrum);
+                });
+                if (c < p.coils)
+                    parallel_for(groups_ * p.nx, threads,
+                                 [&](int64_t column, int) { along_z(column, weights, volume); });
             }
         }
     }
 
-private:
+  private:
     // [row group][x position][z position][lane], squared and scaled.
     void arrange(const Weights<T>& w, T* out, int threads) const {
         const T scale = axes_.scale() * axes_.scale();
@@ -58,8 +67,14 @@ private:
     Plane<T> own_plane() const {
         const int64_t pitch = groups_ * W;
         const Plane<T> plane{scratch<Cx<T>>(Scratch::image, size_t(tiles_ * pitch)), pitch, tiles_};
-        for (int64_t t = 0; t < tiles_; ++t) std::fill_n(plane.data + t * pitch + axes_.y.n, pitch - axes_.y.n, Cx<T>{});
+        for (int64_t t = 0; t < tiles_; ++t)
+            std::fill_n(plane.data + t * pitch + axes_.y.n, pitch - axes_.y.n, Cx<T>{});
         return plane;
+    }
+
+    // The t-th part of plane z + 1, in the order of memory.
+    Ahead<T> next_plane(const T* volume, int64_t z, int64_t t) const {
+        return {volume + at_.tile(z + 1, 0) + 2 * t * W * axes_.y.n, 2 * W};
     }
 
     void to_spectrum(const T* csm, const T* image, int64_t z, Cx<T>* spectrum) const {
@@ -70,8 +85,13 @@ private:
             const int64_t tile = at_.tile(z, t);
             with_fast(at_.fast(t), [&](auto fast) {
                 constexpr bool Fast = decltype(fast)::value;
-                const ExpandInterleaved<T, Fast> load{{csm + tile, at_.row_step(), at_.lanes(t)}, at_.csm_map_step(),
-                                                      {image + tile, at_.row_step(), at_.lanes(t)}, at_.image_map_step(), at_.p.maps};
+                const ExpandInterleaved<T, Fast> load{{csm + tile, at_.row_step(), at_.lanes(t)},
+                                                      at_.csm_map_step(),
+                                                      {image + tile, at_.row_step(), at_.lanes(t)},
+                                                      at_.image_map_step(),
+                                                      at_.p.maps,
+                                                      next_plane(csm, z, t),
+                                                      next_plane(image, z, t)};
                 if constexpr (Fast) {
                     if (axes_.y.plan) return forward_columns_from(*axes_.y.plan, column, work, load);
                 }
@@ -91,9 +111,13 @@ private:
         Cx<T>* work = scratch<Cx<T>>(Scratch::work, size_t(axes_.work_rows()));
         const int64_t g = column / axes_.x.n, x = column % axes_.x.n, plane = plane_;
         Cx<T>* base = volume + g * width_ + x;
-        const auto load = [=](int64_t z) MRIOPS_LAMBDA_INLINE { return base[z * plane]; };
+        const auto load = [=](int64_t z) MRIOPS_LAMBDA_INLINE {
+            prefetch_row(base + z * plane + kAhead);
+            return base[z * plane];
+        };
         const auto store = [=](int64_t z, Cx<T> v) MRIOPS_LAMBDA_INLINE { base[z * plane] = v; };
-        roundtrip_columns_through(*axes_.z.plan, line, work, load, store, LaneWeight<T>{weights + column * axes_.z.n * W});
+        roundtrip_columns_through(*axes_.z.plan, line, work, load, store,
+                                  LaneWeight<T>{weights + column * axes_.z.n * W});
     }
 
     void from_spectrum(const T* csm, T* sum, int64_t z, Cx<T>* spectrum, bool first) const {
@@ -109,8 +133,14 @@ private:
             const int64_t tile = at_.tile(z, t);
             with_fast(at_.fast(t), [&](auto fast) {
                 constexpr bool Fast = decltype(fast)::value;
-                const CombineInterleaved<T, Fast> store{{csm + tile, at_.row_step(), at_.lanes(t)}, at_.csm_map_step(), sum + tile,
-                                                        at_.image_map_step(), at_.p.maps, first};
+                const CombineInterleaved<T, Fast> store{{csm + tile, at_.row_step(), at_.lanes(t)},
+                                                        at_.csm_map_step(),
+                                                        sum + tile,
+                                                        at_.image_map_step(),
+                                                        at_.p.maps,
+                                                        first,
+                                                        next_plane(csm, z, t),
+                                                        next_plane(sum, z, t)};
                 if constexpr (Fast) {
                     if (axes_.y.plan) return inverse_columns_into(*axes_.y.plan, column, work, store);
                 }
@@ -119,6 +149,8 @@ private:
             });
         }
     }
+
+    static constexpr int64_t kAhead = 1;  // columns over z stride through more than the cache: ask for them early
 
     Arrays<T> at_;
     Axes<T> axes_;

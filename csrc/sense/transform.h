@@ -1,8 +1,8 @@
 // Multi-coil transforms between an image array and a k-space array, both interleaved, over any of the three axes.
 //
-// Forward: the first pass reads through `source` (z, y, tile of x) and transforms z if it is transformed, else y; what follows
-// is plane by plane in a cache-resident plane of tiles: y in place, then x in groups of `width` rows whose results are weighted
-// and stored. Adjoint is the mirror image, its last pass writing through `sink`.
+// Forward: the first pass reads through `source` (z, y, tile of x) and transforms z if it is transformed, else y; what
+// follows is plane by plane in a cache-resident plane of tiles: y in place, then x in groups of `width` rows whose
+// results are weighted and stored. Adjoint is the mirror image, its last pass writing through `sink`.
 #pragma once
 #include "../core/parallel.h"
 #include "../core/scratch.h"
@@ -24,7 +24,8 @@ struct VolumeTransform {
     int64_t plane_rows() const { return tiles * pitch; }
 
     // One plane of k-space at index kz: y transform in place, x transform, weights, store. `plane` holds spatial rows.
-    void plane_to_kspace(const Plane<T>& plane, int64_t kz, const Weights<T>& weights, T scale, T* kspace, bool y_done) const {
+    void plane_to_kspace(const Plane<T>& plane, int64_t kz, const Weights<T>& weights, T scale, T* kspace,
+                         bool y_done) const {
         Cx<T>* work = scratch<Cx<T>>(Scratch::work, size_t(axes.work_rows()));
         if (axes.y.plan && !y_done)
             for (int64_t t = 0; t < tiles; ++t) {
@@ -54,7 +55,8 @@ struct VolumeTransform {
         }
     }
 
-    // The reverse: k-space plane kz, weighted, x inverse, y inverse unless `leave_y`; `plane` then holds rows for the y inverse.
+    // The reverse: k-space plane kz, weighted, x inverse, y inverse unless `leave_y`; `plane` then holds rows for the y
+    // inverse.
     void plane_from_kspace(const T* kspace, int64_t kz, const Weights<T>& weights, T scale, const Plane<T>& plane,
                            bool leave_y) const {
         Cx<T>* work = scratch<Cx<T>>(Scratch::work, size_t(axes.work_rows()));
@@ -94,8 +96,8 @@ struct VolumeTransform {
             }
     }
 
-    // source(z, t, use) calls use(fuse, functor of the y index); every index is one of the array, not of the transform. `fuse` is
-    // std::true_type where the functor is worth compiling into the first stage of every radix.
+    // source(z, t, use) calls use(fuse, functor of the y index); every index is one of the array, not of the transform.
+    // `fuse` is std::true_type where the functor is worth compiling into the first stage of every radix.
     template <class MakeSource>
     void forward(const MakeSource& source, const Weights<T>& weights, T scale, T* kspace, int threads) const {
         if (!axes.z.plan) {
@@ -107,7 +109,8 @@ struct VolumeTransform {
                     source(z, t, [&](auto fuse, const auto& load) {
                         if constexpr (decltype(fuse)::value) {
                             if (axes.y.plan) {
-                                const auto shifted = [&](int64_t i) MRIOPS_LAMBDA_INLINE { return load(axes.y.spatial(i)); };
+                                const auto shifted = [&](int64_t i)
+                                                         MRIOPS_LAMBDA_INLINE { return load(axes.y.spatial(i)); };
                                 return forward_columns_from(*axes.y.plan, column, work, shifted);
                             }
                         }
@@ -133,7 +136,8 @@ struct VolumeTransform {
             }
         });
         parallel_for(axes.z.n, threads, [&](int64_t z, int) {
-            plane_to_kspace({volume + z * plane_rows(), pitch, tiles}, axes.z.spectral(z), weights, scale, kspace, false);
+            plane_to_kspace({volume + z * plane_rows(), pitch, tiles}, axes.z.spectral(z), weights, scale, kspace,
+                            false);
         });
     }
 
@@ -150,7 +154,8 @@ struct VolumeTransform {
                     sink(z, t, [&](auto fuse, const auto& store) {
                         if constexpr (decltype(fuse)::value) {
                             if (axes.y.plan) {
-                                const auto shifted = [&](int64_t i, Cx<T> v) MRIOPS_LAMBDA_INLINE { store(axes.y.spatial(i), v); };
+                                const auto shifted = [&](int64_t i, Cx<T> v)
+                                                         MRIOPS_LAMBDA_INLINE { store(axes.y.spatial(i), v); };
                                 return inverse_columns_into(*axes.y.plan, column, work, shifted);
                             }
                         }
@@ -163,7 +168,8 @@ struct VolumeTransform {
         }
         Cx<T>* volume = scratch<Cx<T>>(Scratch::columns, size_t(axes.z.n * plane_rows()));
         parallel_for(axes.z.n, threads, [&](int64_t z, int) {
-            plane_from_kspace(kspace, axes.z.spectral(z), weights, scale, {volume + z * plane_rows(), pitch, tiles}, false);
+            plane_from_kspace(kspace, axes.z.spectral(z), weights, scale, {volume + z * plane_rows(), pitch, tiles},
+                              false);
         });
         parallel_for(tiles, threads, [&](int64_t t, int) {
             Cx<T>* work = scratch<Cx<T>>(Scratch::work, size_t(axes.work_rows()));
@@ -178,7 +184,7 @@ struct VolumeTransform {
         });
     }
 
-private:
+  private:
     Plane<T> own_plane() const {
         const Plane<T> plane{scratch<Cx<T>>(Scratch::columns, size_t(plane_rows())), pitch, tiles};
         for (int64_t t = 0; t < tiles; ++t) clear_padding(plane.data + t * pitch);

@@ -1,5 +1,6 @@
 // K-space weights of a problem: read in the user's layout and type, at the frequency a transform position holds.
 #pragma once
+#include <algorithm>
 #include <cstdint>
 
 #include "sense.h"
@@ -25,7 +26,7 @@ inline int64_t centred(int64_t f, int64_t n) {
 
 template <class T>
 class Weights {
-public:
+  public:
     Weights(const SenseProblem& p, const void* mask, int64_t b) : p_(p) {
         if (p.mask_kind == MaskKind::bytes) bytes_ = static_cast<const unsigned char*>(mask) + b * p.mask_sb;
         if (p.mask_kind == MaskKind::real) real_ = static_cast<const T*>(mask) + b * p.mask_sb;
@@ -40,15 +41,17 @@ public:
     // scale * weight of one row of k-space; at least nx values are written.
     void row(int64_t z, int64_t y, int64_t nx, T scale, T* out) const {
         const int64_t base = z * p_.mask_sz + y * p_.mask_sy, step = p_.mask_sx;
-        if (bytes_)
-            for (int64_t x = 0; x < nx; ++x) out[x] = bytes_[base + x * step] ? scale : T(0);
-        else if (real_)
-            for (int64_t x = 0; x < nx; ++x) out[x] = scale * real_[base + x * step];
+        if (step == 0 || !any())
+            std::fill_n(out, nx, scale * (any() ? (*this)(z, y, 0) : T(1)));
+        else if (step != 1)
+            for (int64_t x = 0; x < nx; ++x) out[x] = scale * (*this)(z, y, x);
+        else if (bytes_)
+            for (int64_t x = 0; x < nx; ++x) out[x] = bytes_[base + x] ? scale : T(0);
         else
-            for (int64_t x = 0; x < nx; ++x) out[x] = scale;
+            for (int64_t x = 0; x < nx; ++x) out[x] = scale * real_[base + x];
     }
 
-private:
+  private:
     const SenseProblem p_;
     const unsigned char* bytes_ = nullptr;
     const T* real_ = nullptr;

@@ -1,0 +1,122 @@
+// Normal operator of one plane whose weights vary along x, for rows that are whole vectors (nx a multiple of the
+// width).
+//
+// Row pass, sequential in memory: csm * image and the part of the x transform that runs inside the lanes. Column pass,
+// a tile in L1: y transform, the rest of the x transform across the lanes, weights, and back. Row pass the other way.
+#pragma once
+#include "../core/scratch.h"
+#include "../fft/split_rows.h"
+#include "arrays.h"
+#include "axes.h"
+
+namespace mriops {
+namespace {
+
+template <class T>
+class SplitPlane {
+    static constexpr int W = kWidth<T>;
+
+  public:
+    SplitPlane(const SenseProblem& p, const ActiveAxes& active)
+        : at_(p),
+          axes_(p.nz, p.ny, p.nx, false, active.y, active.x),
+          rows_(split_rows_for<T>(p.nx)),
+          vectors_(rows_.vectors()),
+          groups_(ceil_div(p.ny, W)),
+          pitch_(groups_ * W + 1) {}  // odd: the tiles of one row must not share a cache set
+
+    static bool possible(const SenseProblem& p) { return SplitRows<T>::possible(p.nx); }
+
+    int64_t planar_rows() const { return vectors_ * axes_.y.n; }
+    int64_t weight_groups() const { return groups_; }
+    int64_t weight_group_size() const { return axes_.x.n * W; }
+
+    // Weights of `width` positions of y, [f1 position][f2][lane = y position], squared and scaled.
+    void arrange(const Weights<T>& w, int64_t group, T* out) const {
+        const T scale = axes_.scale() * axes_.scale();
+        T* row = scratch<T>(Scratch::rows, size_t(axes_.x.n));
+        for (int l = 0; l < W; ++l) {
+            const int64_t position = group * W + l;
+            if (position < axes_.y.n)
+                w.row(0, axes_.y.spectral(position), axes_.x.n, T(1), row);
+            else
+                std::fill_n(row, axes_.x.n, T(0));
+            for (int64_t k = 0; k < vectors_; ++k)
+                for (int64_t f2 = 0; f2 < W; ++f2) {
+                    const T v = row[centred(rows_.first_bin(k) + vectors_ * f2, axes_.x.n)];
+                    out[(k * W + f2) * W + l] = scale * v * v;
+                }
+        }
+    }
+
+    // Rows [y0, y1) of the sum of `count` partial sums.
+    void write(const Cx<T>* parts, int64_t count, T* image, int64_t y0, int64_t y1) const {
+        const int64_t item = at_.p.maps * planar_rows();
+        for (int64_t m = 0; m < at_.p.maps; ++m)
+            for (int64_t i = y0 * vectors_; i < y1 * vectors_; ++i) {
+                const Cx<T>* from = parts + m * planar_rows() + i;
+                Cx<T> v = from[0];
+                for (int64_t n = 1; n < count; ++n) v = v + from[n * item];
+                store_complex(image + m * at_.image_map_step() + 2 * i * W, v);
+            }
+    }
+
+    // sum = coils [begin, end).
+    void coils(const T* csm, const T* image, const T* weights, int64_t begin, int64_t end, Cx<T>* sum) const {
+        const int64_t ny = axes_.y.n;
+        Cx<T>* data = scratch<Cx<T>>(Scratch::columns, size_t(vectors_ * pitch_));
+        Cx<T>* work = scratch<Cx<T>>(Scratch::work, size_t(axes_.work_rows() + vectors_));
+        Cx<T>* line = work + axes_.work_rows();
+        for (int64_t k = 0; k < vectors_; ++k) std::fill_n(data + k * pitch_ + ny, pitch_ - ny, Cx<T>{});
+        with_fast(at_.p.maps == 1, [&](auto single) {
+            constexpr bool Single = decltype(single)::value;
+            for (int64_t c = begin; c < end; ++c) {
+                const T* s = csm + c * at_.volume;
+                for (int64_t y = 0; y < ny; ++y) expand_row<Single>(s, image, y, data, line);
+                for (int64_t k = 0; k < vectors_; ++k) column(data + k * pitch_, weights + k * W * W, work);
+                for (int64_t y = ny; y-- > 0;)  // backwards: the rows touched last are still in cache
+                    combine_row<Single>(s, data, y, sum, c == begin, line);
+            }
+        });
+    }
+
+  private:
+    template <bool Single>
+    void expand_row(const T* s, const T* image, int64_t y, Cx<T>* data, Cx<T>* line) const {
+        const ExpandInterleaved<T, Single> load{{s + y * at_.row_step(), 2 * W, W},
+                                                at_.csm_map_step(),
+                                                {image + y * at_.row_step(), 2 * W, W},
+                                                at_.image_map_step(),
+                                                at_.p.maps,
+                                                {},
+                                                {}};
+        rows_.forward(load, data + y, pitch_, line);
+    }
+
+    template <bool Single>
+    void combine_row(const T* s, const Cx<T>* data, int64_t y, Cx<T>* sum, bool first, Cx<T>* line) const {
+        const Combine<T, Single> store{{s + y * at_.row_step(), 2 * W, W},
+                                       at_.csm_map_step(),
+                                       sum + y * vectors_,
+                                       planar_rows(),
+                                       at_.p.maps,
+                                       first,
+                                       {}};
+        rows_.inverse(data + y, pitch_, store, line);
+    }
+
+    void column(Cx<T>* data, const T* weights, Cx<T>* work) const {
+        if (axes_.y.plan) forward_columns(*axes_.y.plan, data, work);
+        for (int64_t g = 0; g < groups_; ++g)
+            SplitRows<T>::across_lanes(data + g * W, weights + g * weight_group_size());
+        if (axes_.y.plan) inverse_columns(*axes_.y.plan, data, work);
+    }
+
+    Arrays<T> at_;
+    Axes<T> axes_;
+    const SplitRows<T>& rows_;
+    int64_t vectors_, groups_, pitch_;
+};
+
+}  // namespace
+}  // namespace mriops
