@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 import torch
+
 from benchmarks.cases import cg_sense, espirit, overhead
 from benchmarks.peers import bart
 

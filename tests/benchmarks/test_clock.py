@@ -4,9 +4,9 @@ import time
 
 import pytest
 import torch
-from benchmarks.contender import Contender, Sample, time_call, version_of
 
 from benchmarks import clock, memory
+from benchmarks.contender import Contender, Sample, time_call, version_of
 
 SIZE = 64 << 20
 SLACK = 4 << 20  # the kernel counts resident pages in batches per thread

@@ -2,12 +2,12 @@
 
 import pytest
 import torch
+
+from benchmarks import runner
 from benchmarks.case import Built, Case
 from benchmarks.contender import Contender, Sample
 from benchmarks.costs import Cost
 from benchmarks.peers.bart import difference, from_bart, read_cfl, to_bart, write_cfl
-
-from benchmarks import runner
 
 
 def _case(*contenders):

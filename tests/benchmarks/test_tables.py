@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 import pytest
-from benchmarks.cases import CASES, by_name
-from benchmarks.results import Row
 
 from benchmarks import results, table
+from benchmarks.cases import CASES, by_name
+from benchmarks.results import Row
 
 ROW = Row(
     "gram-16x320x320-2d",

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 import torch
-from benchmarks.peers import PEERS, sense_contenders
-from benchmarks.workloads import WORKLOADS, Workload, expected, make_mask, make_problem, relative_error
 
 from benchmarks import costs
+from benchmarks.peers import PEERS, sense_contenders
+from benchmarks.workloads import WORKLOADS, Workload, expected, make_mask, make_problem, relative_error
 
 # A complex64 transform of n points errs by about eps * log2(n), the coil sum by eps * sqrt(coils); 4e-7 covers both
 # for fewer than 1000 points with the usual constant near 1; mrpro and sigpy do a few more roundings.
