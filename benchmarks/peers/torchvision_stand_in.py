@@ -7,9 +7,9 @@ touches. The stand-in answers every attribute with an empty class; anything that
 
 from __future__ import annotations
 
+import importlib
 import importlib.abc
 import importlib.machinery
-import importlib.util
 import sys
 from types import ModuleType
 from typing import ClassVar
@@ -50,10 +50,14 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def install() -> bool:
-    """Put the stand-in in place if torchvision is not installed; True if it is now in use."""
+    """Put the stand-in in place unless torchvision can be imported; True if it is now in use."""
     if "torchvision" in sys.modules:
         return isinstance(sys.modules["torchvision"], _StandIn)
-    if importlib.util.find_spec("torchvision") is not None:
-        return False
-    sys.meta_path.append(_Finder())
-    return True
+    try:
+        importlib.import_module("torchvision")
+    except (ImportError, OSError, RuntimeError):  # absent, or built for another torch
+        for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+            del sys.modules[name]
+        sys.meta_path.insert(0, _Finder())
+        return True
+    return False
