@@ -54,7 +54,9 @@ void launch(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 blo
     if (shared_bytes > 48 * 1024)
         check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes)),
               name);
-    kernel<<<grid, block, shared_bytes, stream> > >(arguments...);
+    // clang-format off
+    kernel<<<grid, block, shared_bytes, stream>>>(arguments...);
+    // clang-format on
     check(cudaGetLastError(), name);
 }
 

@@ -121,12 +121,14 @@ struct Loader {
     };
     __device__ __forceinline__ Entries line(unsigned l) const {
         const Line& at = lines[l];
-        return {a,
-                at.data >= 0,
-                a.data + at.data + step * a.data_stride.step,
-                a.coef + at.coef + step * a.coef_stride.step,
-                a.image + at.image,
-                at.mask + step * a.mask_stride.step};
+        Entries entries = {a, at.data >= 0, nullptr, nullptr, nullptr, at.mask + step * a.mask_stride.step};
+        if (kLoad == Load::maps) {
+            entries.coef = a.coef + at.coef + step * a.coef_stride.step;
+            entries.image = a.image + at.image;
+        } else {
+            entries.data = a.data + at.data + step * a.data_stride.step;
+        }
+        return entries;
     }
 };
 
@@ -176,12 +178,9 @@ struct Storer {
     };
     __device__ __forceinline__ Entries line(unsigned l) const {
         const Line& at = work.lines[l];
-        return {*this,
-                at.data >= 0,
-                l,
-                a.coef + at.coef + step * a.coef_stride.step,
-                a.out + at.out,
-                at.mask + step * a.mask_stride.step};
+        Entries entries = {*this, at.data >= 0, l, nullptr, a.out + at.out, at.mask + step * a.mask_stride.step};
+        if (kStore == Store::sum) entries.coef = a.coef + at.coef + step * a.coef_stride.step;
+        return entries;
     }
 };
 

@@ -48,6 +48,7 @@ class Runner {
     Runner(int64_t nz, int64_t ny, int64_t nx, void* workspace, void* stream, bool dry)
         : nz_(nz), ny_(ny), nx_(nx), workspace(workspace), stream_(static_cast<gpu::Stream>(stream)), dry_(dry) {}
 
+    bool is_dry() const { return dry_; }
     int64_t volume() const { return nz_ * ny_ * nx_; }
 
     Axis axis(int index) const {

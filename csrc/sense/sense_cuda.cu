@@ -36,19 +36,23 @@ const void* checked(const void* array, Dtype dtype, const char* name) {
     return array;
 }
 
-// One operation in the precision of the problem; with a null `arrays.out` it is only walked through.
+// Stands for arrays while an operation is only walked through: pointers are moved about, never followed.
+void* const kNowhere = reinterpret_cast<void*>(std::uintptr_t(4096));
+
+// One operation in the precision of the problem.
 struct Job {
     const SenseProblem& problem;
     Dtype dtype;
     const void *image, *csm, *kspace, *mask;
     void *out, *workspace, *stream;
+    bool dry = false;
 
     template <class T, class Operation>
     std::size_t run_as(Operation&& operation) const {
         if (problem.batch == 0) return 0;
         const Arrays<T> arrays{static_cast<const Complex<T>*>(image), static_cast<const Complex<T>*>(csm),
                                static_cast<const Complex<T>*>(kspace), mask, static_cast<Complex<T>*>(out)};
-        Sense<T> sense(problem, arrays, workspace, stream, out == nullptr);
+        Sense<T> sense(problem, arrays, workspace, stream, dry);
         operation(sense);
         return sense.workspace_bytes();
     }
@@ -76,7 +80,7 @@ const auto kCombine = [](auto& s) { s.combine(); };
 
 template <class Operation>
 std::size_t bytes_of(const SenseProblem& p, Dtype t, const Operation& operation) {
-    return Job{p, t, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr}.run(operation);
+    return Job{p, t, kNowhere, kNowhere, kNowhere, kNowhere, kNowhere, kNowhere, nullptr, true}.run(operation);
 }
 
 }  // namespace
@@ -121,8 +125,8 @@ std::size_t coil_expand_workspace_bytes(const SenseProblem& p, Dtype t) { return
 std::size_t coil_combine_workspace_bytes(const SenseProblem& p, Dtype t) { return bytes_of(p, t, kCombine); }
 std::size_t fft_workspace_bytes(const FftProblem& p, Dtype t) {
     if (p.batch == 0) return 0;
-    return t == Dtype::complex64 ? run_fft<float>(p, nullptr, nullptr, nullptr, nullptr, true)
-                                 : run_fft<double>(p, nullptr, nullptr, nullptr, nullptr, true);
+    return t == Dtype::complex64 ? run_fft<float>(p, kNowhere, kNowhere, kNowhere, nullptr, true)
+                                 : run_fft<double>(p, kNowhere, kNowhere, kNowhere, nullptr, true);
 }
 
 }  // namespace mriops::cuda

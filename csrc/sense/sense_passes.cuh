@@ -165,7 +165,7 @@ class Sense {
     // To find the size of a workspace, one chunk of each size will do.
     void append(std::vector<Chunk>& list, const Chunk& chunk) const {
         const auto alike = [&](const Chunk& c) { return c.batch == chunk.batch && c.coils == chunk.coils; };
-        if (a.out == nullptr && std::any_of(list.begin(), list.end(), alike)) return;
+        if (run.is_dry() && std::any_of(list.begin(), list.end(), alike)) return;
         list.push_back(chunk);
     }
 
