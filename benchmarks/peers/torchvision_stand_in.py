@@ -51,13 +51,10 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 def install() -> bool:
     """Put the stand-in in place unless torchvision can be imported; True if it is now in use."""
-    if "torchvision" in sys.modules:
-        return isinstance(sys.modules["torchvision"], _StandIn)
     try:
-        importlib.import_module("torchvision")
+        return isinstance(importlib.import_module("torchvision"), _StandIn)
     except (ImportError, OSError, RuntimeError):  # absent, or built for another torch
         for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
             del sys.modules[name]
         sys.meta_path.insert(0, _Finder())
         return True
-    return False
