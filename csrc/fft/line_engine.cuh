@@ -4,9 +4,10 @@
 // so that shared memory is read without bank conflicts and twiddles are broadcast. Forward stages decimate in
 // frequency, in place; backward stages undo them one by one. The first forward stage reads through `load`, the last one
 // writes through `store`; `convolve` multiplies in between, in registers, and needs no reordering at all.
-//   load.line(l)(i)       -> entry i of line l
-//   store.line(l)(i, v)   entry i of the result
-//   multiply.line(l)(f, v) -> v times what belongs to frequency f
+// All three take several entries at once, i = first + j * step, so that a thread has all its loads in flight together:
+//   load.line(l).read(v, first, step)       v[j] <- entry i of line l
+//   store.line(l).write(v, first, step)     entry i of the result is v[j]
+//   multiply.line(l).apply(v, first, step)  v[j] <- v[j] times what belongs to frequency i
 // All threads of the block call; buffers may be reused after the next __syncthreads.
 #pragma once
 #include "butterflies.cuh"
@@ -95,10 +96,8 @@ __device__ __forceinline__ void first_stage(const Tile<T>& t, const LineStage& s
             l = s.by_span.quotient(w);
             p = w - l * span;
         }
-        const auto line = load.line(l);
         Complex<T> v[R];
-        MRIOPS_UNROLL
-        for (int j = 0; j < R; ++j) v[j] = line(p + j * span);
+        load.line(l).read(v, p, span);
         dft<R, -1>(v);
         Complex<T>* const a = t.buffer + p * t.pitch + l;
         const unsigned step = span * t.pitch;
@@ -125,9 +124,7 @@ __device__ __forceinline__ void final_stage(const Tile<T>& t, const LineStage& s
         MRIOPS_UNROLL
         for (int k = 1; k < R; ++k) v[k] = conj_mul(t.twiddle[p * k], a[k * step]);
         dft<R, 1>(v);
-        const auto line = store.line(l);
-        MRIOPS_UNROLL
-        for (int j = 0; j < R; ++j) line(p + j * span, v[j]);
+        store.line(l).write(v, p, span);
     }
 }
 
@@ -230,10 +227,7 @@ __device__ __forceinline__ void transform(Tile<T>& t, const LinePlan& plan, cons
                 MRIOPS_UNROLL
                 for (int k = 0; k < R; ++k) a[k * t.pitch] = v[k];
             } else {
-                const auto line = store.line(l);
-                const unsigned f = t.order[q];
-                MRIOPS_UNROLL
-                for (int k = 0; k < R; ++k) line(f + k * butterflies, v[k]);
+                store.line(l).write(v, t.order[q], butterflies);
             }
         }
     });
@@ -245,7 +239,17 @@ __device__ __forceinline__ void transform(Tile<T>& t, const LinePlan& plan, cons
     const unsigned first = t.threads >= n ? t.thread % n : t.thread, step = t.threads >= n ? n : t.threads;
     for (unsigned l = first_lane; l < t.lanes && first_lane < lane_step; l += lane_step) {
         const auto line = store.line(l);
-        for (unsigned f = first; f < n; f += step) line(f, t.buffer[t.order[f] * t.pitch + l]);
+        unsigned f = first;
+        for (; f + 3 * step < n; f += 4 * step) {
+            Complex<T> v[4];
+            MRIOPS_UNROLL
+            for (int j = 0; j < 4; ++j) v[j] = t.buffer[t.order[f + j * step] * t.pitch + l];
+            line.write(v, f, step);
+        }
+        for (; f < n; f += step) {
+            const Complex<T> v[1] = {t.buffer[t.order[f] * t.pitch + l]};
+            line.write(v, f, step);
+        }
     }
 }
 
@@ -268,10 +272,7 @@ __device__ __forceinline__ void convolve(Tile<T>& t, const LinePlan& plan, const
             MRIOPS_UNROLL
             for (int k = 0; k < R; ++k) v[k] = a[k * t.pitch];
             dft<R, -1>(v);
-            const auto line = multiply.line(l);
-            const unsigned f = t.order[q];
-            MRIOPS_UNROLL
-            for (int k = 0; k < R; ++k) v[k] = line(f + k * butterflies, v[k]);
+            multiply.line(l).apply(v, t.order[q], butterflies);
             dft<R, 1>(v);
             MRIOPS_UNROLL
             for (int k = 0; k < R; ++k) a[k * t.pitch] = v[k];

@@ -9,11 +9,16 @@ template <class T>
 struct Spectrum {
     const Complex<T>* values;
     __device__ __forceinline__ const Spectrum& line(unsigned) const { return *this; }
-    __device__ __forceinline__ Complex<T> operator()(unsigned f, Complex<T> v) const { return v * values[f]; }
+    template <int R>
+    __device__ __forceinline__ void apply(Complex<T> (&v)[R], unsigned first, unsigned step) const {
+        MRIOPS_UNROLL
+        for (int j = 0; j < R; ++j) v[j] = v[j] * values[first + j * step];
+    }
 };
 
 template <class T, Load kLoad, Store kStore>
-__global__ void __launch_bounds__(kMaxThreads, (kMinBlocks<T, kStore>)) bluestein(const __grid_constant__ Pass<T> a) {
+__global__ void __launch_bounds__(kMaxThreads, (kMinBlocks<T, kLoad, kStore>))
+    bluestein(const __grid_constant__ Pass<T> a) {
     MRIOPS_SHARED_BYTES(shared);
     Work<T> work;
     if (!find_work(a, shared, work)) return;
@@ -35,9 +40,13 @@ struct Tables {
 struct WrappedChirp {
     int n, m;
     __device__ __forceinline__ const WrappedChirp& line(unsigned) const { return *this; }
-    __device__ __forceinline__ Complex<double> operator()(unsigned i) const {
-        const int distance = int(i) <= m - int(i) ? int(i) : m - int(i);
-        return distance < n ? conj(chirp<double>(distance, n)) : Complex<double>{0, 0};
+    template <int R>
+    __device__ __forceinline__ void read(Complex<double> (&v)[R], unsigned first, unsigned step) const {
+        MRIOPS_UNROLL
+        for (int j = 0; j < R; ++j) {
+            const int i = first + j * step, distance = i <= m - i ? i : m - i;
+            v[j] = distance < n ? conj(chirp<double>(distance, n)) : Complex<double>{0, 0};
+        }
     }
 };
 template <class T>
@@ -45,8 +54,10 @@ struct ScaledSpectrum {
     Complex<T>* values;
     double scale;
     __device__ __forceinline__ const ScaledSpectrum& line(unsigned) const { return *this; }
-    __device__ __forceinline__ void operator()(unsigned f, Complex<double> v) const {
-        values[f] = {T(scale * v.re), T(scale * v.im)};
+    template <int R>
+    __device__ __forceinline__ void write(const Complex<double> (&v)[R], unsigned first, unsigned step) const {
+        MRIOPS_UNROLL
+        for (int j = 0; j < R; ++j) values[first + j * step] = {T(scale * v[j].re), T(scale * v[j].im)};
     }
 };
 

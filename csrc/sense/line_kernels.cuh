@@ -13,18 +13,42 @@ constexpr int kMostBlocks = 2;
 #else
 constexpr int kMostBlocks = 3;
 #endif
-template <class T, Store kStore>
-constexpr int kMinBlocks = sizeof(T) == 8         ? 1
-                           : kStore == Store::sum ? 2
-                                                  : kMostBlocks;
+template <class T, Load kLoad, Store kStore>
+constexpr int kMinBlocks = sizeof(T) == 8                                  ? 1
+                           : kLoad == Load::data && kStore == Store::plain ? kMostBlocks
+                                                                           : 2;
 
 // What happens between load and store; `chirped` is Bluestein's way to go one way.
 enum class Turn { one_way, chirped, gram };
 
-template <class T>
-__device__ __forceinline__ T weight_at(const Pass<T>& a, int64_t index) {
-    if (a.mask_kind == MaskKind::bytes) return static_cast<const unsigned char*>(a.mask)[index] != 0 ? T(1) : T(0);
-    return static_cast<const T*>(a.mask)[index];
+template <int R, class T>
+__device__ __forceinline__ void read_weights(const Pass<T>& a, int64_t mask, const unsigned (&k)[R], T (&w)[R]) {
+    if (a.mask_kind == MaskKind::bytes) {
+        const unsigned char* const bytes = static_cast<const unsigned char*>(a.mask) + mask;
+        MRIOPS_UNROLL
+        for (int j = 0; j < R; ++j) w[j] = bytes[k[j] * a.mask_axis] != 0 ? T(1) : T(0);
+    } else {
+        const T* const values = static_cast<const T*>(a.mask) + mask;
+        MRIOPS_UNROLL
+        for (int j = 0; j < R; ++j) w[j] = values[k[j] * a.mask_axis];
+    }
+}
+
+// Transform indices first + j * step as array indices; Bluestein's lines are longer than the axis, what lies outside is
+// marked and given an index that exists.
+template <Turn kTurn, int R, class T>
+__device__ __forceinline__ void array_indices(const Pass<T>& a, unsigned first, unsigned step, unsigned centre,
+                                              unsigned (&k)[R], bool (&inside)[R]) {
+    const unsigned n = a.n;
+    MRIOPS_UNROLL
+    for (int j = 0; j < R; ++j) {
+        k[j] = first + j * step + centre;
+        inside[j] = kTurn != Turn::chirped || k[j] < n;
+        if (kTurn == Turn::chirped)
+            k[j] = inside[j] ? k[j] : 0;
+        else if (k[j] >= n)
+            k[j] -= n;
+    }
 }
 
 // The lines of this block, and which steps and maps it sums.
@@ -101,22 +125,46 @@ struct Loader {
         const Complex<T>*data, *coef, *image;
         int64_t mask;
 
-        __device__ __forceinline__ Complex<T> operator()(unsigned i) const {
-            if (!exists || (kTurn == Turn::chirped && i >= unsigned(a.n))) return {T(0), T(0)};
-            unsigned k = i + a.centre;
-            if (k >= unsigned(a.n)) k -= a.n;
-            const int64_t offset = k * a.inner;
-            Complex<T> v;
-            if (kLoad == Load::maps) {
-                v = coef[offset] * image[offset];
-                for (int m = 1; m < a.maps; ++m)
-                    v = v + coef[m * a.coef_stride.map + offset] * image[m * a.image_stride.map + offset];
-            } else {
-                v = data[offset];
-                if (a.weigh_load) v = weight_at(a, mask + k * a.mask_axis) * v;
+        template <int R>
+        __device__ __forceinline__ void read(Complex<T> (&v)[R], unsigned first, unsigned step) const {
+            if (!exists) {
+                MRIOPS_UNROLL
+                for (int j = 0; j < R; ++j) v[j] = {T(0), T(0)};
+                return;
             }
-            if (a.backward) v.im = -v.im;
-            return kTurn == Turn::chirped ? v * a.chirp[i] : v;
+            unsigned k[R];
+            bool inside[R];
+            array_indices<kTurn>(a, first, step, a.centre, k, inside);
+            if constexpr (kLoad == Load::maps) {
+                Complex<T> c[R];
+                MRIOPS_UNROLL
+                for (int j = 0; j < R; ++j) {
+                    c[j] = coef[k[j] * a.inner];
+                    v[j] = image[k[j] * a.inner];
+                }
+                MRIOPS_UNROLL
+                for (int j = 0; j < R; ++j) v[j] = c[j] * v[j];
+                for (int m = 1; m < a.maps; ++m) {
+                    const Complex<T>* const coef_m = coef + m * a.coef_stride.map;
+                    const Complex<T>* const image_m = image + m * a.image_stride.map;
+                    MRIOPS_UNROLL
+                    for (int j = 0; j < R; ++j) v[j] = v[j] + coef_m[k[j] * a.inner] * image_m[k[j] * a.inner];
+                }
+            } else {
+                MRIOPS_UNROLL
+                for (int j = 0; j < R; ++j) v[j] = data[k[j] * a.inner];
+                if (a.weigh_load) {
+                    T w[R];
+                    read_weights(a, mask, k, w);
+                    MRIOPS_UNROLL
+                    for (int j = 0; j < R; ++j) v[j] = w[j] * v[j];
+                }
+            }
+            MRIOPS_UNROLL
+            for (int j = 0; j < R; ++j) {
+                if (a.backward) v[j].im = -v[j].im;
+                if (kTurn == Turn::chirped) v[j] = inside[j] ? v[j] * a.chirp[k[j]] : Complex<T>{T(0), T(0)};
+            }
         }
     };
     __device__ __forceinline__ Entries line(unsigned l) const {
@@ -148,31 +196,60 @@ struct Storer {
         Complex<T>* out;
         int64_t mask;
 
-        __device__ __forceinline__ void operator()(unsigned f, Complex<T> v) const {
+        template <int R>
+        __device__ __forceinline__ void write(const Complex<T> (&values)[R], unsigned first, unsigned step) const {
             const Pass<T>& a = s.a;
-            if (!exists || (kTurn == Turn::chirped && f >= unsigned(a.n))) return;
-            if (kTurn == Turn::chirped) v = v * a.chirp[f];
-            if (a.backward) v.im = -v.im;
-            unsigned k = f + a.centre;
-            if (k >= unsigned(a.n)) k -= a.n;
-            const int64_t offset = k * a.inner;
-            if (kStore == Store::plain) {
-                if (kTurn != Turn::gram)
-                    v = (a.weigh_store ? a.scale * weight_at(a, mask + k * a.mask_axis) : a.scale) * v;
-                out[offset] = v;
-            } else {
-                if (kTurn != Turn::gram) v = a.scale * v;
-                for (int m = s.work.first_map; m < s.work.end_map; ++m) {
-                    Complex<T> sum = conj_mul(coef[m * a.coef_stride.map + offset], v);
-                    Complex<T>* const kept = s.sums + ((m - s.work.first_map) * a.n + k) * a.pitch + lane;
-                    if (s.step > s.work.first_step) sum = *kept + sum;
-                    if (s.step + 1 < s.work.end_step) {
-                        *kept = sum;
-                    } else {
-                        Complex<T>* const target = out + m * a.out_stride.map + offset;
-                        *target = a.add_to_out ? *target + sum : sum;
-                    }
+            if (!exists) return;
+            unsigned k[R];
+            bool inside[R];
+            array_indices<kTurn>(a, first, step, a.centre, k, inside);
+            Complex<T> v[R];
+            MRIOPS_UNROLL
+            for (int j = 0; j < R; ++j) {
+                v[j] = kTurn == Turn::chirped ? values[j] * a.chirp[k[j]] : values[j];
+                if (a.backward) v[j].im = -v[j].im;
+                if (kTurn != Turn::gram) v[j] = a.scale * v[j];  // a gram's scale is in its weights
+            }
+            if constexpr (kStore == Store::plain) {
+                if (a.weigh_store) {
+                    T w[R];
+                    read_weights(a, mask, k, w);
+                    MRIOPS_UNROLL
+                    for (int j = 0; j < R; ++j) v[j] = w[j] * v[j];
                 }
+                MRIOPS_UNROLL
+                for (int j = 0; j < R; ++j)
+                    if (inside[j]) out[k[j] * a.inner] = v[j];
+            } else {
+                for (int m = s.work.first_map; m < s.work.end_map; ++m) add(m, k, inside, v);
+            }
+        }
+        // conj(coef[m]) v, added to the sum that is kept between steps or, at the last step, written out.
+        template <int R>
+        __device__ __forceinline__ void add(int m, const unsigned (&k)[R], const bool (&inside)[R],
+                                            const Complex<T> (&v)[R]) const {
+            const Pass<T>& a = s.a;
+            const Complex<T>* const coef_m = coef + m * a.coef_stride.map;
+            Complex<T>* const kept = s.sums + (m - s.work.first_map) * a.n * a.pitch + lane;
+            Complex<T>* const out_m = out + m * a.out_stride.map;
+            Complex<T> sum[R];
+            MRIOPS_UNROLL
+            for (int j = 0; j < R; ++j) sum[j] = coef_m[k[j] * a.inner];
+            MRIOPS_UNROLL
+            for (int j = 0; j < R; ++j) sum[j] = conj_mul(sum[j], v[j]);
+            if (s.step > s.work.first_step) {
+                MRIOPS_UNROLL
+                for (int j = 0; j < R; ++j)
+                    if (inside[j]) sum[j] = kept[k[j] * a.pitch] + sum[j];
+            }
+            if (s.step + 1 < s.work.end_step) {
+                MRIOPS_UNROLL
+                for (int j = 0; j < R; ++j)
+                    if (inside[j]) kept[k[j] * a.pitch] = sum[j];
+            } else {
+                MRIOPS_UNROLL
+                for (int j = 0; j < R; ++j)
+                    if (inside[j]) out_m[k[j] * a.inner] = a.add_to_out ? out_m[k[j] * a.inner] + sum[j] : sum[j];
             }
         }
     };
@@ -194,11 +271,15 @@ struct Weights {
     struct Entries {
         const Pass<T>& a;
         int64_t mask;
-        __device__ __forceinline__ Complex<T> operator()(unsigned f, Complex<T> v) const {
-            unsigned k = f + a.mask_centre;
-            if (k >= unsigned(a.n)) k -= a.n;
-            const T w = weight_at(a, mask + k * a.mask_axis);
-            return (w * w * a.scale) * v;
+        template <int R>
+        __device__ __forceinline__ void apply(Complex<T> (&v)[R], unsigned first, unsigned step) const {
+            unsigned k[R];
+            bool inside[R];
+            array_indices<Turn::gram>(a, first, step, a.mask_centre, k, inside);
+            T w[R];
+            read_weights(a, mask, k, w);
+            MRIOPS_UNROLL
+            for (int j = 0; j < R; ++j) v[j] = (w[j] * w[j] * a.scale) * v[j];
         }
     };
     __device__ __forceinline__ Entries line(unsigned l) const { return {a, lines[l].mask + step * a.mask_stride.step}; }

@@ -6,7 +6,8 @@ namespace mriops::cuda {
 namespace {
 
 template <class T, Load kLoad, Store kStore>
-__global__ void __launch_bounds__(kMaxThreads, (kMinBlocks<T, kStore>)) one_way(const __grid_constant__ Pass<T> a) {
+__global__ void __launch_bounds__(kMaxThreads, (kMinBlocks<T, kLoad, kStore>))
+    one_way(const __grid_constant__ Pass<T> a) {
     MRIOPS_SHARED_BYTES(shared);
     Work<T> work;
     if (!find_work(a, shared, work)) return;
