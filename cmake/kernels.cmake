@@ -11,6 +11,12 @@ list(FILTER MRIOPS_COMMON_SOURCES EXCLUDE REGEX "/gpu_emu[^/]*$")
 
 # No -ffast-math: NaN, infinity and signed zero keep their meaning. The two flags below are what vectorising needs.
 set(MRIOPS_KERNEL_FLAGS -O3 -fno-math-errno -fno-trapping-math)
+# Template instances (std::vector<float>::resize and the like) stay inside their object: the linker keeps one copy of a
+# weak function, and the one compiled for AVX-512 would run on every processor. Only g++ has the flag; with other
+# compilers a test lists what would be shared.
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  list(APPEND MRIOPS_KERNEL_FLAGS -fno-weak)
+endif()
 if(MRIOPS_SANITIZE)
   # Checks as calls and -O1: the unrolled kernels would take ten times as long to compile.
   list(APPEND MRIOPS_KERNEL_FLAGS -O1)
