@@ -168,15 +168,7 @@ class TestSigpy:
 class TestDeepinv:
     @pytest.fixture(autouse=True)
     def deepinv(self):
-        try:
-            importlib.import_module("torchvision")
-        except ImportError as error:
-            pytest.skip(f"deepinv needs torchvision: {error}")
-        except RuntimeError:
-            # torchvision built for CUDA beside torch built for the CPU: its compiled operators are missing, and it
-            # stops when it describes those two, which deepinv does not use
-            for name in ("nms", "qnms"):
-                torch.library.define(f"torchvision::{name}", "(Tensor dets, Tensor scores, float threshold) -> Tensor")
+        pytest.importorskip("benchmarks.peers.torchvision_stand_in").install()
         return pytest.importorskip("deepinv")
 
     @staticmethod
