@@ -59,7 +59,7 @@ gpu-check:
 	MRIOPS_CUDA_ARCHITECTURES=native $(MAKE) cuda PYTHON=$(PYTHON)
 	PYTHONPATH=python $(PYTHON) -m mriops.info
 	PYTHONPATH=python $(PYTHON) -m pytest tests -m gpu -p no:cacheprovider $(PYTEST_ARGS)
-	PYTHONPATH=python $(PYTHON) -m benchmarks run $(BENCH_ARGS)
+	PYTHONPATH=python $(PYTHON) -m benchmarks.gpu $(BENCH_ARGS)
 
 lint:
 	$(INSTALL) --group lint
