@@ -65,7 +65,7 @@ lint:
 	$(INSTALL) --group lint
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
-	$(VENV)/bin/clang-format --dry-run -Werror $$(git ls-files 'csrc/*.h' 'csrc/*.cpp' 'csrc/*.cu' 'tests/*.cpp' 'tests/*.h')
+	$(VENV)/bin/clang-format --dry-run -Werror $$(git ls-files 'csrc/*.h' 'csrc/*.cpp' 'csrc/*.cu' 'csrc/*.cuh' 'tests/*.cpp' 'tests/*.h')
 	PYTHONPATH=python $(VENV)/bin/lint-imports --no-cache
 
 types: $(VENV)/.ready
@@ -76,7 +76,7 @@ format:
 	$(INSTALL) --group lint
 	$(RUN) ruff check --fix-only .
 	$(RUN) ruff format .
-	$(VENV)/bin/clang-format -i $$(git ls-files 'csrc/*.h' 'csrc/*.cpp' 'csrc/*.cu' 'tests/*.cpp' 'tests/*.h')
+	$(VENV)/bin/clang-format -i $$(git ls-files 'csrc/*.h' 'csrc/*.cpp' 'csrc/*.cu' 'csrc/*.cuh' 'tests/*.cpp' 'tests/*.h')
 
 docs: $(VENV)/.ready
 	$(INSTALL) -r docs/requirements.txt
