@@ -20,9 +20,9 @@ struct Rows {  // load and store of a plain buffer
 };
 
 template <class T>
-MRIOPS_INLINE void prefetch_row(const Cx<T>* p) {
+MRIOPS_INLINE void prefetch_row(const void* p) {
     for (size_t line = 0; line < sizeof(Cx<T>); line += 64)
-        __builtin_prefetch(reinterpret_cast<const char*>(p) + line, 0, 2);
+        __builtin_prefetch(static_cast<const char*>(p) + line, 0, 2);
 }
 
 template <class T>

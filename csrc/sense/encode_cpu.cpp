@@ -39,7 +39,7 @@ void run_sense(const SenseProblem& p, const T* image, const T* csm, const void* 
                                                      {x + tile, at.row_step(), at.lanes(t)},
                                                      at.image_map_step(),
                                                      p.maps,
-                                                     {},
+                                                     {s + tile + 2 * kWidth<T>, at.row_step()},
                                                      {}});
             });
         };
@@ -62,7 +62,7 @@ void add_adjoint(const VolumeTransform<T>& transform, const Arrays<T>& at, const
                                                   sum_map_step,
                                                   at.p.maps,
                                                   first,
-                                                  {},
+                                                  {factor + tile + 2 * kWidth<T>, at.row_step()},
                                                   {}});
         });
     };

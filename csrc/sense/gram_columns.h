@@ -128,7 +128,7 @@ class ColumnGram {
         Cx<T>* line = scratch<Cx<T>>(Scratch::rows, size_t(depth_));
         for (int64_t y = 0; y < ny; ++y) {
             const auto load = [=](int64_t z) MRIOPS_LAMBDA_INLINE {
-                prefetch_row(data + z * pitch_ + y + kAhead);
+                prefetch_row<T>(data + z * pitch_ + y + kAhead);
                 return data[z * pitch_ + y];
             };
             const auto store = [=](int64_t z, Cx<T> v) MRIOPS_LAMBDA_INLINE { data[z * pitch_ + y] = v; };

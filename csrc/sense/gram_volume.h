@@ -112,7 +112,7 @@ class VolumeGram {
         const int64_t g = column / axes_.x.n, x = column % axes_.x.n, plane = plane_;
         Cx<T>* base = volume + g * width_ + x;
         const auto load = [=](int64_t z) MRIOPS_LAMBDA_INLINE {
-            prefetch_row(base + z * plane + kAhead);
+            prefetch_row<T>(base + z * plane + kAhead);
             return base[z * plane];
         };
         const auto store = [=](int64_t z, Cx<T> v) MRIOPS_LAMBDA_INLINE { base[z * plane] = v; };

@@ -72,6 +72,8 @@ struct VolumeTransform {
                 for (int l = 0; l < count; ++l) {
                     const Vec<T> w = load_unaligned(weight_rows + (l * tiles + t) * W);
                     const T* in = kspace + 2 * ((kz * axes.y.n + axes.y.spectral(r0 + l)) * axes.x.n + t * W);
+                    const int64_t next = std::min(r0 + W + l, axes.y.n - 1);
+                    prefetch_row<T>(kspace + 2 * ((kz * axes.y.n + axes.y.spectral(next)) * axes.x.n + t * W));
                     const Cx<T> k = load_complex(in, lanes);
                     v[l] = {k.re * w, k.im * w};
                 }
