@@ -1,6 +1,5 @@
 """Adapters against the packages themselves."""
 
-import importlib
 import os
 import subprocess
 import sys
