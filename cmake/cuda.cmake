@@ -14,8 +14,6 @@ if(MRIOPS_CUDA_ARCHITECTURES_AUTO)
   endif()
 endif()
 
-file(GLOB MRIOPS_CUDA_SOURCES CONFIGURE_DEPENDS
-  ${PROJECT_SOURCE_DIR}/csrc/core/*.cu ${PROJECT_SOURCE_DIR}/csrc/fft/*.cu ${PROJECT_SOURCE_DIR}/csrc/sense/*.cu)
 if(NOT MRIOPS_CUDA_SOURCES)
   message(STATUS "mriops: no CUDA sources")
   return()

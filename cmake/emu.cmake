@@ -1,6 +1,4 @@
 # mriops/_emu: the .cu files compiled as C++ against the emulator of csrc/core/gpu.h. For tests, never in a wheel.
-file(GLOB MRIOPS_CUDA_SOURCES CONFIGURE_DEPENDS
-  ${PROJECT_SOURCE_DIR}/csrc/core/*.cu ${PROJECT_SOURCE_DIR}/csrc/fft/*.cu ${PROJECT_SOURCE_DIR}/csrc/sense/*.cu)
 file(GLOB MRIOPS_EMU_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/csrc/core/gpu_emu*.cpp)
 
 if(MRIOPS_CUDA_SOURCES)

@@ -1,12 +1,12 @@
 # The CPU kernels: every *_cpu.cpp once per instruction set, and the little that is compiled once (pool, dispatch).
-file(GLOB MRIOPS_KERNEL_SOURCES CONFIGURE_DEPENDS
-  ${PROJECT_SOURCE_DIR}/csrc/fft/*_cpu.cpp
-  ${PROJECT_SOURCE_DIR}/csrc/sense/*_cpu.cpp)
-file(GLOB MRIOPS_COMMON_SOURCES CONFIGURE_DEPENDS
-  ${PROJECT_SOURCE_DIR}/csrc/core/*.cpp
-  ${PROJECT_SOURCE_DIR}/csrc/fft/*.cpp
-  ${PROJECT_SOURCE_DIR}/csrc/sense/*.cpp)
+list(TRANSFORM MRIOPS_ROOMS PREPEND ${PROJECT_SOURCE_DIR}/csrc/ OUTPUT_VARIABLE folders)
+list(TRANSFORM folders APPEND /*_cpu.cpp OUTPUT_VARIABLE globs)
+file(GLOB MRIOPS_KERNEL_SOURCES CONFIGURE_DEPENDS ${globs})
+list(TRANSFORM folders APPEND /*.cpp OUTPUT_VARIABLE globs)
+file(GLOB MRIOPS_COMMON_SOURCES CONFIGURE_DEPENDS ${globs})
 list(REMOVE_ITEM MRIOPS_COMMON_SOURCES ${MRIOPS_KERNEL_SOURCES})
+list(TRANSFORM folders APPEND /*.cu OUTPUT_VARIABLE globs)
+file(GLOB MRIOPS_CUDA_SOURCES CONFIGURE_DEPENDS ${globs})
 list(FILTER MRIOPS_COMMON_SOURCES EXCLUDE REGEX "/gpu_emu[^/]*$")
 
 # No -ffast-math: NaN, infinity and signed zero keep their meaning. The two flags below are what vectorising needs.

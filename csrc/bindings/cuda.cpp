@@ -3,7 +3,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/string.h>
 
-#include "device.h"
+#include "sense_device.h"
 
 namespace {
 
@@ -29,5 +29,5 @@ NB_MODULE(_cuda, m) {
     m.def("driver_version", [] { return version_from(cudaDriverGetVersion); }, "CUDA of the driver, 0 without one.");
     m.def("architectures", [] { return std::string(MRIOPS_CUDA_ARCHITECTURES); }, "Architectures in the fat binary.");
     m.def("version", [] { return std::string(MRIOPS_VERSION); }, "Version of mriops these kernels were built from.");
-    mriops::bindings::register_sense<mriops::bindings::Device>(m);
+    mriops::bindings::register_sense<mriops::bindings::SenseDevice>(m);
 }

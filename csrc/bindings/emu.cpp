@@ -3,12 +3,12 @@
 #include <nanobind/stl/string.h>
 
 #include "../core/gpu.h"
-#include "device.h"
+#include "sense_device.h"
 
 NB_MODULE(_emu, m) {
     m.doc() = "The CUDA kernels of mriops run on the CPU, for tests.";
     m.def("set_seed", &mriops::emu::set_seed, nanobind::arg("seed"),
           "Order of the emulated threads; 0 is the natural one.");
     m.def("version", [] { return std::string(MRIOPS_VERSION); }, "Version of mriops these kernels were built from.");
-    mriops::bindings::register_sense<mriops::bindings::Device>(m);
+    mriops::bindings::register_sense<mriops::bindings::SenseDevice>(m);
 }

@@ -4,7 +4,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "../sense/sense.h"
+#include "../core/checks.h"
 
 namespace mriops::bindings {
 
@@ -18,11 +18,21 @@ inline void* pointer(const char* argument, uintptr_t address, Dtype dtype) {
     return reinterpret_cast<void*>(address);
 }
 
-inline const void* mask_pointer(uintptr_t address, MaskKind kind, Dtype dtype) {
-    if (kind == MaskKind::none) return nullptr;
-    if (kind == MaskKind::real) return pointer("mask", address, dtype);
-    if (address == 0) throw std::invalid_argument("mask: expected an address, got 0");
-    return reinterpret_cast<const void*>(address);
+// A pointer to an argument that may be absent (address 0).
+inline void* optional_pointer(const char* argument, uintptr_t address, Dtype dtype) {
+    return address == 0 ? nullptr : pointer(argument, address, dtype);
+}
+
+// `lane` on the CPU.
+inline int threads_of(int64_t lane) {
+    at_least("lane (number of threads)", lane, 1);
+    return static_cast<int>(lane < 1024 ? lane : 1024);
+}
+
+// Caller-owned memory of a device kernel.
+inline void* workspace_of(int64_t needed, uintptr_t workspace) {
+    if (needed > 0 && workspace == 0) refuse("workspace", "the address of " + std::to_string(needed) + " bytes", 0);
+    return reinterpret_cast<void*>(workspace);
 }
 
 }  // namespace mriops::bindings

@@ -14,6 +14,13 @@ namespace nb = nanobind;
 using namespace nb::literals;
 using Address = uintptr_t;
 
+inline const void* mask_pointer(uintptr_t address, MaskKind kind, Dtype dtype) {
+    if (kind == MaskKind::none) return nullptr;
+    if (kind == MaskKind::real) return pointer("mask", address, dtype);
+    if (address == 0) throw std::invalid_argument("mask: expected an address, got 0");
+    return reinterpret_cast<const void*>(address);
+}
+
 #define MRIOPS_SHAPE                                                                                                 \
     int64_t batch, int64_t maps, int64_t coils, int64_t nz, int64_t ny, int64_t nx, int ndim, int64_t batch_per_csm, \
         int mask_kind, int64_t mask_sb, int64_t mask_sz, int64_t mask_sy, int64_t mask_sx

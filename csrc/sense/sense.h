@@ -11,10 +11,11 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "../core/dtype.h"
+
 namespace mriops {
 
 enum class MaskKind : int { none = 0, bytes = 1, real = 2 };
-enum class Dtype : int { complex64 = 0, complex128 = 1 };
 
 struct SenseProblem {
     int64_t batch, maps, coils;

@@ -13,7 +13,9 @@ MAY_INCLUDE = {
     "core": {"core"},
     "fft": {"core", "fft"},
     "sense": {"core", "fft", "sense"},
-    "bindings": {"core", "sense", "bindings"},
+    "nufft": {"core", "fft", "nufft"},
+    "spins": {"core", "spins"},
+    "bindings": {"core", "sense", "nufft", "spins", "bindings"},
 }
 CUDA_HEADERS = {"cuda_runtime.h", "cuda_runtime_api.h"}
 SYSTEM = {"pthread.h", "signal.h", "unistd.h", "ucontext.h", "sys/mman.h", "immintrin.h", "arm_neon.h"}

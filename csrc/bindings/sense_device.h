@@ -1,17 +1,12 @@
-// The CUDA kernels as a Backend for register_sense: _cuda and _emu share this file and differ in how the .cu was
-// compiled.
+// The SENSE kernels for CUDA as a Backend for register_sense: _cuda and _emu share this file and differ in how the .cu
+// was compiled.
 #pragma once
 #include "../sense/sense_cuda.h"
 #include "sense.h"
 
 namespace mriops::bindings {
 
-inline void* workspace_of(int64_t needed, Address workspace) {
-    if (needed > 0 && workspace == 0) refuse("workspace", "the address of " + std::to_string(needed) + " bytes", 0);
-    return reinterpret_cast<void*>(workspace);
-}
-
-struct Device {
+struct SenseDevice {
 #define MRIOPS_FORWARD_MASKED(name)                                                                             \
     static int64_t name##_workspace_bytes(const SenseProblem& p, Dtype t) {                                     \
         return static_cast<int64_t>(cuda::name##_workspace_bytes(p, t));                                        \
