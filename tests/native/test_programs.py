@@ -27,3 +27,8 @@ def test_random_problems_agree_with_direct_sums(cpp_build: Path) -> None:
     cases = os.environ.get("MRIOPS_FUZZ_CASES", "1000")
     out = run(cpp_build / "tests" / "native" / "fuzz_sense", cases, os.environ.get("MRIOPS_FUZZ_SEED", "1"))
     assert f"{cases} cases" in out
+
+
+@pytest.mark.slow
+def test_exp_and_sincos_keep_their_stated_errors(cpp_build: Path) -> None:
+    assert "eps" in run(cpp_build / "tests" / "native" / "lane_math")
