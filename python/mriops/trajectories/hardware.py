@@ -1,0 +1,140 @@
+"""What gradient coils can do: limits, waveforms on a raster, and the k-space that a waveform traverses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mriops.trajectories.masks import check_im_size
+
+GAMMA = 42.577478518e6
+"""Gyromagnetic ratio of the proton over 2 pi [Hz/T] (CODATA 2018)."""
+
+
+class GradientLimits(NamedTuple):
+    """Limits of the length of the gradient vector, so that any rotation of a waveform is possible too.
+
+    Attributes
+    ----------
+    gradient : float
+        Amplitude [T/m].
+    slew : float
+        [T/m/s]
+    raster : float
+        Time between points of the waveform, which is linear in between [s].
+    """
+
+    gradient: float = 40e-3
+    slew: float = 150.0
+    raster: float = 10e-6
+
+
+LIMITS = GradientLimits()
+
+
+class Waveform(NamedTuple):
+    """A trajectory with the gradients that play it.
+
+    Attributes
+    ----------
+    trajectory : Tensor (shots, readout, ndim)
+        [cycles/FOV], components in the order of the image axes (z, y, x).
+    time : Tensor (readout,)
+        When the samples are taken, from the start of the waveform [s].
+    gradient : Tensor (shots, steps, ndim)
+        [T/m], linear between the points.
+    gradient_time : Tensor (steps,)
+        [s]
+    """
+
+    trajectory: Tensor
+    time: Tensor
+    gradient: Tensor
+    gradient_time: Tensor
+
+
+def gradient_and_slew(
+    trajectory: Tensor, field_of_view: float | Sequence[float], dwell: float
+) -> tuple[Tensor, Tensor]:
+    r"""Gradients and slew rates that a trajectory asks for, by finite differences.
+
+    .. math:: g_i = \frac{k_{i+1} - k_i}{\gamma\,\Delta t\,L}, \qquad s_i = \frac{g_{i+1} - g_i}{\Delta t}
+
+    Parameters
+    ----------
+    trajectory : Tensor (*batch, readout, ndim)
+        k [cycles/FOV], one sample every `dwell`.
+    field_of_view : float or sequence of float
+        L, one length or one per component (z, y, x) [m].
+    dwell : float
+        [s]
+
+    Returns
+    -------
+    gradient : Tensor (*batch, readout - 1, ndim)
+        [T/m]
+    slew : Tensor (*batch, readout - 2, ndim)
+        [T/m/s]
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than three samples, or a length or time is not positive.
+
+    Notes
+    -----
+    Differentiable with respect to the trajectory: penalties on the two train a trajectory that a scanner can play.
+    """
+    if trajectory.ndim < 2 or trajectory.shape[-2] < 3:
+        raise ValueError(f"trajectory: expected (*batch, readout >= 3, ndim), got {tuple(trajectory.shape)}")
+    if not dwell > 0:
+        raise ValueError(f"dwell: expected a positive time, got {dwell}")
+    fov = torch.tensor(check_fov(field_of_view, trajectory.shape[-1]), dtype=trajectory.dtype, device=trajectory.device)
+    gradient = trajectory.diff(dim=-2) / (GAMMA * dwell * fov)
+    return gradient, gradient.diff(dim=-2) / dwell
+
+
+def check_fov(field_of_view: float | Sequence[float], ndim: int) -> tuple[float, ...]:
+    """One positive length [m] per axis."""
+    given = (field_of_view,) * ndim if isinstance(field_of_view, (int, float)) else tuple(field_of_view)
+    if len(given) != ndim or not all(math.isfinite(v) and v > 0 for v in given):
+        raise ValueError(f"field_of_view: expected a positive length or {ndim} of them [m], got {field_of_view}")
+    return tuple(float(v) for v in given)
+
+
+def check_limits(limits: GradientLimits, dwell: float) -> None:
+    """Positive and finite, all of them."""
+    for name, value in (*limits._asdict().items(), ("dwell", dwell)):
+        if not (math.isfinite(value) and value > 0):
+            raise ValueError(f"{name}: expected a positive number, got {value}")
+
+
+def check_count(value: int, name: str, least: int = 1) -> int:
+    """An int of at least `least`."""
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{name}: expected an int of at least {least}, got {value!r}")
+    return int(value)
+
+
+def half_size(im_size: Sequence[int], ndim: int | None = None) -> NDArray[np.float64]:
+    """N/2 of every axis: what normalised coordinates are multiplied by."""
+    size = check_im_size(im_size)
+    if ndim is not None and len(size) != ndim:
+        raise ValueError(f"im_size: expected {ndim} axes, got {tuple(im_size)}")
+    return np.array(size) / 2.0
+
+
+def traverse(gradient: NDArray[Any], raster: float, time: NDArray[Any]) -> NDArray[np.float64]:
+    """k [cycles/m] at `time` of the piecewise linear gradient (..., steps, ndim) [T/m], from 0 at its start."""
+    area = np.zeros_like(gradient)
+    np.cumsum(0.5 * raster * (gradient[..., 1:, :] + gradient[..., :-1, :]), axis=-2, out=area[..., 1:, :])
+    step = np.clip((time / raster).astype(int), 0, gradient.shape[-2] - 2)
+    rest = (time - step * raster)[:, None]
+    begin, end = gradient[..., step, :], gradient[..., step + 1, :]
+    return GAMMA * (area[..., step, :] + rest * begin + rest**2 / (2 * raster) * (end - begin))
