@@ -50,6 +50,8 @@ class OpDeclaration:
         Used where the native module says (``_workspace_bytes`` < 0) that it has no kernel for a size.
     saves_outputs
         ``adjoint``, ``backward`` and ``jvp`` get the keyword argument ``outputs``.
+    derivative
+        Called by the derivatives of other ops alone: no public function, no row in the OpCase table.
     """
 
     native: NativeOp
@@ -63,6 +65,7 @@ class OpDeclaration:
     kernel: Rule | None = None
     plain: Rule | None = None
     saves_outputs: bool = False
+    derivative: bool = False
 
     def __post_init__(self) -> None:
         names = self.tensors

@@ -55,6 +55,8 @@ class OpCase:
         ``flops(sample)``: real operations of the algorithm, additions and multiplications.
     points
         ``points(sample)``: how many terms meet in one output value; the tolerance grows with its logarithm.
+    large
+        Name of a shape that costs more than ``"gradient"``, and has work for several threads.
     """
 
     name: str
@@ -64,6 +66,7 @@ class OpCase:
     differentiable: tuple[str, ...]
     flops: Callable[[Sample], float]
     points: Callable[[Sample], int]
+    large: str = "many_coils"
 
     @property
     def op(self) -> Callable[..., Any]:

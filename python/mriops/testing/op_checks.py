@@ -79,8 +79,9 @@ def check_values(case: OpCase, sample: Sample) -> None:
     before = sample.map(lambda t: t.clone())
     output = sample.call(case.op)
     truth = before.map(_wide).call(case.reference)
-    dtype = next(t.dtype for t in sample.tensors.values() if t is not None)
-    _close(f"{case.name} against its reference", output, truth, case.tolerance(sample, dtype))
+    precision = next(t.dtype for t in sample.tensors.values() if t is not None)
+    dtype = before.call(case.reference).dtype
+    _close(f"{case.name} against its reference", output, truth, case.tolerance(sample, precision))
     _require(output.dtype == dtype, f"{case.name}: expected {dtype}, got {output.dtype}")
     _require(output.is_contiguous() and not output.is_conj(), f"{case.name}: expected a plain contiguous result")
     for name, tensor in sample.tensors.items():

@@ -198,7 +198,7 @@ def _row(name: str, arguments: str, *, transforms: int = 1) -> OpCase:
 
 
 def _fft_row(name: str) -> OpCase:
-    return OpCase(name, "fft", _make_fft, _FFT, ("x",), _fft_flops, _fft_points)
+    return OpCase(name, "fft", _make_fft, _FFT, ("x",), _fft_flops, _fft_points, "mixed")
 
 
 SENSE_CASES: tuple[OpCase, ...] = (
