@@ -6,6 +6,7 @@
 #include "../core/isa.h"
 #include "../core/parallel.h"
 #include "sense_cpu.h"
+#include "toeplitz_cpu.h"
 
 NB_MODULE(_cpu, m) {
     m.doc() = "Kernels of mriops for the CPU: addresses and sizes in, nothing checked beyond the sizes.";
@@ -17,4 +18,5 @@ NB_MODULE(_cpu, m) {
     m.def("version", [] { return std::string(MRIOPS_VERSION); }, "Version of mriops these kernels were built from.");
     m.def("compiler", [] { return std::string(MRIOPS_COMPILER); }, "Compiler and its version.");
     mriops::bindings::register_sense<mriops::bindings::SenseCpu>(m);
+    mriops::bindings::register_toeplitz<mriops::bindings::ToeplitzCpu>(m);
 }

@@ -1,0 +1,123 @@
+// A transform of length 2n of n samples and n zeros, weights, and back, as two transforms of length n.
+//
+// Even frequencies 2f are the DFT_n of x, odd ones 2f + 1 the DFT_n of w x with w_j = exp(-pi i j / n). Back, the first
+// n samples of the inverse are (even + conj(w) odd) / 2. So nothing is computed from the zeros, nothing that is cropped
+// is computed, any n has a plan, and the two halves can be done one after the other in the same memory.
+#pragma once
+#include <map>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "../fft/columns.h"
+#include "../fft/plan_cache.h"
+
+namespace mriops {
+namespace {
+
+// w of a length in the two forms that are used.
+template <class T>
+struct Twist {
+    static constexpr int W = Lanes<T>::width;
+    std::vector<T> scalar;  // [n][re, im]
+    std::vector<T> vector;  // [ceil(n / width)][re, im][lane], 1 beyond n
+
+    explicit Twist(int64_t n) : scalar(size_t(2 * n)), vector(size_t((n + W - 1) / W * W * 2)) {
+        for (int64_t j = 0; j < (n + W - 1) / W * W; ++j) {
+            double re = 1, im = 0;
+            if (j < n) {
+                unit_root(j, 2 * n, re, im);
+                scalar[size_t(2 * j)] = T(re);
+                scalar[size_t(2 * j + 1)] = T(im);
+            }
+            vector[size_t(j / W * 2 * W + j % W)] = T(re);
+            vector[size_t(j / W * 2 * W + W + j % W)] = T(im);
+        }
+    }
+    Cx<T> lanes(int64_t v) const {
+        return {load_unaligned(vector.data() + 2 * v * W), load_unaligned(vector.data() + (2 * v + 1) * W)};
+    }
+    Cx<T> times(int64_t j, Cx<T> v) const {
+        return mul_scalar<false>(v, scalar[size_t(2 * j)], scalar[size_t(2 * j + 1)]);
+    }
+    Cx<T> conj_times(int64_t j, Cx<T> v) const {
+        return mul_scalar<true>(v, scalar[size_t(2 * j)], scalar[size_t(2 * j + 1)]);
+    }
+};
+
+// Made once per length and process.
+template <class T>
+const Twist<T>& twist_for(int64_t n) {
+    static std::mutex mutex;
+    static std::map<int64_t, std::unique_ptr<const Twist<T>>> known;
+    const std::lock_guard<std::mutex> lock(mutex);
+    auto& slot = known[n];
+    if (!slot) slot = std::make_unique<const Twist<T>>(n);
+    return *slot;
+}
+
+template <class T>
+struct Twisted {
+    const Cx<T>* data;
+    int64_t step;
+    const T* w;
+    MRIOPS_INLINE Cx<T> operator()(int64_t j) const {
+        return mul_scalar<false>(data[j * step], w[2 * j], w[2 * j + 1]);
+    }
+};
+
+template <class T>
+struct AddTwistedBack {
+    Cx<T>* data;
+    int64_t step;
+    const Cx<T>* other;
+    const T* w;
+    MRIOPS_INLINE void operator()(int64_t j, Cx<T> v) const {
+        data[j * step] = v + mul_scalar<true>(other[j], w[2 * j], w[2 * j + 1]);
+    }
+};
+
+template <class T>
+struct StridedRows {
+    const Cx<T>* data;
+    int64_t step;
+    MRIOPS_INLINE Cx<T> operator()(int64_t j) const { return data[j * step]; }
+};
+
+// One axis of a problem.
+template <class T>
+struct DoubledAxis {
+    int64_t n;
+    const Plan<T>& plan;
+    const Twist<T>& twist;
+    explicit DoubledAxis(int64_t size) : n(size), plan(plan_for<T>(size)), twist(twist_for<T>(size)) {}
+    int64_t work_rows() const { return plan.work_rows(); }
+    // Frequency of length 2n that the half `odd` leaves at `position`.
+    int64_t frequency(int64_t position, int odd) const { return 2 * plan.frequency[size_t(position)] + odd; }
+};
+
+// In place over data[j * step]: both halves of an axis, `even` and `odd` the weights in the plan's order. `line` and
+// `other` hold n rows.
+template <class T, class Weight>
+inline void doubled_roundtrip(const DoubledAxis<T>& axis, Cx<T>* data, int64_t step, Cx<T>* line, Cx<T>* other,
+                              Cx<T>* work, const Weight& even, const Weight& odd) {
+    const T* w = axis.twist.scalar.data();
+    roundtrip_columns_through(axis.plan, other, work, Twisted<T>{data, step, w}, Rows<T>{other}, odd);
+    roundtrip_columns_through(axis.plan, line, work, StridedRows<T>{data, step},
+                              AddTwistedBack<T>{data, step, other, w}, even);
+}
+
+// The same where the middle is more than weights: middle(odd, rows) works on transformed rows in place.
+template <class T, class Middle>
+inline void doubled_columns(const DoubledAxis<T>& axis, Cx<T>* data, Cx<T>* other, Cx<T>* work, const Middle& middle) {
+    const T* w = axis.twist.scalar.data();
+    forward_columns_from(axis.plan, other, work, Twisted<T>{data, 1, w});
+    middle(1, other);
+    inverse_columns(axis.plan, other, work);
+    forward_columns(axis.plan, data, work);
+    middle(0, data);
+    inverse_columns_into(axis.plan, data, work, AddTwistedBack<T>{data, 1, other, w});
+}
+
+}  // namespace
+}  // namespace mriops
