@@ -4,6 +4,9 @@
 #include <cstdint>
 #include <cstring>
 #include <utility>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 #if defined(__AVX512F__)
 #define MRIOPS_VECTOR_BYTES 64
@@ -108,6 +111,29 @@ template <class T>
 MRIOPS_INLINE void store_complex(T* p, Cx<T> v) {
     store_unaligned(p, shuffle::interleave<T, 0>(v.re, v.im, LaneIndex<T>{}));
     store_unaligned(p + Lanes<T>::width, shuffle::interleave<T, 1>(v.re, v.im, LaneIndex<T>{}));
+}
+// The same round the caches, for arrays that are larger than they are; p aligned to a vector. `end_streaming` after the
+// last one, before another thread may read.
+template <class T>
+MRIOPS_INLINE void stream_complex(T* p, Cx<T> v) {
+    const Vec<T> halves[] = {shuffle::interleave<T, 0>(v.re, v.im, LaneIndex<T>{}),
+                             shuffle::interleave<T, 1>(v.re, v.im, LaneIndex<T>{})};
+    for (int i = 0; i < 2; ++i) {
+#if defined(__AVX512F__)
+        _mm512_stream_si512(reinterpret_cast<__m512i*>(p) + i, reinterpret_cast<__m512i>(halves[i]));
+#elif defined(__AVX__)
+        _mm256_stream_si256(reinterpret_cast<__m256i*>(p) + i, reinterpret_cast<__m256i>(halves[i]));
+#elif defined(__x86_64__)
+        _mm_stream_si128(reinterpret_cast<__m128i*>(p) + i, reinterpret_cast<__m128i>(halves[i]));
+#else
+        store_unaligned(p + i * Lanes<T>::width, halves[i]);
+#endif
+    }
+}
+inline void end_streaming() {
+#if defined(__x86_64__)
+    _mm_sfence();
+#endif
 }
 // The first n lanes only; the others read as zero and are not written.
 template <class T>

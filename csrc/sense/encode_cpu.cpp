@@ -2,6 +2,8 @@
 // write.
 #include "../core/by_dtype.h"
 #include "arrays.h"
+#include "coil_sums.h"
+#include "encode_split.h"
 #include "kernels.h"
 #include "transform.h"
 
@@ -22,9 +24,41 @@ void for_each_job(const VolumeTransform<T>& transform, int64_t jobs, int threads
         parallel_for(jobs, threads, [&](int64_t job, int) { f(job); });
 }
 
+template <class F>
+void with_single(const SenseProblem& p, const F& f) {
+    if (p.maps == 1)
+        f(std::true_type{});
+    else
+        f(std::false_type{});
+}
+
+// Planes whose sides are whole vectors.
+template <class T>
+bool split(const SenseProblem& p) {
+    return p.ndim == 2 && SplitEncode<T>::possible(p);
+}
+
+template <class T>
+void run_split_sense(const SenseProblem& p, const T* image, const T* csm, const void* mask, T* kspace, int threads) {
+    constexpr int64_t kStreamed = int64_t(4) << 20;  // bytes of k-space that no cache of a core keeps
+    const Arrays<T> at(p);
+    const SplitEncode<T> plane(p);
+    const ArrangedWeights<T> weights(p, plane, mask, threads);
+    const bool aligned = reinterpret_cast<uintptr_t>(kspace) % sizeof(Vec<T>) == 0;
+    const bool streaming = aligned && int64_t(sizeof(T)) * p.batch * p.coils * at.volume >= kStreamed;
+    parallel_for(p.batch * p.coils, threads, [&](int64_t job, int) {
+        const int64_t b = job / p.coils, c = job % p.coils;
+        with_single(p, [&](auto single) {
+            plane.template forward<decltype(single)::value>(csm + at.csm(b, c), image + at.image(b), weights.of(b),
+                                                            kspace + at.kspace(b, c), streaming);
+        });
+    });
+}
+
 template <class T>
 void run_sense(const SenseProblem& p, const T* image, const T* csm, const void* mask, T* kspace, int threads) {
     threads = useful_threads(threads, p.batch * p.coils * p.nz * p.ny * p.nx);
+    if (split<T>(p)) return run_split_sense(p, image, csm, mask, kspace, threads);
     const Arrays<T> at(p);
     const auto transform = transform_of<T>(p);
     for_each_job(transform, p.batch * p.coils, threads, [&](int64_t job) {
@@ -69,9 +103,55 @@ void add_adjoint(const VolumeTransform<T>& transform, const Arrays<T>& at, const
     transform.adjoint(kspace, weights, transform.axes.scale(), sink, threads);
 }
 
+// Arrays of an adjoint call, as sum_coils wants them.
+template <class T>
+struct AdjointSum {
+    const Arrays<T>& at;
+    const SplitEncode<T>& plane;
+    const ArrangedWeights<T>& weights;
+    const T *kspace, *csm;
+    T* image;
+
+    int64_t planar_rows() const { return plane.planar_rows(); }
+    void coils(int64_t b, int64_t, int64_t begin, int64_t end, Cx<T>* sum) const {
+        for (int64_t c = begin; c < end; ++c)
+            with_single(at.p, [&](auto single) {
+                plane.template adjoint<decltype(single)::value>(kspace + at.kspace(b, c), csm + at.csm(b, c),
+                                                                at.csm_map_step(), weights.of(b), sum, c == begin);
+            });
+    }
+    void write(const Cx<T>* parts, int64_t count, int64_t b, int64_t, int64_t y0, int64_t y1) const {
+        plane.write(parts, count, image + at.image(b), at.image_map_step(), y0, y1);
+    }
+};
+
+template <class T>
+void run_split_csm_adjoint(const SenseProblem& p, const T* kspace, const T* image, const void* mask, T* csm,
+                           int threads) {
+    const Arrays<T> at(p);
+    const SplitEncode<T> plane(p);
+    const ArrangedWeights<T> weights(p, plane, mask, threads);
+    parallel_for(p.batch / p.batch_per_csm * p.coils, threads, [&](int64_t job, int) {
+        const int64_t first = job / p.coils * p.batch_per_csm, c = job % p.coils;
+        Cx<T>* sum = scratch<Cx<T>>(Scratch::accumulator, size_t(p.maps * plane.planar_rows()));
+        for (int64_t b = first; b < first + p.batch_per_csm; ++b)
+            with_single(p, [&](auto single) {
+                plane.template adjoint<decltype(single)::value>(kspace + at.kspace(b, c), image + at.image(b),
+                                                                at.image_map_step(), weights.of(b), sum, b == first);
+            });
+        plane.write(sum, 1, csm + at.csm(first, c), at.csm_map_step(), 0, p.ny);
+    });
+}
+
 template <class T>
 void run_sense_adjoint(const SenseProblem& p, const T* kspace, const T* csm, const void* mask, T* image, int threads) {
     threads = useful_threads(threads, p.batch * p.coils * p.nz * p.ny * p.nx);
+    if (split<T>(p)) {
+        const Arrays<T> arrays(p);
+        const SplitEncode<T> plane(p);
+        const ArrangedWeights<T> weights(p, plane, mask, threads);
+        return sum_coils<T>(p, AdjointSum<T>{arrays, plane, weights, kspace, csm, image}, threads);
+    }
     const Arrays<T> at(p);
     const auto transform = transform_of<T>(p);
     const int64_t chunks = transform.axes.z.plan ? 1 : coil_chunks(p), item = p.maps * at.volume;
@@ -101,6 +181,7 @@ template <class T>
 void run_sense_csm_adjoint(const SenseProblem& p, const T* kspace, const T* image, const void* mask, T* csm,
                            int threads) {
     threads = useful_threads(threads, p.batch * p.coils * p.nz * p.ny * p.nx);
+    if (split<T>(p)) return run_split_csm_adjoint(p, kspace, image, mask, csm, threads);
     const Arrays<T> at(p);
     const auto transform = transform_of<T>(p);
     for_each_job(transform, p.batch / p.batch_per_csm * p.coils, threads, [&](int64_t job) {

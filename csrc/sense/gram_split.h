@@ -29,10 +29,11 @@ class SplitPlane {
 
     int64_t planar_rows() const { return vectors_ * axes_.y.n; }
     int64_t weight_groups() const { return groups_; }
-    int64_t weight_group_size() const { return axes_.x.n * W; }
+    int64_t weight_count() const { return groups_ * weight_group_size(); }
 
     // Weights of `width` positions of y, [f1 position][f2][lane = y position], squared and scaled.
-    void arrange(const Weights<T>& w, int64_t group, T* out) const {
+    void arrange(const Weights<T>& w, int64_t group, T* weights) const {
+        T* out = weights + group * weight_group_size();
         const T scale = axes_.scale() * axes_.scale();
         T* row = scratch<T>(Scratch::rows, size_t(axes_.x.n));
         for (int l = 0; l < W; ++l) {
@@ -81,6 +82,8 @@ class SplitPlane {
     }
 
   private:
+    int64_t weight_group_size() const { return axes_.x.n * W; }
+
     template <bool Single>
     void expand_row(const T* s, const T* image, int64_t y, Cx<T>* data, Cx<T>* line) const {
         const ExpandInterleaved<T, Single> load{{s + y * at_.row_step(), 2 * W, W},

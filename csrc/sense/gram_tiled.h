@@ -26,10 +26,11 @@ class TiledPlane {
 
     int64_t planar_rows() const { return tiles_ * pitch_; }
     int64_t weight_groups() const { return groups_; }
-    int64_t weight_group_size() const { return axes_.x.n * W; }
+    int64_t weight_count() const { return groups_ * weight_group_size(); }
 
     // Weights of one row group in the order the row transform visits them: [x position][lane], squared and scaled.
-    void arrange(const Weights<T>& w, int64_t group, T* out) const {
+    void arrange(const Weights<T>& w, int64_t group, T* weights) const {
+        T* out = weights + group * weight_group_size();
         const T scale = axes_.scale() * axes_.scale();
         T* row = scratch<T>(Scratch::rows, size_t(axes_.x.n));
         for (int l = 0; l < W; ++l) {
@@ -80,6 +81,8 @@ class TiledPlane {
     }
 
   private:
+    int64_t weight_group_size() const { return axes_.x.n * W; }
+
     void read(const T* image, Cx<T>* planar) const {
         for (int64_t m = 0; m < at_.p.maps; ++m)
             for (int64_t t = 0; t < tiles_; ++t)

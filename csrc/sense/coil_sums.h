@@ -1,0 +1,56 @@
+// Sums over coils, plane by plane: every plane of every batch item is a job, or a few jobs of coils whose sums are
+// added in a fixed order.
+#pragma once
+#include "../core/parallel.h"
+#include "../core/scratch.h"
+#include "arrays.h"
+#include "weights.h"
+
+namespace mriops {
+namespace {
+
+// Weights of a plane kernel, arranged for each distinct mask: all groups of batch item b at `of(b)`.
+template <class T>
+class ArrangedWeights {
+  public:
+    template <class Kernel>
+    ArrangedWeights(const SenseProblem& p, const Kernel& kernel, const void* mask, int threads)
+        : step_(p.mask_sb == 0 ? 0 : kernel.weight_count()) {
+        const int64_t items = step_ ? p.batch : 1, groups = kernel.weight_groups();
+        data_ = scratch<T>(Scratch::weights, size_t(items * kernel.weight_count()));
+        parallel_for(items * groups, threads, [&](int64_t job, int) {
+            kernel.arrange(Weights<T>(p, mask, job / groups), job % groups, data_ + job / groups * step_);
+        });
+    }
+    const T* of(int64_t b) const { return data_ + b * step_; }
+
+  private:
+    int64_t step_;
+    T* data_;
+};
+
+// kernel.coils(b, z, begin, end, sum) puts the sum of some coils of a plane into `sum`, planar, maps after one another;
+// kernel.write(parts, count, b, z, y0, y1) writes rows of the sum of `count` such sums.
+template <class T, class Kernel>
+void sum_coils(const SenseProblem& p, const Kernel& kernel, int threads) {
+    const int64_t planes = p.batch * p.nz, item = p.maps * kernel.planar_rows();
+    // A fixed split of the coils, so that sums do not depend on the number of threads; with many planes none is needed.
+    const int64_t chunks = planes >= 8 ? 1 : std::min<int64_t>(p.coils, 8);
+    Cx<T>* parts = chunks > 1 ? scratch<Cx<T>>(Scratch::accumulator, size_t(planes * chunks * item)) : nullptr;
+    parallel_for(planes * chunks, threads, [&](int64_t job, int) {
+        const int64_t plane = job / chunks, chunk = job % chunks, b = plane / p.nz, z = plane % p.nz;
+        Cx<T>* sum = parts ? parts + job * item : scratch<Cx<T>>(Scratch::accumulator, size_t(item));
+        kernel.coils(b, z, chunk * p.coils / chunks, (chunk + 1) * p.coils / chunks, sum);
+        if (!parts) kernel.write(sum, 1, b, z, 0, p.ny);
+    });
+    if (!parts) return;
+    constexpr int64_t kRows = 16;
+    const int64_t blocks = ceil_div(p.ny, kRows);
+    parallel_for(planes * blocks, threads, [&](int64_t job, int) {
+        const int64_t plane = job / blocks, y = (job % blocks) * kRows;
+        kernel.write(parts + plane * chunks * item, chunks, plane / p.nz, plane % p.nz, y, std::min(p.ny, y + kRows));
+    });
+}
+
+}  // namespace
+}  // namespace mriops
