@@ -5,6 +5,7 @@
 
 #include "../core/isa.h"
 #include "../core/parallel.h"
+#include "nufft_cpu.h"
 #include "sense_cpu.h"
 #include "toeplitz_cpu.h"
 
@@ -19,4 +20,5 @@ NB_MODULE(_cpu, m) {
     m.def("compiler", [] { return std::string(MRIOPS_COMPILER); }, "Compiler and its version.");
     mriops::bindings::register_sense<mriops::bindings::SenseCpu>(m);
     mriops::bindings::register_toeplitz<mriops::bindings::ToeplitzCpu>(m);
+    mriops::bindings::register_nufft<mriops::bindings::NufftCpu>(m);
 }

@@ -2,6 +2,8 @@
 Kernels of mriops for the CPU: addresses and sizes in, nothing checked beyond the sizes.
 """
 
+
+
 def isa() -> str:
     """Instruction set in use."""
 
@@ -20,263 +22,58 @@ def version() -> str:
 def compiler() -> str:
     """Compiler and its version."""
 
-def sense(
-    image: int,
-    csm: int,
-    mask: int,
-    kspace_out: int,
-    batch: int,
-    maps: int,
-    coils: int,
-    nz: int,
-    ny: int,
-    nx: int,
-    ndim: int,
-    batch_per_csm: int,
-    mask_kind: int,
-    mask_sb: int,
-    mask_sz: int,
-    mask_sy: int,
-    mask_sx: int,
-    dtype: int,
-    workspace: int,
-    lane: int,
-) -> None: ...
-def sense_workspace_bytes(
-    batch: int,
-    maps: int,
-    coils: int,
-    nz: int,
-    ny: int,
-    nx: int,
-    ndim: int,
-    batch_per_csm: int,
-    mask_kind: int,
-    mask_sb: int,
-    mask_sz: int,
-    mask_sy: int,
-    mask_sx: int,
-    dtype: int,
-) -> int: ...
-def sense_adjoint(
-    kspace: int,
-    csm: int,
-    mask: int,
-    image_out: int,
-    batch: int,
-    maps: int,
-    coils: int,
-    nz: int,
-    ny: int,
-    nx: int,
-    ndim: int,
-    batch_per_csm: int,
-    mask_kind: int,
-    mask_sb: int,
-    mask_sz: int,
-    mask_sy: int,
-    mask_sx: int,
-    dtype: int,
-    workspace: int,
-    lane: int,
-) -> None: ...
-def sense_adjoint_workspace_bytes(
-    batch: int,
-    maps: int,
-    coils: int,
-    nz: int,
-    ny: int,
-    nx: int,
-    ndim: int,
-    batch_per_csm: int,
-    mask_kind: int,
-    mask_sb: int,
-    mask_sz: int,
-    mask_sy: int,
-    mask_sx: int,
-    dtype: int,
-) -> int: ...
-def sense_gram(
-    image: int,
-    csm: int,
-    mask: int,
-    image_out: int,
-    batch: int,
-    maps: int,
-    coils: int,
-    nz: int,
-    ny: int,
-    nx: int,
-    ndim: int,
-    batch_per_csm: int,
-    mask_kind: int,
-    mask_sb: int,
-    mask_sz: int,
-    mask_sy: int,
-    mask_sx: int,
-    dtype: int,
-    workspace: int,
-    lane: int,
-) -> None: ...
-def sense_gram_workspace_bytes(
-    batch: int,
-    maps: int,
-    coils: int,
-    nz: int,
-    ny: int,
-    nx: int,
-    ndim: int,
-    batch_per_csm: int,
-    mask_kind: int,
-    mask_sb: int,
-    mask_sz: int,
-    mask_sy: int,
-    mask_sx: int,
-    dtype: int,
-) -> int: ...
-def sense_csm_adjoint(
-    kspace: int,
-    image: int,
-    mask: int,
-    csm_out: int,
-    batch: int,
-    maps: int,
-    coils: int,
-    nz: int,
-    ny: int,
-    nx: int,
-    ndim: int,
-    batch_per_csm: int,
-    mask_kind: int,
-    mask_sb: int,
-    mask_sz: int,
-    mask_sy: int,
-    mask_sx: int,
-    dtype: int,
-    workspace: int,
-    lane: int,
-) -> None: ...
-def sense_csm_adjoint_workspace_bytes(
-    batch: int,
-    maps: int,
-    coils: int,
-    nz: int,
-    ny: int,
-    nx: int,
-    ndim: int,
-    batch_per_csm: int,
-    mask_kind: int,
-    mask_sb: int,
-    mask_sz: int,
-    mask_sy: int,
-    mask_sx: int,
-    dtype: int,
-) -> int: ...
-def coil_expand(
-    image: int,
-    csm: int,
-    out: int,
-    batch: int,
-    maps: int,
-    coils: int,
-    nz: int,
-    ny: int,
-    nx: int,
-    ndim: int,
-    batch_per_csm: int,
-    mask_kind: int,
-    mask_sb: int,
-    mask_sz: int,
-    mask_sy: int,
-    mask_sx: int,
-    dtype: int,
-    workspace: int,
-    lane: int,
-) -> None: ...
-def coil_expand_workspace_bytes(
-    batch: int,
-    maps: int,
-    coils: int,
-    nz: int,
-    ny: int,
-    nx: int,
-    ndim: int,
-    batch_per_csm: int,
-    mask_kind: int,
-    mask_sb: int,
-    mask_sz: int,
-    mask_sy: int,
-    mask_sx: int,
-    dtype: int,
-) -> int: ...
-def coil_combine(
-    coil_images: int,
-    csm: int,
-    image_out: int,
-    batch: int,
-    maps: int,
-    coils: int,
-    nz: int,
-    ny: int,
-    nx: int,
-    ndim: int,
-    batch_per_csm: int,
-    mask_kind: int,
-    mask_sb: int,
-    mask_sz: int,
-    mask_sy: int,
-    mask_sx: int,
-    dtype: int,
-    workspace: int,
-    lane: int,
-) -> None: ...
-def coil_combine_workspace_bytes(
-    batch: int,
-    maps: int,
-    coils: int,
-    nz: int,
-    ny: int,
-    nx: int,
-    ndim: int,
-    batch_per_csm: int,
-    mask_kind: int,
-    mask_sb: int,
-    mask_sz: int,
-    mask_sy: int,
-    mask_sx: int,
-    dtype: int,
-) -> int: ...
-def fft(
-    x: int,
-    out: int,
-    batch: int,
-    nz: int,
-    ny: int,
-    nx: int,
-    axes_bits: int,
-    inverse: bool,
-    dtype: int,
-    workspace: int,
-    lane: int,
-) -> None: ...
+def sense(image: int, csm: int, mask: int, kspace_out: int, batch: int, maps: int, coils: int, nz: int, ny: int, nx: int, ndim: int, batch_per_csm: int, mask_kind: int, mask_sb: int, mask_sz: int, mask_sy: int, mask_sx: int, dtype: int, workspace: int, lane: int) -> None: ...
+
+def sense_workspace_bytes(batch: int, maps: int, coils: int, nz: int, ny: int, nx: int, ndim: int, batch_per_csm: int, mask_kind: int, mask_sb: int, mask_sz: int, mask_sy: int, mask_sx: int, dtype: int) -> int: ...
+
+def sense_adjoint(kspace: int, csm: int, mask: int, image_out: int, batch: int, maps: int, coils: int, nz: int, ny: int, nx: int, ndim: int, batch_per_csm: int, mask_kind: int, mask_sb: int, mask_sz: int, mask_sy: int, mask_sx: int, dtype: int, workspace: int, lane: int) -> None: ...
+
+def sense_adjoint_workspace_bytes(batch: int, maps: int, coils: int, nz: int, ny: int, nx: int, ndim: int, batch_per_csm: int, mask_kind: int, mask_sb: int, mask_sz: int, mask_sy: int, mask_sx: int, dtype: int) -> int: ...
+
+def sense_gram(image: int, csm: int, mask: int, image_out: int, batch: int, maps: int, coils: int, nz: int, ny: int, nx: int, ndim: int, batch_per_csm: int, mask_kind: int, mask_sb: int, mask_sz: int, mask_sy: int, mask_sx: int, dtype: int, workspace: int, lane: int) -> None: ...
+
+def sense_gram_workspace_bytes(batch: int, maps: int, coils: int, nz: int, ny: int, nx: int, ndim: int, batch_per_csm: int, mask_kind: int, mask_sb: int, mask_sz: int, mask_sy: int, mask_sx: int, dtype: int) -> int: ...
+
+def sense_csm_adjoint(kspace: int, image: int, mask: int, csm_out: int, batch: int, maps: int, coils: int, nz: int, ny: int, nx: int, ndim: int, batch_per_csm: int, mask_kind: int, mask_sb: int, mask_sz: int, mask_sy: int, mask_sx: int, dtype: int, workspace: int, lane: int) -> None: ...
+
+def sense_csm_adjoint_workspace_bytes(batch: int, maps: int, coils: int, nz: int, ny: int, nx: int, ndim: int, batch_per_csm: int, mask_kind: int, mask_sb: int, mask_sz: int, mask_sy: int, mask_sx: int, dtype: int) -> int: ...
+
+def coil_expand(image: int, csm: int, out: int, batch: int, maps: int, coils: int, nz: int, ny: int, nx: int, ndim: int, batch_per_csm: int, mask_kind: int, mask_sb: int, mask_sz: int, mask_sy: int, mask_sx: int, dtype: int, workspace: int, lane: int) -> None: ...
+
+def coil_expand_workspace_bytes(batch: int, maps: int, coils: int, nz: int, ny: int, nx: int, ndim: int, batch_per_csm: int, mask_kind: int, mask_sb: int, mask_sz: int, mask_sy: int, mask_sx: int, dtype: int) -> int: ...
+
+def coil_combine(coil_images: int, csm: int, image_out: int, batch: int, maps: int, coils: int, nz: int, ny: int, nx: int, ndim: int, batch_per_csm: int, mask_kind: int, mask_sb: int, mask_sz: int, mask_sy: int, mask_sx: int, dtype: int, workspace: int, lane: int) -> None: ...
+
+def coil_combine_workspace_bytes(batch: int, maps: int, coils: int, nz: int, ny: int, nx: int, ndim: int, batch_per_csm: int, mask_kind: int, mask_sb: int, mask_sz: int, mask_sy: int, mask_sx: int, dtype: int) -> int: ...
+
+def fft(x: int, out: int, batch: int, nz: int, ny: int, nx: int, axes_bits: int, inverse: bool, dtype: int, workspace: int, lane: int) -> None: ...
+
 def fft_workspace_bytes(batch: int, nz: int, ny: int, nx: int, axes_bits: int, inverse: bool, dtype: int) -> int: ...
-def sense_toeplitz(
-    image: int,
-    csm: int,
-    kernel: int,
-    image_out: int,
-    batch: int,
-    coils: int,
-    nz: int,
-    ny: int,
-    nx: int,
-    ndim: int,
-    batch_per_csm: int,
-    batch_per_kernel: int,
-    dtype: int,
-    workspace: int,
-    lane: int,
-) -> None: ...
-def sense_toeplitz_workspace_bytes(
-    batch: int, coils: int, nz: int, ny: int, nx: int, ndim: int, batch_per_csm: int, batch_per_kernel: int, dtype: int
-) -> int: ...
+
+def sense_toeplitz(image: int, csm: int, kernel: int, image_out: int, batch: int, coils: int, nz: int, ny: int, nx: int, ndim: int, batch_per_csm: int, batch_per_kernel: int, dtype: int, workspace: int, lane: int) -> None: ...
+
+def sense_toeplitz_workspace_bytes(batch: int, coils: int, nz: int, ny: int, nx: int, ndim: int, batch_per_csm: int, batch_per_kernel: int, dtype: int) -> int: ...
+
+def nufft_points(trajectory: int, points_out: int, order_out: int, batch: int, coils: int, samples: int, nz: int, ny: int, nx: int, ndim: int, batch_per_csm: int, batch_per_traj: int, gz: int, gy: int, gx: int, width: int, dtype: int, workspace: int, lane: int) -> None: ...
+
+def nufft(image: int, csm: int, points: int, order: int, kspace_out: int, batch: int, coils: int, samples: int, nz: int, ny: int, nx: int, ndim: int, batch_per_csm: int, batch_per_traj: int, gz: int, gy: int, gx: int, width: int, layout: int, dtype: int, workspace: int, lane: int) -> None: ...
+
+def nufft_adjoint(kspace: int, csm: int, dcf: int, points: int, order: int, image_out: int, batch: int, coils: int, samples: int, nz: int, ny: int, nx: int, ndim: int, batch_per_csm: int, batch_per_traj: int, gz: int, gy: int, gx: int, width: int, dcf_stride: int, layout: int, dtype: int, workspace: int, lane: int) -> None: ...
+
+def nufft_gram(image: int, csm: int, dcf: int, points: int, order: int, image_out: int, batch: int, coils: int, samples: int, nz: int, ny: int, nx: int, ndim: int, batch_per_csm: int, batch_per_traj: int, gz: int, gy: int, gx: int, width: int, dcf_stride: int, dtype: int, workspace: int, lane: int) -> None: ...
+
+def nufft_trajectory_grad(image: int, csm: int, kspace: int, points: int, order: int, trajectory_out: int, batch: int, coils: int, samples: int, nz: int, ny: int, nx: int, ndim: int, batch_per_csm: int, batch_per_traj: int, gz: int, gy: int, gx: int, width: int, dtype: int, workspace: int, lane: int) -> None: ...
+
+def nufft_trajectory_jvp(image: int, csm: int, tangent: int, points: int, order: int, kspace_out: int, batch: int, coils: int, samples: int, nz: int, ny: int, nx: int, ndim: int, batch_per_csm: int, batch_per_traj: int, gz: int, gy: int, gx: int, width: int, dtype: int, workspace: int, lane: int) -> None: ...
+
+def nufft_points_workspace_bytes(batch: int, coils: int, samples: int, nz: int, ny: int, nx: int, ndim: int, batch_per_csm: int, batch_per_traj: int, gz: int, gy: int, gx: int, width: int, dtype: int) -> int: ...
+
+def nufft_workspace_bytes(batch: int, coils: int, samples: int, nz: int, ny: int, nx: int, ndim: int, batch_per_csm: int, batch_per_traj: int, gz: int, gy: int, gx: int, width: int, dtype: int) -> int: ...
+
+def nufft_adjoint_workspace_bytes(batch: int, coils: int, samples: int, nz: int, ny: int, nx: int, ndim: int, batch_per_csm: int, batch_per_traj: int, gz: int, gy: int, gx: int, width: int, dtype: int) -> int: ...
+
+def nufft_gram_workspace_bytes(batch: int, coils: int, samples: int, nz: int, ny: int, nx: int, ndim: int, batch_per_csm: int, batch_per_traj: int, gz: int, gy: int, gx: int, width: int, dtype: int) -> int: ...
+
+def nufft_trajectory_grad_workspace_bytes(batch: int, coils: int, samples: int, nz: int, ny: int, nx: int, ndim: int, batch_per_csm: int, batch_per_traj: int, gz: int, gy: int, gx: int, width: int, dtype: int) -> int: ...
+
+def nufft_trajectory_jvp_workspace_bytes(batch: int, coils: int, samples: int, nz: int, ny: int, nx: int, ndim: int, batch_per_csm: int, batch_per_traj: int, gz: int, gy: int, gx: int, width: int, dtype: int) -> int: ...

@@ -1,0 +1,150 @@
+// Transforms along x between rows of lanes and rows of grid cells.
+//
+// On one side a line of tiles of `width` neighbouring x (Cx) for each row and coil, pixels only; on the other the
+// oversampled row of cells, coil innermost, with the halo that kernels reach into. A call does rows x coils lanes.
+#pragma once
+#include <algorithm>
+
+#include "../core/scratch.h"
+#include "../fft/plan_cache.h"
+#include "../fft/rows.h"
+
+namespace mriops {
+namespace {
+
+// One axis: n pixels in a transform of `grid` points. Cell e of the grid holds frequency (e - width/2) mod grid.
+template <class T>
+struct GridAxis {
+    int64_t n, grid, shift;
+    const Plan<T>* plan;
+
+    GridAxis(int64_t n, int64_t grid, int width) : n(n), grid(grid), shift(width / 2), plan(&plan_for<T>(grid)) {}
+    // Index in the transform of pixel r.
+    int64_t index_of_pixel(int64_t r) const { return r < n / 2 ? r - n / 2 + grid : r - n / 2; }
+    // The indices that no pixel has.
+    int64_t gap_begin() const { return n - n / 2; }
+    int64_t gap_end() const { return grid - n / 2; }
+    int64_t cell_of_frequency(int64_t f) const { return f + shift < grid ? f + shift : f + shift - grid; }
+    int64_t frequency_of_cell(int64_t e) const { return (e + grid - shift) % grid; }
+};
+
+template <class T, int Q, int... I>
+MRIOPS_INLINE void store_piece(T* to, Vec<T> v, int piece, std::integer_sequence<int, I...>) {
+    constexpr int count = Lanes<T>::width / (2 * Q);
+    typedef T part __attribute__((vector_size(2 * Q * sizeof(T))));
+    typedef T part_u __attribute__((vector_size(2 * Q * sizeof(T)), aligned(alignof(T))));
+    part out{};
+    switch (piece) {  // a constant after unrolling
+        case 0: out = MRIOPS_SHUFFLE(v, v, I...); break;
+        case 1:
+            if constexpr (count > 1) out = MRIOPS_SHUFFLE(v, v, (2 * Q + I)...);
+            break;
+        case 2:
+            if constexpr (count > 2) out = MRIOPS_SHUFFLE(v, v, (4 * Q + I)...);
+            break;
+        case 3:
+            if constexpr (count > 3) out = MRIOPS_SHUFFLE(v, v, (6 * Q + I)...);
+            break;
+        default: break;
+    }
+    *reinterpret_cast<part_u*>(to) = out;
+}
+
+// Lanes of v are rows x Q coils: Q complex numbers to each of the rows, or from them.
+template <class T, int Q>
+MRIOPS_INLINE void store_cells(Cx<T> v, T* const* row, int64_t offset) {
+    constexpr int L = Lanes<T>::width, rows = L / Q;
+    const Vec<T> half[2] = {shuffle::interleave<T, 0>(v.re, v.im, LaneIndex<T>{}),
+                            shuffle::interleave<T, 1>(v.re, v.im, LaneIndex<T>{})};
+    if constexpr (rows == 1) {
+        store_unaligned(row[0] + offset, half[0]);
+        store_unaligned(row[0] + offset + L, half[1]);
+    } else if constexpr (rows == 2) {
+        store_unaligned(row[0] + offset, half[0]);
+        store_unaligned(row[1] + offset, half[1]);
+    } else if constexpr (rows <= 8) {
+#pragma GCC unroll 8
+        for (int r = 0; r < rows; ++r)
+            store_piece<T, Q>(row[r] + offset, half[r / (rows / 2)], r % (rows / 2),
+                              std::make_integer_sequence<int, 2 * Q>{});
+    } else {
+        T buffer[2 * L];
+        std::memcpy(buffer, half, sizeof buffer);
+        for (int r = 0; r < rows; ++r) std::memcpy(row[r] + offset, buffer + 2 * Q * r, 2 * Q * sizeof(T));
+    }
+}
+template <class T, int Q>
+MRIOPS_INLINE Cx<T> load_cells(T* const* row, int64_t offset) {
+    constexpr int L = Lanes<T>::width, rows = L / Q;
+    alignas(64) T buffer[2 * L];
+    for (int r = 0; r < rows; ++r) std::memcpy(buffer + 2 * Q * r, row[r] + offset, 2 * Q * sizeof(T));
+    return load_complex(buffer);
+}
+
+template <class T>
+struct RowPass {
+    static constexpr int L = Lanes<T>::width;
+    GridAxis<T> x;
+    int width;           // of the halo
+    int64_t cell_reals;  // of a cell
+    int64_t tiles;       // of a line
+    int coils_at_once;   // Q: 1, 2 or 4 lanes of a row are its coils
+
+    int rows_at_once() const { return L / coils_at_once; }
+
+    // from[l] is the line of lane l; to[r] the row of cells of lanes r * Q ...; `work` serves Bluestein.
+    void forward(const Cx<T>* const* from, T* const* to, Cx<T>* line, Cx<T>* work) const {
+        std::fill(line + x.gap_begin(), line + x.gap_end(), Cx<T>{});
+        for (int64_t t = 0; t < tiles; ++t) {
+            Cx<T> u[L], v[L];
+            for (int l = 0; l < L; ++l) u[l] = from[l][t];
+            transpose_complex(u, v);
+            const int lanes = int(std::min<int64_t>(L, x.n - t * L));
+            for (int j = 0; j < lanes; ++j) line[x.index_of_pixel(t * L + j)] = v[j];
+        }
+        forward_columns(*x.plan, line, work);
+        with_coils([&](auto coils) {
+            constexpr int Q = decltype(coils)::value;
+            for (int64_t k = 0; k < x.grid; ++k)
+                store_cells<T, Q>(line[k], to, x.cell_of_frequency(x.plan->frequency[size_t(k)]) * cell_reals);
+        });
+        for (int r = 0; r < rows_at_once(); ++r)
+            for (int e = 0; e < width; ++e)
+                std::memcpy(to[r] + (x.grid + e) * cell_reals, to[r] + e * cell_reals,
+                            size_t(2 * coils_at_once) * sizeof(T));
+    }
+
+    // The transpose but for scale: rows of cells, halo included, to lines. The rows are changed.
+    void inverse(T* const* from, Cx<T>* const* to, Cx<T>* line, Cx<T>* work) const {
+        for (int r = 0; r < rows_at_once(); ++r)
+            for (int e = 0; e < width; ++e)
+                for (int i = 0; i < 2 * coils_at_once; ++i)
+                    from[r][e * cell_reals + i] += from[r][(x.grid + e) * cell_reals + i];
+        with_coils([&](auto coils) {
+            constexpr int Q = decltype(coils)::value;
+            for (int64_t k = 0; k < x.grid; ++k)
+                line[k] = load_cells<T, Q>(from, x.cell_of_frequency(x.plan->frequency[size_t(k)]) * cell_reals);
+        });
+        inverse_columns(*x.plan, line, work);
+        for (int64_t t = 0; t < tiles; ++t) {
+            Cx<T> u[L], v[L];
+            const int lanes = int(std::min<int64_t>(L, x.n - t * L));
+            for (int j = 0; j < lanes; ++j) u[j] = line[x.index_of_pixel(t * L + j)];
+            for (int j = lanes; j < L; ++j) u[j] = Cx<T>{};
+            transpose_complex(u, v);
+            for (int l = 0; l < L; ++l) to[l][t] = v[l];
+        }
+    }
+
+  private:
+    template <class F>
+    void with_coils(const F& f) const {
+        if constexpr (L >= 4)
+            if (coils_at_once == 4) return f(std::integral_constant<int, 4>{});
+        if (coils_at_once == 2) return f(std::integral_constant<int, 2>{});
+        f(std::integral_constant<int, 1>{});
+    }
+};
+
+}  // namespace
+}  // namespace mriops

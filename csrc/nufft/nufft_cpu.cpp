@@ -1,0 +1,221 @@
+// nufft, nufft_adjoint, nufft_gram and the derivatives by the trajectory: blocks of coils through the passes.
+#include "../core/by_dtype.h"
+#include "image_pass.h"
+#include "kernels.h"
+#include "samples.h"
+#include "spread.h"
+#include "strips.h"
+
+namespace mriops {
+namespace {
+
+// Coils that share one evaluation of the taps, and that the lines of a strip must fit into the cache for.
+template <class T>
+int64_t coils_per_block(const NufftProblem& p) {
+    const int64_t most = sizeof(T) == 4 ? 16 : 8, blocks = (p.coils + most - 1) / most;
+    return std::min(most, ((p.coils + blocks - 1) / blocks + 3) / 4 * 4);
+}
+
+// Calls f(b, first coil, coils, threads): batch items in parallel where there are enough of them.
+template <class T, class F>
+void over_blocks(const NufftProblem& p, int threads, const F& f) {
+    const int64_t step = coils_per_block<T>(p);
+    const bool items = p.batch >= threads;
+    parallel_for(p.batch, items ? threads : 1, [&](int64_t b, int) {
+        for (int64_t c = 0; c < p.coils; c += step) f(b, c, std::min(step, p.coils - c), items ? 1 : threads);
+    });
+}
+
+// Where batch items and coils begin in the caller's arrays.
+template <class T>
+struct Layout {
+    const NufftProblem& p;
+    int64_t volume;  // of one coil image, in units of T
+    explicit Layout(const NufftProblem& p) : p(p), volume(2 * p.nz * p.ny * p.nx) {}
+    int64_t image(int64_t b, int64_t c, bool maps) const { return maps ? b * volume : (b * p.coils + c) * volume; }
+    int64_t csm(int64_t b, int64_t c) const { return ((b / p.batch_per_csm) * p.coils + c) * volume; }
+    int64_t kspace(int64_t b) const { return b * p.coils * p.samples * 2; }
+    int64_t sample(int64_t b) const { return (b / p.batch_per_traj) * p.samples; }
+};
+
+// What a block of coils works with.
+template <class T>
+struct Passes {
+    GridPlanes<T> grid;
+    ImagePass<T> image;
+    Strips<T> strips;
+    Cx<T>* spectrum;
+    int64_t cell_reals;
+    Passes(const NufftProblem& p, const Taps<T>& taps, const T* points, int64_t coils)
+        : grid(p, coils),
+          image(p, grid),
+          strips(p, taps, grid, points),
+          spectrum(scratch<Cx<T>>(Scratch::columns, size_t(grid.spectrum_size()))),
+          cell_reals(2 * grid.stored) {}
+};
+
+template <class T>
+void run_nufft(const NufftProblem& p, const T* image, const T* csm, const T* points, const int32_t* order, T* kspace,
+               SampleLayout layout, int threads) {
+    const Layout<T> at(p);
+    const Taps<T> taps(p);
+    over_blocks<T>(p, threads, [&](int64_t b, int64_t c, int64_t coils, int inner) {
+        const Passes<T> run(p, taps, points + at.sample(b) * p.ndim, coils);
+        run.image.forward(image + at.image(b, c, csm), csm ? csm + at.csm(b, c) : nullptr, run.spectrum, inner);
+        const Samples<T, T*> to(kspace + at.kspace(b), order + at.sample(b), p, c, layout);
+        run.strips.interpolate(run.spectrum, false, inner, [&](const Block<T>& block, int64_t first) {
+            alignas(64) T values[kBlockSamples * 32];
+            with_cell(run.grid.stored, [&](auto n) { interpolate<T, decltype(n)::value>(block, values); });
+            write_samples(to, first, block.count, coils, run.cell_reals, values);
+        });
+    });
+}
+
+template <class T>
+void run_nufft_adjoint(const NufftProblem& p, const T* kspace, const T* csm, const T* dcf, int64_t dcf_stride,
+                       const T* points, const int32_t* order, T* image, SampleLayout layout, int threads) {
+    const Layout<T> at(p);
+    const Taps<T> taps(p);
+    over_blocks<T>(p, threads, [&](int64_t b, int64_t c, int64_t coils, int inner) {
+        const Passes<T> run(p, taps, points + at.sample(b) * p.ndim, coils);
+        const Samples<T, const T*> from(kspace + at.kspace(b), order + at.sample(b), p, c, layout);
+        const T* weight = dcf ? dcf + (b / p.batch_per_traj) * dcf_stride : nullptr;
+        run.strips.spread(run.spectrum, inner, [&](const Block<T>& block, int64_t first) {
+            alignas(64) T values[kBlockSamples * 32];
+            read_samples(from, first, block.count, coils, run.cell_reals, weight, values);
+            with_cell(run.grid.stored, [&](auto n) { spread<T, decltype(n)::value>(block, values); });
+        });
+        run.image.adjoint(run.spectrum, csm ? csm + at.csm(b, c) : nullptr, image + at.image(b, c, csm), csm && c > 0,
+                          inner);
+    });
+}
+
+template <class T>
+void run_nufft_gram(const NufftProblem& p, const T* image, const T* csm, const T* dcf, int64_t dcf_stride,
+                    const T* points, const int32_t* order, T* out, int threads) {
+    const Layout<T> at(p);
+    const Taps<T> taps(p);
+    over_blocks<T>(p, threads, [&](int64_t b, int64_t c, int64_t coils, int inner) {
+        const Passes<T> run(p, taps, points + at.sample(b) * p.ndim, coils);
+        const T* maps = csm ? csm + at.csm(b, c) : nullptr;
+        const T* weight = dcf ? dcf + (b / p.batch_per_traj) * dcf_stride : nullptr;
+        const int32_t* user = order + at.sample(b);
+        run.image.forward(image + at.image(b, c, csm), maps, run.spectrum, inner);
+        run.strips.gram(run.spectrum, inner, [&](Block<T>& block, std::ptrdiff_t apart, int64_t first) {
+            alignas(64) T values[kBlockSamples * 32];
+            with_cell(run.grid.stored, [&](auto n) { interpolate<T, decltype(n)::value>(block, values); });
+            if (weight)
+                for (int s = 0; s < block.count; ++s)
+                    for (int64_t i = 0; i < run.cell_reals; ++i)
+                        values[s * run.cell_reals + i] *= weight[user[first + s]];
+            for (int q = 0; q < block.count * block.rows; ++q) block.line[q] += apart;
+            with_cell(run.grid.stored, [&](auto n) { spread<T, decltype(n)::value>(block, values); });
+        });
+        run.image.adjoint(run.spectrum, maps, out + at.image(b, c, csm), csm && c > 0, inner);
+    });
+}
+
+// Derivatives of the samples by their positions, [3][kBlockSamples][cell]; in units of the user's coordinates after
+// multiplication by cells_per_unit.
+template <class T>
+void slopes_of(const Passes<T>& run, const Block<T>& block, int ndim, T* values) {
+    with_cell(run.grid.stored, [&](auto n) { interpolate_slopes<T, decltype(n)::value>(block, ndim, values); });
+}
+
+template <class T>
+void run_nufft_trajectory_grad(const NufftProblem& p, const T* image, const T* csm, const T* kspace, const T* points,
+                               const int32_t* order, T* trajectory, int threads) {
+    const Layout<T> at(p);
+    const Taps<T> taps(p);
+    const int64_t step = coils_per_block<T>(p);
+    const bool items = p.trajectories() >= threads;
+    const int inner = items ? 1 : threads;
+    parallel_for(p.trajectories(), items ? threads : 1, [&](int64_t t, int) {
+        T* out = trajectory + t * p.samples * p.ndim;
+        for (int64_t b = t * p.batch_per_traj; b < (t + 1) * p.batch_per_traj; ++b)
+            for (int64_t c = 0; c < p.coils; c += step) {
+                const int64_t coils = std::min(step, p.coils - c);
+                const bool add = c > 0 || b > t * p.batch_per_traj;
+                const Passes<T> run(p, taps, points + at.sample(b) * p.ndim, coils);
+                run.image.forward(image + at.image(b, c, csm), csm ? csm + at.csm(b, c) : nullptr, run.spectrum, inner);
+                const Samples<T, const T*> from(kspace + at.kspace(b), order + at.sample(b), p, c, SampleLayout::user);
+                run.strips.interpolate(run.spectrum, true, inner, [&](const Block<T>& block, int64_t first) {
+                    alignas(64) T values[kBlockSamples * 32], slopes[3 * kBlockSamples * 32];
+                    read_samples(from, first, block.count, coils, run.cell_reals, static_cast<const T*>(nullptr),
+                                 values);
+                    slopes_of(run, block, p.ndim, slopes);
+                    for (int s = 0; s < block.count; ++s)
+                        for (int a = 0; a < p.ndim; ++a) {
+                            const int axis = 3 - p.ndim + a;
+                            const T* slope = slopes + (axis * kBlockSamples + s) * run.cell_reals;
+                            T sum = 0;
+                            for (int64_t i = 0; i < run.cell_reals; ++i)
+                                sum += values[s * run.cell_reals + i] * slope[i];
+                            sum *= taps.axis[axis].cells_per_unit;
+                            T& to = out[from.order[first + s] * p.ndim + a];
+                            to = add ? to + sum : sum;
+                        }
+                });
+            }
+    });
+}
+
+template <class T>
+void run_nufft_trajectory_jvp(const NufftProblem& p, const T* image, const T* csm, const T* tangent, const T* points,
+                              const int32_t* order, T* kspace, int threads) {
+    const Layout<T> at(p);
+    const Taps<T> taps(p);
+    over_blocks<T>(p, threads, [&](int64_t b, int64_t c, int64_t coils, int inner) {
+        const Passes<T> run(p, taps, points + at.sample(b) * p.ndim, coils);
+        const T* direction = tangent + at.sample(b) * p.ndim;
+        run.image.forward(image + at.image(b, c, csm), csm ? csm + at.csm(b, c) : nullptr, run.spectrum, inner);
+        const Samples<T, T*> to(kspace + at.kspace(b), order + at.sample(b), p, c, SampleLayout::user);
+        run.strips.interpolate(run.spectrum, true, inner, [&](const Block<T>& block, int64_t first) {
+            alignas(64) T values[kBlockSamples * 32], slopes[3 * kBlockSamples * 32];
+            slopes_of(run, block, p.ndim, slopes);
+            std::fill_n(values, block.count * run.cell_reals, T(0));
+            for (int s = 0; s < block.count; ++s)
+                for (int a = 0; a < p.ndim; ++a) {
+                    const int axis = 3 - p.ndim + a;
+                    const T* slope = slopes + (axis * kBlockSamples + s) * run.cell_reals;
+                    const T factor = direction[to.order[first + s] * p.ndim + a] * taps.axis[axis].cells_per_unit;
+                    for (int64_t i = 0; i < run.cell_reals; ++i) values[s * run.cell_reals + i] += factor * slope[i];
+                }
+            write_samples(to, first, block.count, coils, run.cell_reals, values);
+        });
+    });
+}
+
+}  // namespace
+
+namespace MRIOPS_ISA_NAMESPACE {
+
+void nufft(const NufftProblem& p, Dtype dtype, const void* image, const void* csm, const void* points,
+           const int32_t* order, void* kspace, SampleLayout layout, int threads) {
+    MRIOPS_BY_DTYPE(run_nufft<T>, p, MRIOPS_IN(image), MRIOPS_IN(csm), MRIOPS_IN(points), order, MRIOPS_OUT(kspace),
+                    layout, threads)
+}
+void nufft_adjoint(const NufftProblem& p, Dtype dtype, const void* kspace, const void* csm, const void* dcf,
+                   int64_t dcf_stride, const void* points, const int32_t* order, void* image, SampleLayout layout,
+                   int threads) {
+    MRIOPS_BY_DTYPE(run_nufft_adjoint<T>, p, MRIOPS_IN(kspace), MRIOPS_IN(csm), MRIOPS_IN(dcf), dcf_stride,
+                    MRIOPS_IN(points), order, MRIOPS_OUT(image), layout, threads)
+}
+void nufft_gram(const NufftProblem& p, Dtype dtype, const void* image, const void* csm, const void* dcf,
+                int64_t dcf_stride, const void* points, const int32_t* order, void* out, int threads) {
+    MRIOPS_BY_DTYPE(run_nufft_gram<T>, p, MRIOPS_IN(image), MRIOPS_IN(csm), MRIOPS_IN(dcf), dcf_stride,
+                    MRIOPS_IN(points), order, MRIOPS_OUT(out), threads)
+}
+void nufft_trajectory_grad(const NufftProblem& p, Dtype dtype, const void* image, const void* csm, const void* kspace,
+                           const void* points, const int32_t* order, void* trajectory, int threads) {
+    MRIOPS_BY_DTYPE(run_nufft_trajectory_grad<T>, p, MRIOPS_IN(image), MRIOPS_IN(csm), MRIOPS_IN(kspace),
+                    MRIOPS_IN(points), order, MRIOPS_OUT(trajectory), threads)
+}
+void nufft_trajectory_jvp(const NufftProblem& p, Dtype dtype, const void* image, const void* csm, const void* tangent,
+                          const void* points, const int32_t* order, void* kspace, int threads) {
+    MRIOPS_BY_DTYPE(run_nufft_trajectory_jvp<T>, p, MRIOPS_IN(image), MRIOPS_IN(csm), MRIOPS_IN(tangent),
+                    MRIOPS_IN(points), order, MRIOPS_OUT(kspace), threads)
+}
+
+}  // namespace MRIOPS_ISA_NAMESPACE
+}  // namespace mriops

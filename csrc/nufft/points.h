@@ -1,0 +1,38 @@
+// Where a coordinate falls on the grid, in integers: every instruction set and every device finds the same cell.
+#pragma once
+#include <cstdint>
+
+#include "../core/hostdevice.h"
+
+namespace mriops {
+
+// A grid position in units of 2^-44 cells: exact to the rounding of a double for grids up to 2^9 cells, and within
+// 64 bits for grids up to 2^18.
+constexpr int kPositionBits = 44;
+
+// Cells are counted from the leftmost tap of a kernel at coordinate 0, that is from -width/2: no sample has a tap left
+// of cell 0, nor right of cell grid + width - 1. Cells at `grid` and beyond alias those at 0 and beyond.
+struct Place {
+    int64_t cell;      // of the leftmost tap, 0 .. grid
+    int64_t fraction;  // distance of that tap from the left end of the kernel, in units of 2^-44 cells
+};
+
+// `coordinate` in [-n/2, n/2), `scale` = grid / n * 2^44.
+MRIOPS_HD Place place(double coordinate, double scale, int64_t grid, int width) {
+    const int64_t one = int64_t(1) << kPositionBits, period = grid * one;
+    int64_t at = static_cast<int64_t>(coordinate * scale);
+    at += at < 0 ? period : 0;
+    at -= at >= period ? period : 0;
+    const int64_t left = at - width * (one / 2);             // where the kernel begins
+    const int64_t cell = (left + one - 1) >> kPositionBits;  // the first cell in it
+    return {cell + width / 2, cell * one - left};
+}
+
+MRIOPS_HD double position_scale(int64_t n, int64_t grid) {
+    return static_cast<double>(grid) * static_cast<double>(int64_t(1) << kPositionBits) / static_cast<double>(n);
+}
+
+// Samples are sorted by tiles of this many cells along each axis, the slowest axis first.
+constexpr int64_t kTileCells = 8;
+
+}  // namespace mriops

@@ -1,0 +1,243 @@
+// Walks over the samples in sorted order, strip by strip of the outermost grid axis, with only the grid lines of one
+// strip in memory: transformed just before they are read, and back as soon as nothing more is added to them.
+//
+// The strips are cut into a number of chunks that depends on the problem alone; threads take chunks. Lines that two
+// chunks add to are kept aside and joined in the end, so results do not depend on the number of threads.
+#pragma once
+#include <vector>
+
+#include "../core/parallel.h"
+#include "grid_planes.h"
+#include "taps.h"
+
+namespace mriops {
+namespace {
+
+struct Chunk {
+    int64_t cells_begin, cells_end;  // of leftmost taps
+    bool last;
+};
+
+template <class T>
+class Strips {
+  public:
+    Strips(const NufftProblem& p, const Taps<T>& taps, const GridPlanes<T>& grid, const T* points)
+        : grid_(grid),
+          taps_(taps),
+          points_(points),
+          samples_(p.samples),
+          span_(std::max<int64_t>(kTileCells, grid.lines_at_once())),
+          capacity_(span_ + p.width + grid.lines_at_once()) {
+        const int64_t cells = grid.outer.grid;
+        strips_ = cells / span_ + 1;
+        for (int64_t i = 0; i <= strips_; ++i) start_.push_back(first_at(i * span_));
+        start_.back() = samples_;
+        cut(p);
+    }
+    int64_t chunks() const { return int64_t(chunks_.size()); }
+
+    // visit(block, first sample) for every block of samples, with lines of cells in place.
+    template <class Visit>
+    void interpolate(const Cx<T>* spectrum, bool slopes, int threads, const Visit& visit) const {
+        parallel_for(chunks(), threads, [&](int64_t j, int) {
+            Walk walk(*this, 1);
+            int64_t produced = chunks_[size_t(j)].cells_begin;
+            for_each_strip(j, [&](int64_t base, int64_t from, int64_t to) {
+                if (from == to) return;
+                make_lines(spectrum, j, base, produced, walk.ring[0]);
+                const Ring<T> ring = ring_at(walk, 0, base);
+                for_each_block(walk, ring, from, to, slopes, visit);
+            });
+        });
+    }
+
+    // visit(block, first sample) adds to the lines, which go to the spectrum.
+    template <class Visit>
+    void spread(Cx<T>* spectrum, int threads, const Visit& visit) const {
+        Edges edges(*this);
+        parallel_for(chunks(), threads, [&](int64_t j, int) {
+            Walk walk(*this, 1);
+            clear(walk.ring[0]);
+            int64_t absorbed = chunks_[size_t(j)].cells_begin;
+            for_each_strip(j, [&](int64_t base, int64_t from, int64_t to) {
+                for_each_block(walk, ring_at(walk, 0, base), from, to, false, visit);
+                take_lines(spectrum, edges, j, base + span_, absorbed, walk.ring[0]);
+            });
+            finish_chunk(spectrum, edges, j, absorbed, walk.ring[0]);
+        });
+        join(spectrum, edges, threads);
+    }
+
+    // Both in one walk: visit(block of the lines read, how far behind them in
+    // memory are the lines added to, first sample). In place.
+    template <class Visit>
+    void gram(Cx<T>* spectrum, int threads, const Visit& visit) const {
+        Edges edges(*this);
+        parallel_for(chunks(), threads, [&](int64_t j, int) {
+            Walk walk(*this, 2);
+            clear(walk.ring[1]);
+            int64_t produced = chunks_[size_t(j)].cells_begin, absorbed = produced;
+            for_each_strip(j, [&](int64_t base, int64_t from, int64_t to) {
+                if (from != to) make_lines(spectrum, j, base, produced, walk.ring[0]);
+                const Ring<T> in = ring_at(walk, 0, base);
+                const std::ptrdiff_t apart = walk.ring[1] - walk.ring[0];
+                for_each_block(walk, in, from, to, false,
+                               [&](Block<T>& block, int64_t first) { visit(block, apart, first); });
+                take_lines(spectrum, edges, j, base + span_, absorbed, walk.ring[1]);
+            });
+            finish_chunk(spectrum, edges, j, absorbed, walk.ring[1]);
+        });
+        join(spectrum, edges, threads);
+    }
+
+  private:
+    // First and last `width` lines of every chunk.
+    struct Edges {
+        std::vector<T> head, tail;
+        explicit Edges(const Strips& s)
+            : head(size_t(s.chunks() * s.edge_reals())), tail(size_t(s.chunks() * s.edge_reals())) {}
+    };
+    // Memory of one thread: rings and a block.
+    struct Walk {
+        T* ring[2];
+        Block<T>* block;
+        std::vector<T*> lines;
+        Walk(const Strips& s, int rings) : lines(size_t(s.span_ + s.grid_.width)) {
+            const int64_t size = s.capacity_ * s.grid_.line_reals;
+            ring[0] = scratch<T>(Scratch::image, size_t(rings * size));
+            ring[1] = ring[0] + size;
+            block = scratch<Block<T>>(Scratch::weights, 1);
+        }
+    };
+
+    int64_t edge_reals() const { return grid_.width * grid_.line_reals; }
+    int64_t first_at(int64_t cell) const {
+        int64_t low = 0, high = samples_;
+        while (low < high) {
+            const int64_t middle = (low + high) / 2;
+            if (taps_.outer_cell(points_, middle) < cell)
+                low = middle + 1;
+            else
+                high = middle;
+        }
+        return low;
+    }
+
+    // Chunks of about equal work, each longer than a kernel is wide.
+    void cut(const NufftProblem& p) {
+        const int64_t least = std::max<int64_t>(2 * span_, (p.width + span_ - 1) / span_ * span_),
+                      cells = grid_.outer.grid;
+        const int64_t most = std::min<int64_t>(grid_.ndim == 3 ? 4 : 8, cells / (2 * least));
+        const double line_work = double(grid_.line_reals) / double(2 * grid_.stored) * 8,
+                     total = line_work * double(cells) + double(samples_) * taps_.rows() * p.width;
+        int64_t begin = 0;
+        for (int64_t i = 1; i < strips_; ++i) {
+            const double done = line_work * double(i * span_) + double(start_[size_t(i)]) * taps_.rows() * p.width;
+            const int64_t cell = i * span_;
+            if (int64_t(chunks_.size()) + 1 < most && done * double(most) >= total * double(chunks_.size() + 1) &&
+                cell - begin >= least && cells - cell >= least) {
+                chunks_.push_back({begin, cell, false});
+                begin = cell;
+            }
+        }
+        chunks_.push_back({begin, cells, true});
+    }
+
+    template <class F>
+    void for_each_strip(int64_t j, const F& f) const {
+        const Chunk& chunk = chunks_[size_t(j)];
+        // A cell at `grid` itself belongs to the last chunk.
+        for (int64_t base = chunk.cells_begin; chunk.last ? base <= chunk.cells_end : base < chunk.cells_end;
+             base += span_) {
+            const size_t i = size_t(base / span_);
+            if (i + 1 < start_.size()) f(base, start_[i], start_[i + 1]);
+        }
+    }
+
+    template <class Visit>
+    void for_each_block(const Walk& walk, const Ring<T>& ring, int64_t from, int64_t to, bool slopes,
+                        const Visit& visit) const {
+        for (int64_t s = from; s < to; s += kBlockSamples) {
+            const int count = int(std::min<int64_t>(kBlockSamples, to - s));
+            make_block(taps_, ring, points_ + s * taps_.ndim, count, 2 * grid_.stored, slopes, *walk.block);
+            visit(*walk.block, s);
+        }
+    }
+
+    T* line_at(T* ring, int64_t cell) const { return ring + cell % capacity_ * grid_.line_reals; }
+    Ring<T> ring_at(Walk& walk, int which, int64_t base) const {
+        for (size_t i = 0; i < walk.lines.size(); ++i) walk.lines[i] = line_at(walk.ring[which], base + int64_t(i));
+        return {walk.lines.data(), base, span_, grid_.row_step};
+    }
+    void clear(T* ring) const { std::fill_n(ring, capacity_ * grid_.line_reals, T(0)); }
+
+    // Brings lines up to the last tap of the strip at `base` into the ring.
+    void make_lines(const Cx<T>* spectrum, int64_t j, int64_t base, int64_t& produced, T* ring) const {
+        const int64_t end = chunks_[size_t(j)].cells_end + grid_.width,
+                      need = std::min(base + span_ + grid_.width - 1, end);
+        produced = std::max(produced, base);
+        while (produced < need) {
+            T* to[Lanes<T>::width];
+            for (int i = 0; i < grid_.lines_at_once(); ++i)
+                to[i] = produced + i < end ? line_at(ring, produced + i) : nullptr;
+            grid_.produce(spectrum, produced, to);
+            produced += grid_.lines_at_once();
+        }
+    }
+
+    // Lines before `end` are complete: those of the chunk's head are put aside, the others absorbed.
+    void take_lines(Cx<T>* spectrum, Edges& edges, int64_t j, int64_t end, int64_t& absorbed, T* ring,
+                    bool all = false) const {
+        const Chunk& chunk = chunks_[size_t(j)];
+        end = std::min(end, chunk.cells_end);
+        const int64_t body = chunk.cells_begin + grid_.width;
+        for (; absorbed < std::min(body, end); ++absorbed)
+            move_line(line_at(ring, absorbed),
+                      edges.head.data() + j * edge_reals() + (absorbed - chunk.cells_begin) * grid_.line_reals);
+        while (absorbed < end && (all || end - absorbed >= grid_.lines_at_once())) {
+            T* from[Lanes<T>::width];
+            for (int i = 0; i < grid_.lines_at_once(); ++i)
+                from[i] = absorbed + i < end ? line_at(ring, absorbed + i) : nullptr;
+            grid_.absorb(from, absorbed, spectrum);
+            for (int i = 0; i < grid_.lines_at_once(); ++i)
+                if (from[i]) std::fill_n(from[i], grid_.line_reals, T(0));
+            absorbed += grid_.lines_at_once();
+        }
+        absorbed = std::min(absorbed, end);
+    }
+    void finish_chunk(Cx<T>* spectrum, Edges& edges, int64_t j, int64_t& absorbed, T* ring) const {
+        const int64_t end = chunks_[size_t(j)].cells_end;
+        take_lines(spectrum, edges, j, end, absorbed, ring, true);
+        for (int64_t i = 0; i < grid_.width; ++i)
+            move_line(line_at(ring, end + i), edges.tail.data() + j * edge_reals() + i * grid_.line_reals);
+    }
+    void move_line(T* from, T* to) const {
+        std::copy_n(from, grid_.line_reals, to);
+        std::fill_n(from, grid_.line_reals, T(0));
+    }
+
+    void join(Cx<T>* spectrum, Edges& edges, int threads) const {
+        parallel_for(chunks(), threads, [&](int64_t j, int) {
+            const int64_t before = (j + chunks() - 1) % chunks();
+            T* head = edges.head.data() + j * edge_reals();
+            const T* tail = edges.tail.data() + before * edge_reals();
+            for (int64_t i = 0; i < edge_reals(); ++i) head[i] += tail[i];
+            for (int64_t first = 0; first < grid_.width; first += grid_.lines_at_once()) {
+                T* from[Lanes<T>::width];
+                for (int i = 0; i < grid_.lines_at_once(); ++i)
+                    from[i] = first + i < grid_.width ? head + (first + i) * grid_.line_reals : nullptr;
+                grid_.absorb(from, chunks_[size_t(j)].cells_begin + first, spectrum);
+            }
+        });
+    }
+
+    const GridPlanes<T>& grid_;
+    const Taps<T>& taps_;
+    const T* points_;
+    int64_t samples_, span_, capacity_, strips_;
+    std::vector<int64_t> start_;  // first sample of each strip
+    std::vector<Chunk> chunks_;
+};
+
+}  // namespace
+}  // namespace mriops
