@@ -5,11 +5,14 @@ kind and on their device. The calls on NumPy arrays use :func:`get_num_threads` 
 """
 
 from ._threads import get_num_threads, set_num_threads
+from .bloch import bloch, bloch_signal
 from .coils import coil_combine, coil_expand
 from .fft import fft, ifft
 from .sense import sense, sense_adjoint, sense_csm_adjoint, sense_gram
 
 __all__ = [
+    "bloch",
+    "bloch_signal",
     "coil_combine",
     "coil_expand",
     "fft",

@@ -6,11 +6,14 @@ in forward mode, under ``torch.func`` (grad, vjp, jvp, vmap), ``torch.compile`` 
 for NumPy and CuPy.
 """
 
+from .bloch import bloch, bloch_signal
 from .coils import coil_combine, coil_expand
 from .fft import fft, ifft
 from .sense import sense, sense_adjoint, sense_csm_adjoint, sense_gram
 
 __all__ = [
+    "bloch",
+    "bloch_signal",
     "coil_combine",
     "coil_expand",
     "fft",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from .bloch_cases import BLOCH_CASES
 from .op_case import OpCase
 from .sense_cases import SENSE_CASES
 
 __all__ = ["OP_CASES"]
 
 #: Every op's row, by public name.
-OP_CASES: dict[str, OpCase] = {case.name: case for case in SENSE_CASES}
+OP_CASES: dict[str, OpCase] = {case.name: case for case in (*SENSE_CASES, *BLOCH_CASES)}

@@ -4,11 +4,14 @@ Same names and signatures as :mod:`mriops.ops`. The kernels are tested against t
 forms and direct sums.
 """
 
+from .bloch import bloch, bloch_signal
 from .coils import coil_combine, coil_expand
 from .fft import fft, ifft
 from .sense import sense, sense_adjoint, sense_csm_adjoint, sense_gram
 
 __all__ = [
+    "bloch",
+    "bloch_signal",
     "coil_combine",
     "coil_expand",
     "fft",
