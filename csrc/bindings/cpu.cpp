@@ -5,8 +5,8 @@
 
 #include "../core/isa.h"
 #include "../core/parallel.h"
-#include "nufft_cpu.h"
 #include "bloch.h"
+#include "nufft_cpu.h"
 #include "sense_cpu.h"
 #include "toeplitz_cpu.h"
 

@@ -36,11 +36,15 @@ def _accumulate(x: Any) -> Any:
     return x.cumsum(-1, dtype="float64").astype(x.dtype)
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
+
+
 def _array(name: str, value: Any, rf: Any, is_complex: bool) -> Any:
     """An argument as an array of rf's precision on its device."""
     if value is None and rf is not None:
         return None
-    if isinstance(value, int | float | np.number) and not isinstance(value, bool) and rf is not None and not is_complex:
+    if rf is not None and not is_complex and _is_number(value):
         return array_module(rf).asarray(value, dtype=REAL_OF[rf.dtype.name])
     facts = array_facts(name, value)
     if rf is None:
