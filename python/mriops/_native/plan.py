@@ -45,12 +45,18 @@ class Plan(NamedTuple):
         Per input: the shape it is broadcast to (and made contiguous in), or ``None`` to take it as it is.
     zero
         There is nothing to compute (an empty batch): the outputs are zeros and the kernel is not called.
+    plain
+        No kernel is asked for: the op's plain form serves this call.
+    sizing
+        The numbers that ``_workspace_bytes`` takes, where these are not ``arguments``.
     """
 
     outputs: tuple[Output, ...]
     arguments: tuple[int | float, ...]
     layouts: tuple[Shape | None, ...]
     zero: bool = False
+    plain: bool = False
+    sizing: tuple[int | float, ...] | None = None
 
 
 class NativeOp(NamedTuple):
@@ -66,12 +72,16 @@ class NativeOp(NamedTuple):
         Shape rule: facts of the arrays, then the parameters, to a plan.
     optional
         Array arguments that may be ``None``; their address is 0 then.
+    silent
+        Array arguments that the function does not take: what it needs of them is in others, they are there for their
+        gradient.
     """
 
     name: str
     kinds: Mapping[str, str]
     rule: Callable[..., Plan]
     optional: tuple[str, ...] = ()
+    silent: tuple[str, ...] = ()
 
 
 def repeated_axes(shape: Shape, strides: tuple[int, ...]) -> tuple[slice, ...] | None:

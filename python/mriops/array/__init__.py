@@ -4,23 +4,41 @@ May import ``mriops._native`` and numpy; cupy is imported when a CuPy array come
 kind and on their device. The calls on NumPy arrays use :func:`get_num_threads` threads.
 """
 
+from ._nufft_plan import NufftPlan, nufft_plan
 from ._threads import get_num_threads, set_num_threads
-from .bloch import bloch, bloch_signal
 from .coils import coil_combine, coil_expand
 from .fft import fft, ifft
+from .nufft import (
+    nufft,
+    nufft_adjoint,
+    nufft_trajectory_grad,
+    nufft_trajectory_jvp,
+)
 from .sense import sense, sense_adjoint, sense_csm_adjoint, sense_gram
+from .sense_nufft import sense_nufft, sense_nufft_adjoint, sense_nufft_gram
+from .toeplitz import sense_toeplitz, toeplitz, toeplitz_kernel
 
 __all__ = [
-    "bloch",
-    "bloch_signal",
+    "NufftPlan",
     "coil_combine",
     "coil_expand",
     "fft",
     "get_num_threads",
     "ifft",
+    "nufft",
+    "nufft_adjoint",
+    "nufft_plan",
+    "nufft_trajectory_grad",
+    "nufft_trajectory_jvp",
     "sense",
     "sense_adjoint",
     "sense_csm_adjoint",
     "sense_gram",
+    "sense_nufft",
+    "sense_nufft_adjoint",
+    "sense_nufft_gram",
+    "sense_toeplitz",
     "set_num_threads",
+    "toeplitz",
+    "toeplitz_kernel",
 ]

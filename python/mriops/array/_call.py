@@ -14,7 +14,7 @@ from mriops._native.plan import Facts, NativeOp, Plan, make_plan, repeated_axes
 from . import _plain
 from ._threads import get_num_threads
 
-__all__ = ["array_facts", "array_module", "call"]
+__all__ = ["array_facts", "call", "module_of"]
 
 _MAX_PLANS = 4096
 
@@ -35,19 +35,8 @@ def _is_cupy(array: Any) -> bool:
     return type(array).__module__.partition(".")[0] == "cupy"
 
 
-def array_module(array: Any) -> Any:
-    """numpy, or cupy where the array is of that (only then is it imported).
-
-    Parameters
-    ----------
-    array
-        An array of either.
-
-    Returns
-    -------
-    ModuleType
-        Its module.
-    """
+def module_of(array: Any) -> Any:
+    """numpy, or cupy where the array is of that (only then is it imported)."""
     return importlib.import_module("cupy") if _is_cupy(array) else np
 
 
@@ -76,7 +65,9 @@ def _prepare(op: NativeOp, facts: tuple[Facts | None, ...], parameters: tuple) -
         return _Prepared(casts, plan, 0)
     device = next(f.device for f in facts if f is not None)
     backend = _native.backend(device.partition(":")[0])
-    return _Prepared(None, plan, getattr(backend, f"{op.name}_workspace_bytes")(*plan.arguments))
+    # A module may lack a whole function: the plain form serves that device then.
+    bytes_of = None if plan.plain else getattr(backend, f"{op.name}_workspace_bytes", None)
+    return _Prepared(None, plan, -1 if bytes_of is None else bytes_of(*(plan.sizing or plan.arguments)))
 
 
 def _convert(array: Any, dtype: str | None) -> Any:
@@ -156,12 +147,12 @@ def _prepared(op: NativeOp, arrays: tuple[Any, ...], parameters: tuple) -> _Prep
 
 def _run(op: NativeOp, arrays: tuple[Any, ...], parameters: tuple, prepared: _Prepared) -> Any:
     plan = prepared.plan
-    xp: Any = array_module(arrays[0])
-    if plan is None or prepared.workspace < 0:
-        return getattr(_plain, op.name)(xp, *arrays, *parameters)
-    if plan.zero:
+    xp: Any = module_of(arrays[0])
+    if plan is not None and plan.zero:
         outputs = [xp.zeros(out.shape, out.dtype) for out in plan.outputs]
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
+    if plan is None or prepared.workspace < 0:
+        return getattr(_plain, op.name)(xp, *arrays, *parameters)
     if xp is np:
         outputs = _launch(xp, op, arrays, prepared, plan, _native.backend("cpu"), get_num_threads())
     else:
@@ -181,7 +172,8 @@ def _launch(
     # `kept` holds on to temporary copies until the kernel has been started.
     kept = [
         None if array is None else _lay_out(xp, array, layout)
-        for array, layout in zip(arrays, plan.layouts, strict=True)
+        for name, array, layout in zip(op.kinds, arrays, plan.layouts, strict=True)
+        if name not in op.silent
     ]
     outputs = [xp.empty(out.native_shape or out.shape, out.dtype) for out in plan.outputs]
     workspace = xp.empty(prepared.workspace, xp.uint8) if prepared.workspace else None

@@ -4,7 +4,32 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["coil_combine", "coil_expand", "fft", "sense", "sense_adjoint", "sense_csm_adjoint", "sense_gram"]
+from ._plain_nufft import (
+    nufft,
+    nufft_adjoint,
+    nufft_gram,
+    nufft_points,
+    nufft_trajectory_grad,
+    nufft_trajectory_jvp,
+    sense_toeplitz,
+)
+
+__all__ = [
+    "coil_combine",
+    "coil_expand",
+    "fft",
+    "nufft",
+    "nufft_adjoint",
+    "nufft_gram",
+    "nufft_points",
+    "nufft_trajectory_grad",
+    "nufft_trajectory_jvp",
+    "sense",
+    "sense_adjoint",
+    "sense_csm_adjoint",
+    "sense_gram",
+    "sense_toeplitz",
+]
 
 
 def fft(xp: Any, x: Any, dims: tuple[int, ...], inverse: bool) -> Any:

@@ -6,20 +6,39 @@ in forward mode, under ``torch.func`` (grad, vjp, jvp, vmap), ``torch.compile`` 
 for NumPy and CuPy.
 """
 
-from .bloch import bloch, bloch_signal
 from .coils import coil_combine, coil_expand
 from .fft import fft, ifft
+from .nufft import (
+    NufftPlan,
+    nufft,
+    nufft_adjoint,
+    nufft_plan,
+    nufft_trajectory_grad,
+    nufft_trajectory_jvp,
+)
 from .sense import sense, sense_adjoint, sense_csm_adjoint, sense_gram
+from .sense_nufft import sense_nufft, sense_nufft_adjoint, sense_nufft_gram
+from .toeplitz import sense_toeplitz, toeplitz, toeplitz_kernel
 
 __all__ = [
-    "bloch",
-    "bloch_signal",
+    "NufftPlan",
     "coil_combine",
     "coil_expand",
     "fft",
     "ifft",
+    "nufft",
+    "nufft_adjoint",
+    "nufft_plan",
+    "nufft_trajectory_grad",
+    "nufft_trajectory_jvp",
     "sense",
     "sense_adjoint",
     "sense_csm_adjoint",
     "sense_gram",
+    "sense_nufft",
+    "sense_nufft_adjoint",
+    "sense_nufft_gram",
+    "sense_toeplitz",
+    "toeplitz",
+    "toeplitz_kernel",
 ]

@@ -51,7 +51,7 @@ class OpDeclaration:
     saves_outputs
         ``adjoint``, ``backward`` and ``jvp`` get the keyword argument ``outputs``.
     derivative
-        Called by the derivatives of other ops alone: no public function, no row in the OpCase table.
+        Called by other ops and their derivatives alone: no public function, no row in the OpCase table.
     """
 
     native: NativeOp

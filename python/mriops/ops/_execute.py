@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mriops import _native
-from mriops._native.plan import Facts, Output, make_plan, repeated_axes
+from mriops._native.plan import Facts, Output, Plan, make_plan, repeated_axes
 
 from ._declaration import OpDeclaration
 from ._guards import raw_stream
@@ -86,6 +86,7 @@ class Executor:
         self.recipes: dict[tuple, Recipe] = {}
         self.optional = tuple(name in declaration.native.optional for name in declaration.tensors)
         self.n_tensors = len(declaration.tensors)
+        self.spoken = [i for i, name in enumerate(declaration.tensors) if name not in declaration.native.silent]
         self.weights = [i for i, kind in enumerate(declaration.native.kinds.values()) if kind == "weight"]
         _native.on_backend_switch(self.recipes.clear)
 
@@ -114,20 +115,22 @@ class Executor:
         elif plan is not None:
             recipe.outputs, recipe.arguments = plan.outputs, plan.arguments
             recipe.layouts, recipe.zero = plan.layouts, plan.zero
-            self._bind(recipe, device, tensors)
+            self._bind(recipe, plan, device, tensors)
         if key is not None:
             if len(self.recipes) >= _MAX_RECIPES:
                 self.recipes.clear()
             self.recipes[key] = recipe
         return recipe
 
-    def _bind(self, recipe: Recipe, device: str, tensors: tuple[Tensor | None, ...]) -> None:
+    def _bind(self, recipe: Recipe, plan: Plan, device: str, tensors: tuple[Tensor | None, ...]) -> None:
         if self.declaration.kernel is not None:
             return
         if not recipe.zero:
             module = _native.backend(device.partition(":")[0])
             name = self.declaration.name
-            recipe.workspace = getattr(module, f"{name}_workspace_bytes")(*recipe.arguments)
+            # A module may lack a whole function: the plain form serves that device then.
+            bytes_of = None if plan.plain else getattr(module, f"{name}_workspace_bytes", None)
+            recipe.workspace = -1 if bytes_of is None else bytes_of(*(plan.sizing or plan.arguments))
             recipe.function = getattr(module, name) if recipe.workspace >= 0 else None
             if recipe.function is None and self.declaration.plain is None:
                 raise ValueError(f"{name}: no kernel on {device} for {recipe.arguments}")
@@ -173,12 +176,13 @@ class Executor:
         self, recipe: Recipe, function: Callable[..., None], tensors: tuple[Tensor | None, ...], first: Tensor
     ) -> list[Tensor]:
         # `kept` holds on to temporary copies until the kernel has been started.
-        kept = [
-            None if tensor is None else _lay_out(tensor, layout)
-            for tensor, layout in zip(tensors, recipe.layouts, strict=True)
-        ]
+        kept: list[Tensor | None] = [None] * self.n_tensors
+        for i in self.spoken:
+            tensor = tensors[i]
+            kept[i] = None if tensor is None else _lay_out(tensor, recipe.layouts[i])
         outputs = [first.new_empty(out.native_shape or out.shape, dtype=DTYPES[out.dtype]) for out in recipe.outputs]
-        pointers = [0 if tensor is None else tensor.data_ptr() for tensor in (*kept, *outputs)]
+        taken = (*(kept[i] for i in self.spoken), *outputs)
+        pointers = [0 if tensor is None else tensor.data_ptr() for tensor in taken]
         device = first.device
         workspace = torch.empty(recipe.workspace, dtype=torch.uint8, device=device) if recipe.workspace else None
         address = 0 if workspace is None else workspace.data_ptr()

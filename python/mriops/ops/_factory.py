@@ -87,7 +87,11 @@ def _generate(op: OpDeclaration, optional: tuple[bool, ...], scope: dict[str, An
         plain=" and ".join(map(plain, op.tensors, optional)),
         first=op.tensors[0],
         tensors=", ".join(op.tensors),
-        pointers=each("{}.data_ptr()", "0", ", "),
+        pointers=", ".join(
+            f"(0 if {name} is None else {name}.data_ptr())" if maybe else f"{name}.data_ptr()"
+            for name, maybe in zip(op.tensors, optional, strict=True)
+            if name not in op.native.silent
+        ),
     )
     filename = f"<mriops op {op.name}>"
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)  # for tracebacks

@@ -19,20 +19,26 @@ __all__ = ["OpCase", "Sample", "relative_error"]
 
 @dataclass(frozen=True)
 class Sample:
-    """Arguments of one call: tensors by name, in the order of the signature, then keywords."""
+    """Arguments of one call: tensors by name, in the order of the signature, then keywords.
+
+    ``by_name`` are those tensors that the signature takes as keywords.
+    """
 
     tensors: Mapping[str, Tensor | None]
     keywords: Mapping[str, Any]
     positional: tuple[Any, ...] = ()
+    by_name: tuple[str, ...] = ()
 
     def call(self, function: Callable[..., Any], **replaced: Any) -> Any:
         """Call a function with these arguments, some tensors replaced."""
-        return function(*{**self.tensors, **replaced}.values(), *self.positional, **self.keywords)
+        tensors = {**self.tensors, **replaced}
+        named = {name: tensors.pop(name) for name in self.by_name}
+        return function(*tensors.values(), *self.positional, **named, **self.keywords)
 
     def map(self, change: Callable[[Tensor], Tensor]) -> Sample:
         """The same call with every tensor changed."""
         changed = {name: None if t is None else change(t) for name, t in self.tensors.items()}
-        return Sample(changed, self.keywords, self.positional)
+        return Sample(changed, self.keywords, self.positional, self.by_name)
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,8 @@ class OpCase:
         ``points(sample)``: how many terms meet in one output value; the tolerance grows with its logarithm.
     large
         Name of a shape that costs more than ``"gradient"``, and has work for several threads.
+    accuracy
+        ``accuracy(sample)``: relative L2 error the op may have beside rounding, where it is asked to approximate.
     """
 
     name: str
@@ -67,6 +75,7 @@ class OpCase:
     flops: Callable[[Sample], float]
     points: Callable[[Sample], int]
     large: str = "many_coils"
+    accuracy: Callable[[Sample], float] = lambda sample: 0.0
 
     @property
     def op(self) -> Callable[..., Any]:
@@ -100,7 +109,7 @@ class OpCase:
         A transform of ``n`` points in floating point has the error ``eps log2(n)`` times a constant near 1; sums over
         coils and sets and the products add a few ``eps``.
         """
-        return torch.finfo(dtype).eps * (4 + math.log2(max(self.points(sample), 1)))
+        return torch.finfo(dtype).eps * (4 + math.log2(max(self.points(sample), 1))) + self.accuracy(sample)
 
 
 def relative_error(value: Tensor, truth: Tensor) -> float:

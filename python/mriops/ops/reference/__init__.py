@@ -4,20 +4,37 @@ Same names and signatures as :mod:`mriops.ops`. The kernels are tested against t
 forms and direct sums.
 """
 
-from .bloch import bloch, bloch_signal
 from .coils import coil_combine, coil_expand
 from .fft import fft, ifft
+from .nufft import (
+    nufft,
+    nufft_adjoint,
+    nufft_trajectory_grad,
+    nufft_trajectory_jvp,
+    sense_nufft,
+    sense_nufft_adjoint,
+    sense_nufft_gram,
+)
 from .sense import sense, sense_adjoint, sense_csm_adjoint, sense_gram
+from .toeplitz import sense_toeplitz, toeplitz, toeplitz_kernel
 
 __all__ = [
-    "bloch",
-    "bloch_signal",
     "coil_combine",
     "coil_expand",
     "fft",
     "ifft",
+    "nufft",
+    "nufft_adjoint",
+    "nufft_trajectory_grad",
+    "nufft_trajectory_jvp",
     "sense",
     "sense_adjoint",
     "sense_csm_adjoint",
     "sense_gram",
+    "sense_nufft",
+    "sense_nufft_adjoint",
+    "sense_nufft_gram",
+    "sense_toeplitz",
+    "toeplitz",
+    "toeplitz_kernel",
 ]

@@ -1,0 +1,67 @@
+"""Arguments taken apart into batch and core axes, batches that broadcast, and how rows of a batch are shared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from .plan import Facts
+
+__all__ = ["Array", "broadcast", "lay_out", "leading", "pad", "take_apart"]
+
+Shape = tuple[int, ...]
+
+
+class Array(NamedTuple):
+    """An argument taken apart at its core axes."""
+
+    name: str
+    batch: Shape
+    core: Shape
+
+
+def take_apart(name: str, facts: Facts, axes: tuple[str, ...]) -> Array:
+    """Split an argument at its core axes, none of which may be empty; raises what the caller is to see."""
+    shape = tuple(facts.shape)
+    if len(shape) < len(axes):
+        raise ValueError(f"{name}: expected shape (*batch, {', '.join(axes)}), got {shape}")
+    split = len(shape) - len(axes)
+    for label, size in zip(axes, shape[split:], strict=True):
+        if size == 0:
+            raise ValueError(f"{name}: expected axis {label} to be at least 1, got shape {shape}")
+    return Array(name, shape[:split], shape[split:])
+
+
+def broadcast(arrays: Sequence[Array]) -> Shape:
+    """Common batch shape, numpy's rules."""
+    result = list(max((a.batch for a in arrays), key=len))
+    for array in arrays:
+        offset = len(result) - len(array.batch)
+        for i, size in enumerate(array.batch):
+            if size == 1 or result[offset + i] == size:
+                continue
+            if result[offset + i] != 1:
+                others = [a.batch for a in arrays if a is not array]
+                raise ValueError(f"{array.name}: expected batch axes that broadcast with {others}, got {array.batch}")
+            result[offset + i] = size
+    return tuple(result)
+
+
+def pad(batch: Shape, rank: int) -> Shape:
+    """Ones in front."""
+    return (1,) * (rank - len(batch)) + batch
+
+
+def leading(wanted: Sequence[Shape], batch: Shape) -> Shape:
+    """Smallest leading part of ``batch``, followed by ones, that each of ``wanted`` broadcasts to."""
+    used = 0
+    for own in wanted:
+        for i, size in enumerate(pad(own, len(batch))):
+            if size != 1:
+                used = max(used, i + 1)
+    return batch[:used] + (1,) * (len(batch) - used)
+
+
+def lay_out(array: Array, groups: Shape) -> Shape | None:
+    """Shape to lay an array out in; ``None`` where it lies so already, up to axes of one."""
+    return None if pad(array.batch, len(groups)) == groups else (*groups, *array.core)

@@ -1,0 +1,119 @@
+"""What a NUFFT works out of a trajectory alone: plain tensors and numbers, made once and used by every call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from mriops._native.nufft_kernel import choose_kernel, grid_size
+from mriops._native.nufft_shapes import NUFFT_POINTS, check_im_size
+
+from ._declaration import OpDeclaration
+from ._factory import define_op
+
+__all__ = ["NufftPlan", "nufft_plan"]
+
+
+class NufftPlan(NamedTuple):
+    """A trajectory laid out for the kernels; made by :func:`mriops.ops.nufft_plan`.
+
+    Attributes
+    ----------
+    points
+        The trajectory, wrapped into ``[-N/2, N/2)`` and sorted into tiles, ``(*batch, samples, ndim)``.
+    order
+        Place of each sorted point in the trajectory, int32, ``(*batch, samples)``.
+    im_size
+        Image size.
+    grid
+        Size of the oversampled grid.
+    width
+        Width of the kernel in grid points.
+    """
+
+    points: Tensor
+    order: Tensor
+    im_size: tuple[int, ...]
+    grid: tuple[int, ...]
+    width: int
+
+
+def _plain(trajectory: Tensor, im_size: Sequence[int], grid: Sequence[int], width: int) -> tuple[Tensor, Tensor]:
+    finite = trajectory.isfinite()
+    if trajectory.device.type != "cuda" and not bool(finite.all()):
+        where = tuple(int(i) for i in (~finite).nonzero()[0])
+        raise ValueError(f"trajectory: expected finite coordinates, got {float(trajectory[where])} at index {where}")
+    size = torch.tensor([float(n) for n in im_size], dtype=trajectory.dtype, device=trajectory.device)
+    points = torch.remainder(trajectory + size / 2, size) - size / 2
+    order = torch.arange(trajectory.shape[-2], dtype=torch.int32, device=trajectory.device)
+    return points, order.expand(trajectory.shape[:-1]).contiguous()
+
+
+_points = define_op(
+    OpDeclaration(
+        native=NUFFT_POINTS,
+        schema="(Tensor trajectory, int[] im_size, int[] grid, int width) -> (Tensor, Tensor)",
+        core_rank={"trajectory": lambda im_size, grid, width: 2},
+        plain=_plain,
+        derivative=True,
+    )
+)
+
+
+def make_plan(
+    trajectory: Tensor, im_size: tuple[int, ...], eps: float, upsampling: float | None, dtype: torch.dtype | None = None
+) -> NufftPlan:
+    """:func:`nufft_plan` for a checked size, in the precision of the data."""
+    real = trajectory.dtype if dtype is None else dtype
+    name = "float64" if real == torch.float64 else "float32"
+    n_samples = trajectory.shape[-2] if trajectory.ndim > 1 else 0
+    width, sigma = choose_kernel(eps, upsampling, name, im_size=im_size, samples=n_samples)
+    grid = grid_size(im_size, width, sigma)
+    points, order = _points(trajectory.detach().to(real), im_size, grid, width)
+    return NufftPlan(points, order, im_size, grid, width)
+
+
+def nufft_plan(
+    trajectory: Tensor, im_size: Sequence[int], *, eps: float = 1e-4, upsampling: float | None = None
+) -> NufftPlan:
+    """Sort a trajectory once, for many calls of the NUFFT family.
+
+    A call without a plan makes one and forgets it. A plan belongs to the values of its trajectory: after an optimiser
+    has moved them, make another. Its coordinates have the precision of ``trajectory``, which has to be the data's.
+
+    Parameters
+    ----------
+    trajectory
+        ``(*batch, samples, ndim)`` in cycles per field of view, components in the order of the image's axes. What lies
+        outside ``[-N/2, N/2)`` is wrapped periodically.
+    im_size
+        Image size, ``(y, x)`` or ``(z, y, x)``.
+    eps
+        Relative L2 error asked for.
+    upsampling
+        Grid points per pixel, 1.25 to 2; chosen by sizes if ``None``.
+
+    Returns
+    -------
+    NufftPlan
+        Tensors and numbers: moves, pickles and traces as they do.
+
+    Raises
+    ------
+    TypeError
+        A trajectory that is no real tensor.
+    ValueError
+        Shapes that do not fit, no samples, coordinates that are NaN or Inf, ``eps`` out of reach.
+
+    References
+    ----------
+    Barnett AH, Magland J, af Klinteberg L. A parallel nonuniform fast Fourier transform library based on an
+    "exponential of semicircle" kernel. SIAM J Sci Comput 2019;41:C479-C504.
+    """
+    if not isinstance(trajectory, Tensor):
+        kind = type(trajectory)
+        raise TypeError(f"trajectory: expected torch.Tensor, got {kind.__module__}.{kind.__qualname__}")
+    return make_plan(trajectory, check_im_size(im_size), eps, upsampling)
