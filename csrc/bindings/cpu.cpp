@@ -5,6 +5,7 @@
 
 #include "../core/isa.h"
 #include "../core/parallel.h"
+#include "bloch.h"
 #include "nufft_cpu.h"
 #include "sense_cpu.h"
 #include "toeplitz_cpu.h"
@@ -21,4 +22,5 @@ NB_MODULE(_cpu, m) {
     mriops::bindings::register_sense<mriops::bindings::SenseCpu>(m);
     mriops::bindings::register_toeplitz<mriops::bindings::ToeplitzCpu>(m);
     mriops::bindings::register_nufft<mriops::bindings::NufftCpu>(m);
+    mriops::bindings::register_bloch<mriops::bindings::BlochCpu>(m);
 }

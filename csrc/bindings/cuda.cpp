@@ -3,6 +3,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/string.h>
 
+#include "bloch.h"
 #include "sense_device.h"
 
 namespace {
@@ -30,4 +31,5 @@ NB_MODULE(_cuda, m) {
     m.def("architectures", [] { return std::string(MRIOPS_CUDA_ARCHITECTURES); }, "Architectures in the fat binary.");
     m.def("version", [] { return std::string(MRIOPS_VERSION); }, "Version of mriops these kernels were built from.");
     mriops::bindings::register_sense<mriops::bindings::SenseDevice>(m);
+    mriops::bindings::register_bloch<mriops::bindings::BlochDevice>(m);
 }

@@ -3,6 +3,7 @@
 #include <nanobind/stl/string.h>
 
 #include "../core/gpu.h"
+#include "bloch.h"
 #include "sense_device.h"
 
 NB_MODULE(_emu, m) {
@@ -11,4 +12,5 @@ NB_MODULE(_emu, m) {
           "Order of the emulated threads; 0 is the natural one.");
     m.def("version", [] { return std::string(MRIOPS_VERSION); }, "Version of mriops these kernels were built from.");
     mriops::bindings::register_sense<mriops::bindings::SenseDevice>(m);
+    mriops::bindings::register_bloch<mriops::bindings::BlochDevice>(m);
 }

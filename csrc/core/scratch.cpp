@@ -2,14 +2,11 @@
 
 #include <cstdlib>
 #include <new>
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
+
+#include "huge_pages.h"
 
 namespace mriops {
 namespace {
-
-constexpr size_t kHugePage = size_t(2) << 20;
 
 struct Buffers {
     void* data[int(Scratch::count)] = {};
@@ -36,10 +33,7 @@ void* scratch_bytes(Scratch purpose, size_t bytes) {
     const size_t rounded = (bytes / alignment + 1) * alignment;
     void* p = std::aligned_alloc(alignment, rounded);
     if (!p) throw std::bad_alloc();
-#if defined(__linux__)
-    // Column passes stride over the whole buffer: with small pages every row would be a TLB miss.
-    if (alignment == kHugePage) madvise(p, rounded, MADV_HUGEPAGE);
-#endif
+    prefer_huge_pages(p, rounded);
     buffers.data[i] = p;
     buffers.bytes[i] = rounded;
     return p;

@@ -1,6 +1,7 @@
 // sense, sense_adjoint, sense_csm_adjoint and fft: one multi-coil transform each way, with what its ends read and
 // write.
 #include "../core/by_dtype.h"
+#include "../core/huge_pages.h"
 #include "arrays.h"
 #include "coil_sums.h"
 #include "encode_split.h"
@@ -58,6 +59,7 @@ void run_split_sense(const SenseProblem& p, const T* image, const T* csm, const 
 template <class T>
 void run_sense(const SenseProblem& p, const T* image, const T* csm, const void* mask, T* kspace, int threads) {
     threads = useful_threads(threads, p.batch * p.coils * p.nz * p.ny * p.nx);
+    prefer_huge_pages(kspace, sizeof(T) * 2 * p.batch * p.coils * p.nz * p.ny * p.nx);
     if (split<T>(p)) return run_split_sense(p, image, csm, mask, kspace, threads);
     const Arrays<T> at(p);
     const auto transform = transform_of<T>(p);

@@ -6,6 +6,7 @@ kind and on their device. The calls on NumPy arrays use :func:`get_num_threads` 
 
 from ._nufft_plan import NufftPlan, nufft_plan
 from ._threads import get_num_threads, set_num_threads
+from .bloch import bloch, bloch_signal
 from .coils import coil_combine, coil_expand
 from .fft import fft, ifft
 from .nufft import (
@@ -20,6 +21,8 @@ from .toeplitz import sense_toeplitz, toeplitz, toeplitz_kernel
 
 __all__ = [
     "NufftPlan",
+    "bloch",
+    "bloch_signal",
     "coil_combine",
     "coil_expand",
     "fft",

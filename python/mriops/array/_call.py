@@ -14,7 +14,7 @@ from mriops._native.plan import Facts, NativeOp, Plan, make_plan, repeated_axes
 from . import _plain
 from ._threads import get_num_threads
 
-__all__ = ["array_facts", "call", "module_of"]
+__all__ = ["array_facts", "array_module", "call"]
 
 _MAX_PLANS = 4096
 
@@ -35,8 +35,19 @@ def _is_cupy(array: Any) -> bool:
     return type(array).__module__.partition(".")[0] == "cupy"
 
 
-def module_of(array: Any) -> Any:
-    """numpy, or cupy where the array is of that (only then is it imported)."""
+def array_module(array: Any) -> Any:
+    """numpy, or cupy where the array is of that (only then is it imported).
+
+    Parameters
+    ----------
+    array
+        An array of either.
+
+    Returns
+    -------
+    ModuleType
+        Its module.
+    """
     return importlib.import_module("cupy") if _is_cupy(array) else np
 
 
@@ -147,7 +158,7 @@ def _prepared(op: NativeOp, arrays: tuple[Any, ...], parameters: tuple) -> _Prep
 
 def _run(op: NativeOp, arrays: tuple[Any, ...], parameters: tuple, prepared: _Prepared) -> Any:
     plan = prepared.plan
-    xp: Any = module_of(arrays[0])
+    xp: Any = array_module(arrays[0])
     if plan is not None and plan.zero:
         outputs = [xp.zeros(out.shape, out.dtype) for out in plan.outputs]
         return outputs[0] if len(outputs) == 1 else tuple(outputs)

@@ -9,7 +9,7 @@ from typing import Any
 from mriops._native.nufft_shapes import check_im_size
 from mriops._native.toeplitz_shapes import SENSE_TOEPLITZ
 
-from ._call import call, module_of
+from ._call import array_module, call
 from ._nufft_plan import ndim_of
 from .nufft import nufft_adjoint
 
@@ -63,7 +63,7 @@ def toeplitz_kernel(
     ndim, im = ndim_of(trajectory), check_im_size(im_size)
     if len(im) != ndim:
         raise ValueError(f"im_size: expected {ndim} axes, the components of the trajectory, got {im}")
-    xp = module_of(trajectory)
+    xp = array_module(trajectory)
     wide = tuple(2 * n for n in im)
     fine = trajectory.astype("float64")
     weights = xp.ones_like(fine[..., 0]) if dcf is None else dcf

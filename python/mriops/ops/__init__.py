@@ -6,6 +6,7 @@ in forward mode, under ``torch.func`` (grad, vjp, jvp, vmap), ``torch.compile`` 
 for NumPy and CuPy.
 """
 
+from .bloch import bloch, bloch_signal
 from .coils import coil_combine, coil_expand
 from .fft import fft, ifft
 from .nufft import (
@@ -22,6 +23,8 @@ from .toeplitz import sense_toeplitz, toeplitz, toeplitz_kernel
 
 __all__ = [
     "NufftPlan",
+    "bloch",
+    "bloch_signal",
     "coil_combine",
     "coil_expand",
     "fft",

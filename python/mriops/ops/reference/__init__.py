@@ -4,6 +4,7 @@ Same names and signatures as :mod:`mriops.ops`. The kernels are tested against t
 forms and direct sums.
 """
 
+from .bloch import bloch, bloch_signal
 from .coils import coil_combine, coil_expand
 from .fft import fft, ifft
 from .nufft import (
@@ -19,6 +20,8 @@ from .sense import sense, sense_adjoint, sense_csm_adjoint, sense_gram
 from .toeplitz import sense_toeplitz, toeplitz, toeplitz_kernel
 
 __all__ = [
+    "bloch",
+    "bloch_signal",
     "coil_combine",
     "coil_expand",
     "fft",

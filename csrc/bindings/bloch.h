@@ -1,0 +1,145 @@
+// Registers the Bloch kernels of one backend: the same Python signatures for _cpu, _cuda and _emu.
+//
+// A Backend has `workspace_bytes` (negative: no kernels) and forward, jvp, vjp, hvp as in BlochKernels, which take a
+// lane (threads or stream) last.
+#pragma once
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/vector.h>
+
+#include "../spins/bloch_dispatch.h"
+#include "../spins/bloch_problem.h"
+#include "pointers.h"
+
+namespace mriops::bindings {
+
+#define MRIOPS_BLOCH_SHAPE                                                                                           \
+    int64_t batch, int64_t spins_count, int64_t steps, int64_t channels, int64_t axes, bool b1, bool split, int own, \
+        int64_t coils, const std::vector<int64_t>&record, int dtype
+#define MRIOPS_BLOCH_PROBLEM \
+    make_bloch_problem(batch, spins_count, steps, channels, axes, b1, split, own, coils, record)
+#define MRIOPS_BLOCH_NAMES                                                                                            \
+    "batch"_a, "spins_count"_a, "steps"_a, "channels"_a, "axes"_a, "b1"_a, "split"_a, "own"_a, "coils"_a, "record"_a, \
+        "dtype"_a
+
+template <class Backend>
+void register_bloch(nanobind::module_& m) {
+    namespace nb = nanobind;
+    using namespace nb::literals;
+    using Address = uintptr_t;
+    const auto release = nb::call_guard<nb::gil_scoped_release>();
+
+// Parameters, names and assignments of the pointers of one function.
+#define MRIOPS_BLOCH(name, method, parameters, names, assign)                       \
+    m.def(                                                                          \
+        name,                                                                       \
+        [](MRIOPS_UNPACK parameters, MRIOPS_BLOCH_SHAPE, Address, int64_t lane) {   \
+            const BlochProblem p = MRIOPS_BLOCH_PROBLEM;                            \
+            const Dtype t = make_dtype(dtype);                                      \
+            if (p.batch == 0) return;                                               \
+            BlochArrays a{};                                                        \
+            assign;                                                                 \
+            Backend::method(p, t, a, lane);                                         \
+        },                                                                          \
+        MRIOPS_UNPACK names, MRIOPS_BLOCH_NAMES, "workspace"_a, "lane"_a, release); \
+    m.def(                                                                          \
+        name "_workspace_bytes",                                                    \
+        [](MRIOPS_BLOCH_SHAPE) {                                                    \
+            make_dtype(dtype);                                                      \
+            return Backend::workspace_bytes(MRIOPS_BLOCH_PROBLEM);                  \
+        },                                                                          \
+        MRIOPS_BLOCH_NAMES)
+#define MRIOPS_UNPACK(...) __VA_ARGS__
+#define MRIOPS_SET(argument) a.argument = pointer(#argument, argument, t)
+#define MRIOPS_INPUTS MRIOPS_SET(waveform), MRIOPS_SET(spins), MRIOPS_SET(magnetization)
+#define MRIOPS_TANGENTS MRIOPS_SET(d_waveform), MRIOPS_SET(d_spins), MRIOPS_SET(d_magnetization)
+#define MRIOPS_GRADIENTS MRIOPS_SET(grad_waveform), MRIOPS_SET(grad_spins), MRIOPS_SET(grad_magnetization)
+
+    MRIOPS_BLOCH("bloch", forward, (Address waveform, Address spins, Address magnetization, Address out),
+                 ("waveform"_a, "spins"_a, "magnetization"_a, "out"_a), (MRIOPS_INPUTS, MRIOPS_SET(out)));
+    MRIOPS_BLOCH(
+        "bloch_jvp", jvp,
+        (Address waveform, Address spins, Address magnetization, Address d_waveform, Address d_spins,
+         Address d_magnetization, Address out),
+        ("waveform"_a, "spins"_a, "magnetization"_a, "d_waveform"_a, "d_spins"_a, "d_magnetization"_a, "out"_a),
+        (MRIOPS_INPUTS, MRIOPS_TANGENTS, MRIOPS_SET(out)));
+    MRIOPS_BLOCH("bloch_vjp", vjp,
+                 (Address waveform, Address spins, Address magnetization, Address grad, Address grad_waveform,
+                  Address grad_spins, Address grad_magnetization),
+                 ("waveform"_a, "spins"_a, "magnetization"_a, "grad"_a, "grad_waveform"_a, "grad_spins"_a,
+                  "grad_magnetization"_a),
+                 (MRIOPS_INPUTS, MRIOPS_SET(grad), MRIOPS_GRADIENTS));
+    MRIOPS_BLOCH("bloch_hvp", hvp,
+                 (Address waveform, Address spins, Address magnetization, Address grad, Address d_waveform,
+                  Address d_spins, Address d_magnetization, Address d_grad, Address grad_waveform, Address grad_spins,
+                  Address grad_magnetization),
+                 ("waveform"_a, "spins"_a, "magnetization"_a, "grad"_a, "d_waveform"_a, "d_spins"_a,
+                  "d_magnetization"_a, "d_grad"_a, "grad_waveform"_a, "grad_spins"_a, "grad_magnetization"_a),
+                 (MRIOPS_INPUTS, MRIOPS_SET(grad), MRIOPS_TANGENTS, MRIOPS_SET(d_grad), MRIOPS_GRADIENTS));
+    MRIOPS_BLOCH("bloch_signal", forward,
+                 (Address waveform, Address spins, Address magnetization, Address receive, Address out),
+                 ("waveform"_a, "spins"_a, "magnetization"_a, "receive"_a, "out"_a),
+                 (MRIOPS_INPUTS, MRIOPS_SET(receive), MRIOPS_SET(out)));
+    MRIOPS_BLOCH("bloch_signal_jvp", jvp,
+                 (Address waveform, Address spins, Address magnetization, Address receive, Address d_waveform,
+                  Address d_spins, Address d_magnetization, Address d_receive, Address out),
+                 ("waveform"_a, "spins"_a, "magnetization"_a, "receive"_a, "d_waveform"_a, "d_spins"_a,
+                  "d_magnetization"_a, "d_receive"_a, "out"_a),
+                 (MRIOPS_INPUTS, MRIOPS_SET(receive), MRIOPS_TANGENTS, MRIOPS_SET(d_receive), MRIOPS_SET(out)));
+    MRIOPS_BLOCH("bloch_signal_vjp", vjp,
+                 (Address waveform, Address spins, Address magnetization, Address receive, Address grad,
+                  Address grad_waveform, Address grad_spins, Address grad_magnetization, Address grad_receive),
+                 ("waveform"_a, "spins"_a, "magnetization"_a, "receive"_a, "grad"_a, "grad_waveform"_a, "grad_spins"_a,
+                  "grad_magnetization"_a, "grad_receive"_a),
+                 (MRIOPS_INPUTS, MRIOPS_SET(receive), MRIOPS_SET(grad), MRIOPS_GRADIENTS, MRIOPS_SET(grad_receive)));
+    MRIOPS_BLOCH("bloch_signal_hvp", hvp,
+                 (Address waveform, Address spins, Address magnetization, Address receive, Address grad,
+                  Address d_waveform, Address d_spins, Address d_magnetization, Address d_receive, Address d_grad,
+                  Address grad_waveform, Address grad_spins, Address grad_magnetization, Address grad_receive),
+                 ("waveform"_a, "spins"_a, "magnetization"_a, "receive"_a, "grad"_a, "d_waveform"_a, "d_spins"_a,
+                  "d_magnetization"_a, "d_receive"_a, "d_grad"_a, "grad_waveform"_a, "grad_spins"_a,
+                  "grad_magnetization"_a, "grad_receive"_a),
+                 (MRIOPS_INPUTS, MRIOPS_SET(receive), MRIOPS_SET(grad), MRIOPS_TANGENTS, MRIOPS_SET(d_receive),
+                  MRIOPS_SET(d_grad), MRIOPS_GRADIENTS, MRIOPS_SET(grad_receive)));
+
+#undef MRIOPS_BLOCH
+#undef MRIOPS_UNPACK
+#undef MRIOPS_SET
+#undef MRIOPS_INPUTS
+#undef MRIOPS_TANGENTS
+#undef MRIOPS_GRADIENTS
+}
+
+// The kernels for the CPU keep scratch per thread, so every workspace is empty.
+struct BlochCpu {
+    static int64_t workspace_bytes(const BlochProblem&) { return 0; }
+    static void forward(const BlochProblem& p, Dtype t, const BlochArrays& a, int64_t lane) {
+        bloch_kernels().forward(p, t, a, threads_of(lane));
+    }
+    static void jvp(const BlochProblem& p, Dtype t, const BlochArrays& a, int64_t lane) {
+        bloch_kernels().jvp(p, t, a, threads_of(lane));
+    }
+    static void vjp(const BlochProblem& p, Dtype t, const BlochArrays& a, int64_t lane) {
+        bloch_kernels().vjp(p, t, a, threads_of(lane));
+    }
+    static void hvp(const BlochProblem& p, Dtype t, const BlochArrays& a, int64_t lane) {
+        bloch_kernels().hvp(p, t, a, threads_of(lane));
+    }
+};
+
+// There are no kernels for devices yet: the negative workspace tells callers to use another way.
+struct BlochDevice {
+    static int64_t workspace_bytes(const BlochProblem&) { return -1; }
+    [[noreturn]] static void none() {
+        throw std::invalid_argument("bloch: expected arrays in CPU memory, got a device without Bloch kernels");
+    }
+    static void forward(const BlochProblem&, Dtype, const BlochArrays&, int64_t) { none(); }
+    static void jvp(const BlochProblem&, Dtype, const BlochArrays&, int64_t) { none(); }
+    static void vjp(const BlochProblem&, Dtype, const BlochArrays&, int64_t) { none(); }
+    static void hvp(const BlochProblem&, Dtype, const BlochArrays&, int64_t) { none(); }
+};
+
+#undef MRIOPS_BLOCH_SHAPE
+#undef MRIOPS_BLOCH_PROBLEM
+#undef MRIOPS_BLOCH_NAMES
+
+}  // namespace mriops::bindings

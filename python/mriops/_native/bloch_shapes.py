@@ -1,0 +1,298 @@
+"""Shape rules of the Bloch simulation: how the physical arguments are packed for the kernels, and the kernels' own.
+
+The kernels take one real array per waveform and one for the isochromats (see csrc/spins/bloch.h); packing is done
+by the callers with the arithmetic of their arrays, as :func:`bloch_layout` says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from math import prod
+from typing import Any, NamedTuple
+
+from .dtypes import DTYPE_CODE
+from .plan import Facts, NativeOp, Output, Plan
+
+__all__ = [
+    "ARGUMENTS",
+    "BLOCH",
+    "BLOCH_HVP",
+    "BLOCH_JVP",
+    "BLOCH_SIGNAL",
+    "BLOCH_SIGNAL_HVP",
+    "BLOCH_SIGNAL_JVP",
+    "BLOCH_SIGNAL_VJP",
+    "BLOCH_VJP",
+    "GAMMA",
+    "BlochLayout",
+    "bloch_layout",
+    "check_integrator",
+    "check_record",
+]
+
+Shape = tuple[int, ...]
+
+#: Gyromagnetic ratio of the proton [Hz/T] (CODATA 2018).
+GAMMA = 42.577478518e6
+
+#: Core axes of each physical argument, after the batch.
+_CORES: dict[str, tuple[str, ...]] = {
+    "rf": ("steps",),
+    "gradient": ("steps", "axes"),
+    "dt": ("steps",),
+    "position": ("spins", "axes"),
+    "t1": ("spins",),
+    "t2": ("spins",),
+    "off_resonance": ("spins",),
+    "b1": ("spins",),
+    "magnetization": ("spins", "3"),
+    "velocity": ("spins", "axes"),
+    "receive": ("coils", "spins"),
+}
+#: The physical arguments, in the order in which they are packed.
+ARGUMENTS = tuple(_CORES)
+_MAY_BE_SCALAR = frozenset(("dt", "t1", "t2", "off_resonance"))
+_OF_WAVEFORM = ("rf", "gradient", "dt")
+_OF_SPINS = ("position", "t1", "t2", "off_resonance", "b1", "velocity")
+
+
+class BlochLayout(NamedTuple):
+    """Sizes of one simulation: ``waveform_batch`` and ``spin_batch`` are the batches of the packed arrays."""
+
+    spins: int
+    steps: int
+    channels: int
+    axes: int
+    waveform_batch: Shape
+    spin_batch: Shape
+
+
+def _broadcast(shapes: Mapping[str, Shape]) -> Shape:
+    """Common batch shape, numpy's rules."""
+    rank = max([0, *(len(s) for s in shapes.values())])
+    result = [1] * rank
+    for name, shape in shapes.items():
+        for i, size in enumerate(shape, start=rank - len(shape)):
+            if size != 1 and result[i] not in (1, size):
+                others = {n: s for n, s in shapes.items() if n != name}
+                raise ValueError(f"{name}: expected batch axes that broadcast with {others}, got {shape}")
+            result[i] = size if result[i] == 1 else result[i]
+    return tuple(result)
+
+
+def _split_core(name: str, shape: Shape, multi_transmit: bool, sizes: dict[str, tuple[int, str]]) -> Shape:
+    """Batch of one argument; its core axes are checked against the sizes found so far, and added to them."""
+    core = _CORES[name]
+    if multi_transmit and name in ("rf", "b1"):
+        core = ("channels", *core)
+    if not shape and name in _MAY_BE_SCALAR:
+        return ()
+    if len(shape) < len(core):
+        raise ValueError(f"{name}: expected shape ({', '.join(('*batch', *core))}), got {shape}")
+    split = len(shape) - len(core)
+    for axis, size in zip(core, shape[split:], strict=True):
+        if axis == "3":
+            if size != 3:
+                raise ValueError(f"{name}: expected a last axis of 3 (Mx, My, Mz), got shape {shape}")
+            continue
+        if size == 0:
+            raise ValueError(f"{name}: expected axis {axis} to be at least 1, got shape {shape}")
+        if axis == "spins" and size == 1:
+            continue
+        known, owner = sizes.setdefault(axis, (size, name))
+        if size != known:
+            raise ValueError(f"{name}: expected {known} {axis} (those of {owner}), got {size}")
+    return shape[:split]
+
+
+def bloch_layout(shapes: Mapping[str, Shape | None], *, multi_transmit: bool, gamma: float) -> BlochLayout:
+    """Check the physical arguments of a simulation against each other.
+
+    Parameters
+    ----------
+    shapes
+        Shape by argument name, ``None`` for an absent one.
+    multi_transmit
+        Whether rf and b1 have an axis of channels.
+    gamma
+        Gyromagnetic ratio [Hz/T].
+
+    Returns
+    -------
+    BlochLayout
+        Sizes.
+
+    Raises
+    ------
+    ValueError
+        With the argument's name, what was expected and what came.
+    TypeError
+        ``gamma`` is no number.
+    """
+    if isinstance(gamma, bool) or not isinstance(gamma, int | float):
+        raise TypeError(f"gamma: expected a number [Hz/T], got {gamma!r}")
+    if not isinstance(multi_transmit, bool):
+        raise TypeError(f"multi_transmit: expected a bool, got {multi_transmit!r}")
+    if (shapes.get("gradient") is None) != (shapes.get("position") is None):
+        missing, given = ("gradient", "position") if shapes.get("gradient") is None else ("position", "gradient")
+        raise ValueError(f"{missing}: expected an array, since {given} is given, got None")
+    if shapes.get("velocity") is not None and shapes.get("position") is None:
+        raise ValueError("velocity: expected None without gradient and position, got an array")
+    if multi_transmit and shapes.get("b1") is None:
+        raise ValueError("b1: expected an array of shape (*batch, channels, spins) with multi_transmit, got None")
+    sizes: dict[str, tuple[int, str]] = {}
+    batches = {
+        name: _split_core(name, tuple(shape), multi_transmit, sizes)
+        for name, shape in shapes.items()
+        if shape is not None
+    }
+    axes = sizes.get("axes", (0, ""))[0]
+    return BlochLayout(
+        spins=sizes.get("spins", (1, ""))[0],
+        steps=sizes["steps"][0],
+        channels=sizes.get("channels", (1, ""))[0],
+        axes=axes * (2 if shapes.get("velocity") is not None else 1),
+        waveform_batch=_broadcast({n: batches[n] for n in _OF_WAVEFORM if n in batches}),
+        spin_batch=_broadcast({n: batches[n] for n in _OF_SPINS if n in batches}),
+    )
+
+
+def check_integrator(integrator: str) -> bool:
+    """Whether precession and nutation are split.
+
+    Parameters
+    ----------
+    integrator
+        ``"exact"`` or ``"split"``.
+
+    Returns
+    -------
+    bool
+        True for ``"split"``.
+
+    Raises
+    ------
+    ValueError
+        Another name.
+    """
+    if integrator not in ("exact", "split"):
+        raise ValueError(f"integrator: expected 'exact' or 'split', got {integrator!r}")
+    return integrator == "split"
+
+
+def check_record(record: Sequence[int] | None, steps: int) -> tuple[int, ...]:
+    """Numbers of steps after which states are wanted, by default after all.
+
+    Parameters
+    ----------
+    record
+        Increasing numbers of steps, 0 for the start.
+    steps
+        Steps of the waveform.
+
+    Returns
+    -------
+    tuple of int
+        The same.
+
+    Raises
+    ------
+    TypeError, ValueError
+        No integers, none at all, out of range or not increasing.
+    """
+    if record is None:
+        return (steps,)
+    found = tuple(record)
+    for step in found:
+        if isinstance(step, bool) or not isinstance(step, int):
+            raise TypeError(f"record: expected integers, got {step!r}")
+    if not found or found[0] < 0 or found[-1] > steps or any(a >= b for a, b in pairwise(found)):
+        shown = found if len(found) < 10 else f"({', '.join(map(str, found[:8]))}, ...)"
+        raise ValueError(f"record: expected increasing numbers of steps in [0, {steps}], got {shown}")
+    return found
+
+
+# --- the kernels' rules ----------------------------------------------------------------------------------------------
+
+_BITS = {"waveform": 1, "spins": 2, "magnetization": 4, "receive": 8}
+
+
+def _pad(batch: Shape, rank: int) -> Shape:
+    return (1,) * (rank - len(batch)) + batch
+
+
+def _rule(names: tuple[str, ...], kind: str) -> Any:
+    """Rule of one native function: ``names`` are its arrays, ``kind`` what it gives."""
+    signal = "receive" in names
+
+    def core_rank(name: str) -> int:
+        return (2 if signal else 3) if name.endswith("grad") else 2
+
+    def rule(*given: Any) -> Plan:
+        arrays: tuple[Facts, ...] = given[: len(names)]
+        channels, axes, b1, split, record = given[len(names) :]
+        shapes = {name: tuple(fact.shape) for name, fact in zip(names, arrays, strict=True)}
+        batches = {name: shape[: len(shape) - core_rank(name)] for name, shape in shapes.items()}
+        cores = {name: shape[len(batches[name]) :] for name, shape in shapes.items()}
+        steps, spins = cores["waveform"][-1], cores["spins"][-1]
+        coils = cores["receive"][0] if signal else 0
+        record = tuple(record)
+        expected = {
+            "waveform": (2 * channels + axes + 1, steps),
+            "spins": (3 + (2 * channels if b1 else 0) + axes, spins),
+            "magnetization": (spins, 3),
+            "receive": (coils, spins),
+            "grad": (coils, len(record)) if signal else (len(record), spins, 3),
+        }
+        for name, core in cores.items():
+            if core != expected[name.removeprefix("d_")]:
+                raise ValueError(
+                    f"{name}: expected axes {expected[name.removeprefix('d_')]} after the batch, got {core}"
+                )
+        batch = _broadcast(batches)
+        count = prod(batch)
+        own, layouts = 0, []
+        for name in names:
+            group = name.removeprefix("d_")
+            # A tangent and its argument are read alike: once per batch item, or once for all.
+            shared = all(prod(batches[n]) == 1 for n in (group, "d_" + group) if n in batches)
+            if shared and group != "grad":
+                layouts.append(None)
+                continue
+            own |= _BITS.get(group, 0)
+            layouts.append(None if _pad(batches[name], len(batch)) == batch else (*batch, *cores[name]))
+        real = arrays[0].dtype
+        data = arrays[names.index("receive")].dtype if signal else real
+        if kind == "value":
+            outputs = (Output((*batch, *expected["grad"]), data),)
+        else:
+            wanted = ("waveform", "spins", "magnetization", *(("receive",) if signal else ()))
+            outputs = tuple(Output((*batch, *cores[n]), data if n == "receive" else real) for n in wanted)
+        numbers = (count, spins, steps, channels, axes, bool(b1), bool(split), own, coils, record, DTYPE_CODE[real])
+        return Plan(outputs=outputs, arguments=numbers, layouts=tuple(layouts), zero=count == 0)  # type: ignore[arg-type]
+
+    return rule
+
+
+def _native(suffix: str, signal: bool, kind: str) -> NativeOp:
+    inputs = ("waveform", "spins", "magnetization", *(("receive",) if signal else ()))
+    tangents = tuple("d_" + name for name in inputs)
+    names = {
+        "": inputs,
+        "_jvp": (*inputs, *tangents),
+        "_vjp": (*inputs, "grad"),
+        "_hvp": (*inputs, "grad", *tangents, "d_grad"),
+    }[suffix]
+    kinds = {n: "complex" if n.endswith("receive") or (signal and n.endswith("grad")) else "real" for n in names}
+    return NativeOp(("bloch_signal" if signal else "bloch") + suffix, kinds, _rule(names, kind))
+
+
+BLOCH = _native("", False, "value")
+BLOCH_JVP = _native("_jvp", False, "value")
+BLOCH_VJP = _native("_vjp", False, "gradients")
+BLOCH_HVP = _native("_hvp", False, "gradients")
+BLOCH_SIGNAL = _native("", True, "value")
+BLOCH_SIGNAL_JVP = _native("_jvp", True, "value")
+BLOCH_SIGNAL_VJP = _native("_vjp", True, "gradients")
+BLOCH_SIGNAL_HVP = _native("_hvp", True, "gradients")

@@ -1,0 +1,242 @@
+"""The Bloch equations of isochromats: magnetization after a waveform of RF and gradients, and the signal of coils."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from mriops._native.bloch_pack import pack_magnetization, pack_spins, pack_waveform
+from mriops._native.bloch_shapes import ARGUMENTS, GAMMA, bloch_layout, check_integrator, check_record
+
+from ._bloch_rules import bloch_signal_op, bloch_states_op
+
+__all__ = ["bloch", "bloch_signal"]
+
+_REAL = {torch.complex64: torch.float32, torch.complex128: torch.float64}
+_COMPLEX = {real: dtype for dtype, real in _REAL.items()}
+
+
+class _Packed(NamedTuple):
+    waveform: Tensor
+    spins: Tensor
+    magnetization: Tensor
+    receive: Tensor | None
+    parameters: tuple
+
+
+def _accumulate(x: Tensor) -> Tensor:
+    return x.cumsum(-1)  # in double precision, for float32 too
+
+
+def _tensor(name: str, value: Any, rf: Tensor | None, is_complex: bool) -> Tensor | None:
+    """An argument as a tensor of rf's precision on its device."""
+    if value is None and rf is not None:
+        return None
+    if isinstance(value, int | float) and not isinstance(value, bool) and rf is not None and not is_complex:
+        return torch.full((), value, dtype=_REAL[rf.dtype], device=rf.device)
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{name}: expected torch.Tensor, got {type(value).__module__}.{type(value).__qualname__}")
+    if rf is None:
+        value = value.to(_COMPLEX.get(value.dtype, value.dtype))
+        if value.dtype not in _REAL:
+            raise TypeError(f"{name}: expected complex64, complex128, float32 or float64, got {value.dtype}")
+        return value
+    if value.device != rf.device:
+        raise ValueError(f"{name}: expected device {rf.device} (that of rf), got {value.device}")
+    if value.dtype == torch.bool or (value.is_complex() and not is_complex):
+        raise TypeError(f"{name}: expected a real {'or complex ' if is_complex else ''}dtype, got {value.dtype}")
+    return value.to(rf.dtype if is_complex else _REAL[rf.dtype])
+
+
+def _pack(given: tuple, record: Sequence[int] | None, multi_transmit: bool, integrator: str, gamma: float) -> _Packed:
+    rf = _tensor("rf", given[0], None, True)
+    found: dict[str, Any] = {"rf": rf}
+    for name, value in zip(ARGUMENTS[1:], given[1:], strict=True):
+        found[name] = _tensor(name, value, rf, name in ("b1", "receive"))
+    shapes = {name: None if value is None else tuple(value.shape) for name, value in found.items()}
+    layout = bloch_layout(shapes, multi_transmit=multi_transmit, gamma=gamma)
+    zero = torch.zeros((), dtype=found["dt"].dtype, device=found["dt"].device)
+    return _Packed(
+        pack_waveform(torch, found, layout, _accumulate, channel_axis=multi_transmit, gamma=gamma),
+        pack_spins(torch, found, layout, zero, channel_axis=multi_transmit),
+        pack_magnetization(torch, found["magnetization"], layout, zero),
+        found["receive"],
+        (
+            layout.channels,
+            layout.axes,
+            found["b1"] is not None,
+            check_integrator(integrator),
+            check_record(record, layout.steps),
+        ),
+    )
+
+
+def bloch(
+    rf: Tensor,
+    gradient: Tensor | None,
+    dt: Tensor | float,
+    position: Tensor | None,
+    t1: Tensor | float | None,
+    t2: Tensor | float | None,
+    off_resonance: Tensor | float | None = None,
+    b1: Tensor | None = None,
+    magnetization: Tensor | None = None,
+    velocity: Tensor | None = None,
+    *,
+    record: Sequence[int] | None = None,
+    multi_transmit: bool = False,
+    integrator: str = "exact",
+    gamma: float = GAMMA,
+) -> Tensor:
+    """Magnetization of isochromats after a waveform of RF and gradients.
+
+    ``dM/dt = 2 pi M x (Re b, Im b, f) - (Mx, My, 0)/T2 - (0, 0, Mz - 1)/T1`` with ``b = gamma b1 rf`` and
+    ``f = off_resonance + gamma gradient . position``: positive frequencies turn ``Mx + i My`` by ``exp(-2 pi i f t)``,
+    and RF along x turns z towards y. Waveforms are constant within a step; relaxation is split symmetrically about the
+    turn.
+
+    Parameters
+    ----------
+    rf
+        RF waveform ``(*batch, steps)`` [T], complex: real part along x, imaginary part along y. With ``multi_transmit``
+        ``(*batch, channels, steps)``. Its precision is that of the simulation.
+    gradient
+        ``(*batch, steps, axes)`` [T/m], or ``None``. The axes are those of position, in any order and number.
+    dt
+        Duration of each step ``(*batch, steps)`` or of all [s].
+    position
+        ``(*batch, spins, axes)`` [m], or ``None`` without gradient.
+    t1, t2
+        ``(*batch, spins)`` or one for all [s]; ``None`` or infinity for no relaxation. Values are not checked: T2 > T1
+        is simulated as it is, zero is immediate relaxation, and NaN stays with its isochromat.
+    off_resonance
+        ``(*batch, spins)`` or one for all [Hz]; ``None`` is zero.
+    b1
+        Relative transmit sensitivity ``(*batch, spins)``, complex or real; ``None`` is one. With ``multi_transmit``
+        ``(*batch, channels, spins)``: the field is ``sum_c b1[c] rf[c]``.
+    magnetization
+        At the start, ``(*batch, spins, 3)``; ``None`` is equilibrium (0, 0, 1).
+    velocity
+        ``(*batch, spins, axes)`` [m/s]: the position is ``position + t velocity``, t from the start of the waveform.
+    record
+        Numbers of steps after which the magnetization is wanted, increasing, 0 for the start. ``None``: after the last
+        step, without an axis for it.
+    multi_transmit
+        Whether rf and b1 have an axis of channels.
+    integrator
+        ``"exact"`` turns about the axis of the whole field of each step. ``"split"`` turns for the precession and the
+        nutation one after the other (Strang), with an error of order ``dt^2``; without b1, and while the gradient does
+        not change, it is about three times as fast.
+    gamma
+        Gyromagnetic ratio [Hz/T], the proton's by default.
+
+    Returns
+    -------
+    Tensor
+        Mx, My, Mz: ``(*batch, spins, 3)`` after the last step, or ``(*batch, records, spins, 3)``. Batches of all
+        arguments broadcast. Every tensor argument has derivatives
+        up to the second order; memory does not grow with spins times steps.
+
+    Raises
+    ------
+    TypeError
+        A dtype that does not fit; an argument that is no tensor.
+    ValueError
+        Shapes that do not fit, empty axes, a gradient without position, steps that do not exist.
+
+    References
+    ----------
+    Bloch F. Nuclear induction. Phys Rev 1946;70:460-474. Strang G. On the construction and comparison of difference
+    schemes. SIAM J Numer Anal 1968;5:506-517.
+    """
+    given = (rf, gradient, dt, position, t1, t2, off_resonance, b1, magnetization, velocity, None)
+    packed = _pack(given, record, multi_transmit, integrator, gamma)
+    states = bloch_states_op(packed.waveform, packed.spins, packed.magnetization, *packed.parameters)
+    return states if record is not None else states[..., 0, :, :]
+
+
+def bloch_signal(
+    rf: Tensor,
+    gradient: Tensor | None,
+    dt: Tensor | float,
+    position: Tensor | None,
+    t1: Tensor | float | None,
+    t2: Tensor | float | None,
+    receive: Tensor,
+    off_resonance: Tensor | float | None = None,
+    b1: Tensor | None = None,
+    magnetization: Tensor | None = None,
+    velocity: Tensor | None = None,
+    *,
+    record: Sequence[int] | None = None,
+    multi_transmit: bool = False,
+    integrator: str = "exact",
+    gamma: float = GAMMA,
+) -> Tensor:
+    """Signal of coils from isochromats under a waveform: ``s[c, j] = sum_r receive[c, r] (Mx + i My)[r, t_j]``.
+
+    ``dM/dt = 2 pi M x (Re b, Im b, f) - (Mx, My, 0)/T2 - (0, 0, Mz - 1)/T1`` with ``b = gamma b1 rf`` and
+    ``f = off_resonance + gamma gradient . position``: positive frequencies turn ``Mx + i My`` by ``exp(-2 pi i f t)``,
+    and RF along x turns z towards y. Waveforms are constant within a step; relaxation is split symmetrically about the
+    turn.
+    With ``receive`` the coil maps times the proton density this is the k-space of a phantom.
+
+    Parameters
+    ----------
+    rf
+        RF waveform ``(*batch, steps)`` [T], complex: real part along x, imaginary part along y. With ``multi_transmit``
+        ``(*batch, channels, steps)``. Its precision is that of the simulation.
+    gradient
+        ``(*batch, steps, axes)`` [T/m], or ``None``. The axes are those of position, in any order and number.
+    dt
+        Duration of each step ``(*batch, steps)`` or of all [s].
+    position
+        ``(*batch, spins, axes)`` [m], or ``None`` without gradient.
+    t1, t2
+        ``(*batch, spins)`` or one for all [s]; ``None`` or infinity for no relaxation. Values are not checked: T2 > T1
+        is simulated as it is, zero is immediate relaxation, and NaN stays with its isochromat.
+    off_resonance
+        ``(*batch, spins)`` or one for all [Hz]; ``None`` is zero.
+    b1
+        Relative transmit sensitivity ``(*batch, spins)``, complex or real; ``None`` is one. With ``multi_transmit``
+        ``(*batch, channels, spins)``: the field is ``sum_c b1[c] rf[c]``.
+    magnetization
+        At the start, ``(*batch, spins, 3)``; ``None`` is equilibrium (0, 0, 1).
+    velocity
+        ``(*batch, spins, axes)`` [m/s]: the position is ``position + t velocity``, t from the start of the waveform.
+    receive
+        Coil sensitivities times proton density ``(*batch, coils, spins)``, complex or real.
+    record
+        Numbers of steps after which the signal is wanted, increasing, 0 for the start. ``None``: after the last one.
+    multi_transmit
+        Whether rf and b1 have an axis of channels.
+    integrator
+        ``"exact"`` turns about the axis of the whole field of each step. ``"split"`` turns for the precession and the
+        nutation one after the other (Strang), with an error of order ``dt^2``; without b1, and while the gradient does
+        not change, it is about three times as fast.
+    gamma
+        Gyromagnetic ratio [Hz/T], the proton's by default.
+
+    Returns
+    -------
+    Tensor
+        ``(*batch, coils, records)``, complex. Batches of all arguments broadcast. The sum is taken in double precision
+        and does not depend on the number of threads. Every tensor argument has derivatives
+        up to the second order; memory does not grow with spins times steps.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`bloch`.
+
+    References
+    ----------
+    Stocker T, Vahedipour K, Pflugfelder D, Shah NJ. High-performance computing MRI simulations. Magn Reson Med
+    2010;64:186-193.
+    """
+    given = (rf, gradient, dt, position, t1, t2, off_resonance, b1, magnetization, velocity, receive)
+    packed = _pack(given, record, multi_transmit, integrator, gamma)
+    return bloch_signal_op(*packed[:4], *packed.parameters)

@@ -1,0 +1,158 @@
+"""Density compensation in closed form: the area of k-space that belongs to a sample of radial and spiral readouts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from mriops.trajectories.hardware import half_size
+
+
+def dcf_radial(trajectory: Tensor, im_size: Sequence[int]) -> Tensor:
+    r"""Weights of straight readouts through or from the centre: the measure of polar coordinates.
+
+    .. math:: w_{si} = \Omega_s \prod_a \tfrac{N_a}{2} \int |\rho|^{D-1} \left(2\, b_i(\rho) - h_i(\rho)\right) d\rho
+
+    with the coordinate rho along the spoke in units of N/2, the box b_i from halfway to the last sample to halfway to
+    the next, and the hat h_i, which is 1 at sample i and 0 at its neighbours. The box alone gives the areas of ring
+    sectors; the difference corrects the kink of the density in the centre to second order (the rule of Euler and
+    Maclaurin): the sample there weighs 2/3 of its disc in 2D and nothing in 3D. Omega_s is the angle that a spoke has
+    for itself: half the way to its neighbours in 2D, whatever the order, and equal shares of the sphere in 3D.
+
+    Parameters
+    ----------
+    trajectory : Tensor (*batch, shots, readout, D)
+        [cycles/FOV]. Samples may be spaced unequally along the spoke (ramps). Each batch item (frame) for itself.
+    im_size : (y, x) or (z, y, x)
+        N
+
+    Returns
+    -------
+    Tensor (*batch, shots, readout)
+        Area (volume) of k-space per sample [(cycles/FOV)^D]: ``nufft_adjoint(dcf * nufft(x))`` is near x.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, a readout has fewer than two samples, or is not straight through or from the centre.
+
+    References
+    ----------
+    Glover, Pauly. Projection reconstruction techniques for reduction of motion effects in MRI. MRM 28:275 (1992).
+    """
+    k, scale = _normalised(trajectory, im_size)
+    ndim = k.shape[-1]
+    unit = k[..., -1, :] - k[..., 0, :]
+    length = unit.norm(dim=-1, keepdim=True)
+    if bool((length == 0).any()):
+        raise ValueError("trajectory: expected spokes, got readouts whose ends coincide")
+    unit = unit / length
+    rho = (k * unit[..., None, :]).sum(-1)
+    if bool(((k - rho[..., None] * unit[..., None, :]).norm(dim=-1) > 0.02 * (1 + k.norm(dim=-1))).any()):
+        raise ValueError("trajectory: expected straight spokes through the centre, got others (use dcf_voronoi)")
+    spacing = rho.diff(dim=-1)
+    full = bool((rho[..., 0] < -0.5 * spacing[..., 0].abs()).any())
+    share = _angular_shares(unit, full) if ndim == 2 else _equal_shares(unit, full)
+    weight = (2 * _box(rho, ndim, full) - _hat(rho, ndim, full)).clamp_min(0.0)
+    return (share[..., None] * weight * scale).to(trajectory.dtype)
+
+
+def dcf_spiral(trajectory: Tensor, im_size: Sequence[int]) -> Tensor:
+    r"""Weights of evenly rotated readouts whose radius grows (or falls): spirals of any density.
+
+    .. math:: w_{si} = \frac{2\pi}{S} \int_{\rho_{i-1/2}}^{\rho_{i+1/2}} \rho\, d\rho\ \prod_a \tfrac{N_a}{2}
+
+    In the coordinates (time, rotation) the area element of k(t) rotated by phi is rho d(rho) d(phi), however the
+    spiral turns in between: this is the Jacobian of Meyer and Hoge, summed exactly over the interval of a sample.
+
+    Parameters
+    ----------
+    trajectory : Tensor (*batch, shots, readout, 2)
+        [cycles/FOV]
+    im_size : (y, x)
+        N
+
+    Returns
+    -------
+    Tensor (*batch, shots, readout)
+        Area of k-space per sample [(cycles/FOV)^2].
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit.
+
+    References
+    ----------
+    Hoge, Kwan, Pike. Density compensation functions for spiral MRI. MRM 38:117 (1997).
+    """
+    k, scale = _normalised(trajectory, im_size)
+    if k.shape[-1] != 2:
+        raise ValueError(f"trajectory: expected 2D spirals, got {tuple(trajectory.shape)}")
+    radius = k.norm(dim=-1)
+    edges = _edges(radius).clamp_min(0.0)
+    area = (edges.square() / 2).diff(dim=-1).abs() * (2 * math.pi / k.shape[-3])
+    return (area * scale).to(trajectory.dtype)
+
+
+def _normalised(trajectory: Tensor, im_size: Sequence[int]) -> tuple[Tensor, float]:
+    """Coordinates in units of N/2, float64, and the area that one unit has in cycles/FOV."""
+    half = torch.from_numpy(half_size(im_size)).to(trajectory.device)
+    if trajectory.ndim < 3 or trajectory.shape[-1] != len(half) or trajectory.shape[-2] < 2:
+        raise ValueError(
+            f"trajectory: expected (*batch, shots, readout >= 2, {len(half)}) for im_size {tuple(im_size)}, "
+            f"got {tuple(trajectory.shape)}"
+        )
+    if not bool(torch.isfinite(trajectory).all()):
+        raise ValueError("trajectory: expected finite coordinates, got NaN or Inf")
+    return trajectory.detach().double() / half, float(half.prod())
+
+
+def _edges(position: Tensor) -> Tensor:
+    """Halfway between samples, and as far beyond the ends as the last sample is from its edge."""
+    middle = (position[..., 1:] + position[..., :-1]) / 2
+    first, last = 2 * position[..., :1] - middle[..., :1], 2 * position[..., -1:] - middle[..., -1:]
+    return torch.cat([first, middle, last], dim=-1)
+
+
+def _box(rho: Tensor, ndim: int, full: bool) -> Tensor:
+    """Integral of |rho|^(ndim-1) between the edges of each sample."""
+    edges = _edges(rho) if full else _edges(rho).clamp_min(0.0)
+    return (edges.sign() * edges.abs() ** ndim / ndim).diff(dim=-1).abs()
+
+
+def _hat(rho: Tensor, ndim: int, full: bool) -> Tensor:
+    """Integral of |rho|^(ndim-1) times the piecewise linear function that is one at a sample, zero at the others."""
+    long = torch.cat([2 * rho[..., :1] - rho[..., 1:2], rho, 2 * rho[..., -1:] - rho[..., -2:-1]], dim=-1)
+    if not full:
+        long = long.clamp_min(0.0)
+    left, right = long[..., :-1], long[..., 1:]
+    # Moments of |rho|^(ndim-1) over each interval: of 1 and of rho.
+    zeroth = (right.sign() * right.abs() ** ndim - left.sign() * left.abs() ** ndim) / ndim
+    first = (right.abs() ** (ndim + 1) - left.abs() ** (ndim + 1)) / (ndim + 1)
+    width = (right - left).clamp_min(1e-12)
+    rising, falling = (first - left * zeroth) / width, (right * zeroth - first) / width
+    return rising[..., :-1] + falling[..., 1:]
+
+
+def _angular_shares(unit: Tensor, full: bool) -> Tensor:
+    """Half the angle to both neighbours; equal directions share."""
+    turn = math.pi if full else 2 * math.pi
+    angle = torch.remainder(torch.atan2(unit[..., 0], unit[..., 1]), turn)
+    # An angle just below a full turn is the first direction, rounded.
+    angle = torch.where(turn - angle < 1e-6, torch.zeros_like(angle), angle)
+    ordered, place = angle.sort(dim=-1)
+    before = torch.cat([ordered[..., -1:] - turn, ordered[..., :-1]], dim=-1)
+    after = torch.cat([ordered[..., 1:], ordered[..., :1] + turn], dim=-1)
+    share = (after - before) / 2
+    same = (ordered[..., :, None] - ordered[..., None, :]).abs() < 1e-6
+    share = (same * share[..., None, :]).sum(-1) / same.sum(-1)
+    return torch.zeros_like(share).scatter(-1, place, share)
+
+
+def _equal_shares(unit: Tensor, full: bool) -> Tensor:
+    sphere = 2 * math.pi if full else 4 * math.pi
+    return torch.full(unit.shape[:-1], sphere / unit.shape[-2], dtype=unit.dtype, device=unit.device)

@@ -1,0 +1,138 @@
+"""Density compensation by Voronoi cells: for any set of samples, with geometry from scipy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mriops.trajectories.hardware import half_size
+
+# Beyond this share of the hull samples are mirrored at its outside, so that the cells of the outermost end there.
+_MIRRORED_FROM = 0.6
+
+
+def dcf_voronoi(trajectory: Tensor, im_size: Sequence[int]) -> Tensor:
+    """Weights as areas (2D) or volumes (3D) of Voronoi cells.
+
+    Samples at one place share their cell. Outermost cells end half a sample spacing outside the convex hull: samples
+    are mirrored there, along the line to the centre.
+
+    Parameters
+    ----------
+    trajectory : Tensor (*batch, shots, readout, ndim)
+        [cycles/FOV]. Each batch item (frame) for itself.
+    im_size : (y, x) or (z, y, x)
+        N
+
+    Returns
+    -------
+    Tensor (*batch, shots, readout)
+        [(cycles/FOV)^ndim]
+
+    Raises
+    ------
+    ImportError
+        If scipy is not installed.
+    ValueError
+        If shapes do not fit, coordinates are not finite, or all samples lie on a line (a plane).
+
+    Notes
+    -----
+    On the CPU, in float64; about 10 microseconds a sample in 2D and 100 in 3D.
+
+    References
+    ----------
+    Rasche et al. Resampling of data between arbitrary grids using convolution interpolation. IEEE TMI 18:385 (1999).
+    """
+    half = half_size(im_size)
+    if trajectory.ndim < 3 or trajectory.shape[-1] != len(half):
+        raise ValueError(
+            f"trajectory: expected (*batch, shots, readout, {len(half)}) for im_size {tuple(im_size)}, "
+            f"got {tuple(trajectory.shape)}"
+        )
+    points = trajectory.detach().cpu().double().numpy()
+    if not np.isfinite(points).all():
+        raise ValueError("trajectory: expected finite coordinates, got NaN or Inf")
+    frames = points.reshape(-1, *points.shape[-3:])
+    weights = np.stack([_cells(frame, half) for frame in frames])
+    return torch.from_numpy(weights.reshape(points.shape[:-1])).to(trajectory)
+
+
+def _cells(frame: NDArray[np.float64], half: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Cell volumes of one frame (shots, readout, ndim)."""
+    try:
+        from scipy.spatial import ConvexHull, QhullError, Voronoi
+    except ImportError as error:
+        raise ImportError(
+            "dcf_voronoi needs the package 'scipy', which is not installed: pip install 'mriops[trajectories]'"
+        ) from error
+    k = (frame / half).reshape(-1, frame.shape[-1])
+    # Places closer than a millionth of k-space are one.
+    _, first, place, count = np.unique(
+        np.round(k / 1e-6).astype(np.int64), axis=0, return_index=True, return_inverse=True, return_counts=True
+    )
+    sites = k[first]
+    try:
+        hull = ConvexHull(sites)
+        outline = _outline(sites, hull.equations, _spacing(frame / half, hull.volume / len(sites)))
+        diagram = Voronoi(np.concatenate([sites, outline]))
+    except (QhullError, ValueError) as error:
+        raise ValueError(
+            f"trajectory: expected samples that span {k.shape[1]} dimensions, got {len(sites)} different places that "
+            "do not"
+        ) from error
+    volume = _volumes(diagram)[: len(sites)]
+    return ((volume / count)[place.reshape(-1)] * half.prod()).reshape(frame.shape[:-1])
+
+
+def _spacing(frame: NDArray[np.float64], mean_cell: float) -> float:
+    """Typical distance of a sample from the next: along the readout, or of as many evenly spread ones if less."""
+    even = mean_cell ** (1 / frame.shape[-1])
+    if frame.shape[1] < 2:
+        return even
+    return min(float(np.median(np.linalg.norm(np.diff(frame, axis=1), axis=-1))), even)
+
+
+def _outline(sites: NDArray[np.float64], facets: NDArray[np.float64], spacing: float) -> NDArray[np.float64]:
+    """Mirror images of the outer sites at the hull, pushed outwards by half a spacing."""
+    centre = (sites.max(axis=0) + sites.min(axis=0)) / 2
+    away = sites - centre
+    distance = np.linalg.norm(away, axis=1)
+    outer = distance > 0
+    way = away[outer] / distance[outer, None]
+    edge = np.empty(len(way))
+    offsets = facets[:, -1] + facets[:, :-1] @ centre
+    for begin in range(0, len(way), 4096):  # directions at a time, to bound memory
+        slope = way[begin : begin + 4096] @ facets[:, :-1].T
+        with np.errstate(divide="ignore"):
+            reach = np.where(slope > 1e-12, -offsets / slope, np.inf)
+        edge[begin : begin + 4096] = reach.min(axis=1)
+    edge += spacing / 2
+    near = distance[outer] > _MIRRORED_FROM * edge
+    return centre + way[near] * (2 * edge - distance[outer])[near, None]
+
+
+def _volumes(diagram: Any) -> NDArray[np.float64]:
+    """Volume of every bounded cell: its facets times their distance from the site, over the dimension."""
+    points, vertices = diagram.points, diagram.vertices
+    ndim = points.shape[1]
+    sizes = np.array([len(r) if -1 not in r else 0 for r in diagram.ridge_vertices])
+    volume = np.zeros(len(points))
+    for size in np.unique(sizes[sizes >= ndim]):
+        which = np.flatnonzero(sizes == size)
+        corners = vertices[np.array([diagram.ridge_vertices[i] for i in which])]
+        pair = diagram.ridge_points[which]
+        if ndim == 2:
+            area = np.linalg.norm(corners[:, 1] - corners[:, 0], axis=-1)
+        else:  # corners are in order around the facet
+            spokes = corners[:, 1:] - corners[:, :1]
+            area = 0.5 * np.linalg.norm(np.cross(spokes[:, :-1], spokes[:, 1:]).sum(axis=1), axis=-1)
+        part = area * np.linalg.norm(points[pair[:, 0]] - points[pair[:, 1]], axis=-1) / (2 * ndim)
+        np.add.at(volume, pair[:, 0], part)
+        np.add.at(volume, pair[:, 1], part)
+    return volume
