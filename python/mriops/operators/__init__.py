@@ -11,6 +11,7 @@ from mriops.operators.diagonal import DiagonalOp, IdentityOp
 from mriops.operators.finite_difference import FiniteDifferenceOp
 from mriops.operators.fourier import FourierOp
 from mriops.operators.function import FunctionOp
+from mriops.operators.nufft import NufftOp
 from mriops.operators.sense import SenseOp
 from mriops.operators.stack import StackOp
 
@@ -25,6 +26,7 @@ __all__ = [
     "GramOp",
     "IdentityOp",
     "LinearOperator",
+    "NufftOp",
     "ScaledOp",
     "SenseOp",
     "StackOp",

@@ -1,0 +1,235 @@
+"""Non-uniform Fourier transform as an operator: sorted once, weighted, with a normal operator that knows short cuts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from mriops import ops
+from mriops.operators.algebra import LinearOperator, Shape
+from mriops.operators.sampling import check_argument
+
+GRAMS = ("auto", "toeplitz", "nufft")
+
+
+def check_trajectory(trajectory: torch.Tensor, ndim: int) -> None:
+    """Raise unless a trajectory is ``(samples, ndim)`` or ``(*batch, shots, readout, ndim)`` and real."""
+    if not isinstance(trajectory, torch.Tensor):
+        raise TypeError(f"trajectory: expected a torch.Tensor, got {type(trajectory).__name__}")
+    if not trajectory.is_floating_point():
+        raise TypeError(f"trajectory: expected a real floating-point dtype, got {trajectory.dtype}")
+    if trajectory.ndim < 2 or trajectory.shape[-1] != ndim or 0 in trajectory.shape:
+        raise ValueError(
+            f"trajectory: expected shape (samples, {ndim}) or (*batch, shots, readout, {ndim}) without empty axes, got "
+            f"{tuple(trajectory.shape)}"
+        )
+
+
+class NufftOp(LinearOperator):
+    """Non-uniform Fourier transform ``y[s] = sqrt(w[s] / N) sum_r x[r] exp(-2 pi i k[s] . (r - N//2) / N)``.
+
+    `H` is the adjoint; for the density-compensated image write ``A.H(A.weigh(kspace))``, which is ``F^H w kspace``.
+    `gram` is ``F^H w F``: a convolution with the point-spread function (Toeplitz) for images, whose spectrum is worked
+    out at the first call, and the fused transform there and back for volumes, where twice the size along three axes
+    takes eight times the memory. The samples are sorted once, unless the trajectory requires gradients: then each call
+    sorts, since an optimiser may have moved them, and `gram` is the fused transform.
+
+    Parameters
+    ----------
+    trajectory : torch.Tensor
+        ``(samples, ndim)`` or ``(*batch, shots, readout, ndim)``, in cycles per field of view, components in the order
+        of the image's axes; wrapped periodically outside ``[-N/2, N/2)``. Gradients reach it.
+    im_size : tuple of int
+        Image size, ``(y, x)`` or ``(z, y, x)``.
+    dcf : torch.Tensor, optional
+        Density compensation ``w`` or other weights, not negative, broadcastable to the trajectory without its last
+        axis.
+    eps : float
+        Relative L2 error asked for.
+    upsampling : float, optional
+        Grid points per pixel; chosen by sizes by default.
+    gram : str
+        ``"auto"``, ``"toeplitz"`` or ``"nufft"``: how `gram` is computed.
+    trajectory_gradient : str
+        See `mriops.ops.nufft`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If shapes or dtypes do not fit, or a coordinate is NaN or Inf.
+
+    References
+    ----------
+    Fessler. On NUFFT-based gridding for non-Cartesian MRI. J Magn Reson 188, 2007.
+    """
+
+    trajectory: torch.Tensor
+    domain_shape: Shape
+    range_shape: Shape
+    dcf: torch.Tensor | None
+    points: torch.Tensor | None
+    order: torch.Tensor | None
+    spectrum: torch.Tensor | None
+
+    def __init__(
+        self,
+        trajectory: torch.Tensor,
+        im_size: Sequence[int],
+        *,
+        dcf: torch.Tensor | None = None,
+        eps: float = 1e-4,
+        upsampling: float | None = None,
+        gram: str = "auto",
+        trajectory_gradient: str = "exact",
+    ):
+        super().__init__()
+        self.im_size = tuple(int(n) for n in im_size)
+        self.ndim = len(self.im_size)
+        check_trajectory(trajectory, self.ndim)
+        if gram not in GRAMS:
+            raise ValueError(f"gram: expected one of {', '.join(GRAMS)}, got {gram!r}")
+        self.eps, self.upsampling, self.gram_method = eps, upsampling, gram
+        self.trajectory_gradient = trajectory_gradient
+        self.keep("trajectory", trajectory)
+        self.keep("dcf", self._checked_weights(dcf))
+        n_samples = 1 if trajectory.ndim == 2 else 2
+        self.sample_shape = tuple(trajectory.shape[-1 - n_samples : -1])
+        self.batch = tuple(trajectory.shape[: trajectory.ndim - 1 - n_samples])
+        self.domain_shape, self.range_shape = (*self.batch, *self.im_size), (*self.batch, *self.sample_shape)
+        self.grid: Shape = ()
+        self.width = 0
+        for name, persistent in (("points", True), ("order", True), ("spectrum", False)):
+            self.register_buffer(name, None, persistent=persistent)
+        self._sort()
+
+    def _checked_weights(self, dcf: torch.Tensor | None) -> torch.Tensor | None:
+        if dcf is None:
+            return None
+        if not isinstance(dcf, torch.Tensor):
+            raise TypeError(f"dcf: expected a torch.Tensor or None, got {type(dcf).__name__}")
+        if dcf.is_complex() or dcf.dtype == torch.bool:
+            raise TypeError(f"dcf: expected real weights, got {dcf.dtype}")
+        shape = tuple(self.trajectory.shape[:-1])
+        padded = (1,) * (len(shape) - dcf.ndim) + tuple(dcf.shape)
+        if len(padded) != len(shape) or any(n not in (1, m) for n, m in zip(padded, shape, strict=True)):
+            raise ValueError(f"dcf: expected a shape that broadcasts to {shape}, got {tuple(dcf.shape)}")
+        if bool((dcf.detach() < 0).any()):
+            raise ValueError("dcf: expected weights that are not negative, got some below zero")
+        return dcf if dcf.is_floating_point() else dcf.to(self.trajectory.dtype)
+
+    def _sort(self) -> None:
+        """Make the plan, for a trajectory that stays as it is."""
+        flat = self._flat(self.trajectory, 1)
+        plan = ops.nufft_plan(flat, self.im_size, eps=self.eps, upsampling=self.upsampling)
+        self.grid, self.width = plan.grid, plan.width
+        if not self.trajectory.requires_grad:
+            self.points, self.order = plan.points, plan.order
+        self.spectrum = None
+
+    def _apply(self, fn: Any, recurse: bool = True) -> LinearOperator:
+        before = self.trajectory.dtype
+        super()._apply(fn, recurse)
+        if self.trajectory.dtype != before:  # what another precision reaches, and rounds, is different
+            self._sort()
+        return self
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        self.spectrum = None
+
+    def _flat(self, array: torch.Tensor, core: int) -> torch.Tensor:
+        """Shots and readout as one axis of samples, which ``core`` axes follow."""
+        if len(self.sample_shape) == 1 or array.ndim < core + 2:
+            return array
+        return array.flatten(-core - 2, -core - 1)
+
+    def _rows(self, coils: bool) -> tuple[torch.Tensor, dict[str, Any]]:
+        """Trajectory and keywords for the ops; ``coils``: with an axis of one for coils behind the batch."""
+        trajectory, plan = self._flat(self.trajectory, 1), None
+        if self.points is not None and self.order is not None:
+            points = self.points.unsqueeze(-3) if coils else self.points
+            order = self.order.unsqueeze(-2) if coils else self.order
+            plan = ops.NufftPlan(points, order, self.im_size, self.grid, self.width)
+        keywords = {"eps": self.eps, "upsampling": self.upsampling, "plan": plan}
+        keywords["trajectory_gradient"] = self.trajectory_gradient
+        return trajectory.unsqueeze(-3) if coils else trajectory, keywords
+
+    def _weights(self, root: bool, coils: bool) -> torch.Tensor | None:
+        if self.dcf is None:
+            return None
+        weights = self._flat(self.dcf.expand(self.trajectory.shape[:-1]), 0)
+        weights = weights.sqrt() if root else weights
+        return weights.unsqueeze(-2) if coils else weights
+
+    def weigh(self, kspace: torch.Tensor) -> torch.Tensor:
+        """``sqrt(dcf)`` times k-space ``(*batch, *samples)``: the data that this operator is a model of."""
+        check_argument(kspace, "kspace", self.range_shape, len(self.sample_shape))
+        return kspace if self.dcf is None else kspace * self.dcf.sqrt()
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Image ``(*batch, *im_size)`` to samples ``(*batch, *samples)``."""
+        check_argument(image, "image", self.domain_shape, self.ndim)
+        return self.encode(image)
+
+    def adjoint(self, kspace: torch.Tensor) -> torch.Tensor:
+        """Samples to image."""
+        check_argument(kspace, "kspace", self.range_shape, len(self.sample_shape))
+        return self.decode(kspace)
+
+    def normal(self, image: torch.Tensor) -> torch.Tensor:
+        """``A^H A``, image to image."""
+        check_argument(image, "image", self.domain_shape, self.ndim)
+        return self.encode_normal(image)
+
+    def encode(self, image: torch.Tensor, csm: torch.Tensor | None = None, *, coils: bool = False) -> torch.Tensor:
+        """Image through coil maps, or coil images (`coils`), or image, to weighted samples."""
+        trajectory, keywords = self._rows(coils)
+        root = self._weights(True, coils or csm is not None)
+        if csm is None:
+            kspace = ops.nufft(image, trajectory, **keywords)
+        else:
+            kspace = ops.sense_nufft(image, csm, trajectory, **keywords)
+        return (kspace if root is None else kspace * root).unflatten(-1, self.sample_shape)
+
+    def decode(self, kspace: torch.Tensor, csm: torch.Tensor | None = None, *, coils: bool = False) -> torch.Tensor:
+        """The adjoint of `encode`."""
+        trajectory, keywords = self._rows(coils)
+        flat, root = self._flat(kspace, 0), self._weights(True, coils)
+        if csm is None:
+            return ops.nufft_adjoint(flat, trajectory, self.im_size, dcf=root, **keywords)
+        return ops.sense_nufft_adjoint(flat, csm, trajectory, dcf=root, **keywords)
+
+    def encode_normal(
+        self, image: torch.Tensor, csm: torch.Tensor | None = None, *, coils: bool = False
+    ) -> torch.Tensor:
+        """`decode` of `encode`."""
+        if self.uses_toeplitz():
+            double = image.dtype in (torch.complex128, torch.float64)
+            spectrum = self.toeplitz_spectrum().to(torch.float64 if double else torch.float32)
+            if csm is not None:
+                return ops.sense_toeplitz(image, csm, spectrum, ndim=self.ndim)
+            return ops.toeplitz(image, spectrum.unsqueeze(-self.ndim - 1) if coils else spectrum, ndim=self.ndim)
+        if csm is None:
+            return self.decode(self.encode(image, coils=coils), coils=coils)
+        trajectory, keywords = self._rows(False)
+        return ops.sense_nufft_gram(image, csm, trajectory, dcf=self._weights(False, False), **keywords)
+
+    def uses_toeplitz(self) -> bool:
+        """Whether `gram` is the convolution."""
+        if self.gram_method != "auto":
+            return self.gram_method == "toeplitz"
+        moves = self.trajectory.requires_grad or (self.dcf is not None and self.dcf.requires_grad)
+        return self.ndim == 2 and not moves
+
+    def toeplitz_spectrum(self) -> torch.Tensor:
+        """Spectrum of the point-spread function, kept once it is known and nothing it depends on requires gradients."""
+        if self.spectrum is not None:
+            return self.spectrum
+        eps = min(self.eps, 1e-6)  # worked out once, in double precision: not where to save
+        trajectory, weights = self._flat(self.trajectory, 1), self._weights(False, False)
+        spectrum = ops.toeplitz_kernel(trajectory, self.im_size, dcf=weights, eps=eps)
+        if not spectrum.requires_grad:
+            self.spectrum = spectrum
+        return spectrum

@@ -1,0 +1,202 @@
+"""NufftOp and SenseOp along trajectories: contract, weights, shots, frames, gram's two ways, moving, training."""
+
+import copy
+import math
+
+import pytest
+import torch
+
+from mriops import ops, solvers
+from mriops.operators import NufftOp, SenseOp
+from mriops.testing import check_linear_operator, relative_error
+
+C64, C128, F64 = torch.complex64, torch.complex128, torch.float64
+
+
+def random(*shape: int, dtype: torch.dtype = C128, seed: int = 0) -> torch.Tensor:
+    return torch.randn(shape, dtype=dtype, generator=torch.Generator().manual_seed(seed))
+
+
+def points(*shape: int, im: tuple[int, ...] = (8, 10), dtype: torch.dtype = F64, seed: int = 1) -> torch.Tensor:
+    uniform = torch.rand((*shape, len(im)), dtype=dtype, generator=torch.Generator().manual_seed(seed))
+    return (uniform - 0.5) * torch.tensor(im, dtype=dtype)
+
+
+def weights(*shape: int, dtype: torch.dtype = F64) -> torch.Tensor:
+    return torch.rand(shape, dtype=dtype, generator=torch.Generator().manual_seed(2)) + 0.5
+
+
+FINE = {"eps": 1e-12}
+
+
+@pytest.mark.parametrize("gram", ["toeplitz", "nufft"])
+@pytest.mark.parametrize(
+    ("trajectory", "dcf"),
+    [
+        (points(31), None),
+        (points(31), weights(31)),
+        (points(4, 9), weights(4, 9)),
+        (points(4, 9), weights(9)),
+        (points(3, 4, 9), weights(3, 4, 9)),
+        (points(3, 1, 4, 9), weights(4, 9)),
+    ],
+)
+def test_nufft_op_keeps_the_contract(trajectory: torch.Tensor, dcf: torch.Tensor | None, gram: str) -> None:
+    # The convolution agrees with the two transforms to their accuracy, which only in single precision is within the
+    # rounding that the contract allows; test_both_grams_agree compares them in double.
+    dtype, eps = (C128, 1e-12) if gram == "nufft" else (C64, 1e-6)
+    real = dtype.to_real()
+    op = NufftOp(trajectory.to(real), (8, 10), dcf=None if dcf is None else dcf.to(real), gram=gram, eps=eps)
+    check_linear_operator(op, (3, 2, 8, 10) if trajectory.ndim == 5 else op.domain_shape, dtype=dtype)
+
+
+@pytest.mark.parametrize("maps", [False, True])
+@pytest.mark.parametrize("im", [(8, 10), (4, 5, 6)])
+@pytest.mark.parametrize("batch", [(), (2,)])
+def test_sense_op_keeps_the_contract(im: tuple[int, ...], batch: tuple[int, ...], maps: bool) -> None:
+    csm = random(*((2,) if maps else ()), 3, *im)
+    trajectory = points(*batch, 5, 7, im=im)
+    op = SenseOp(csm, trajectory=trajectory, dcf=weights(5, 7), maps=maps, gram="nufft", **FINE)
+    assert op.domain_shape == (*batch, *((2,) if maps else ()), *im)
+    assert op.range_shape == (*batch, 3, 5, 7)
+    check_linear_operator(op, dtype=C128)
+
+
+@pytest.mark.parametrize("maps", [False, True])
+@pytest.mark.parametrize("im", [(8, 10), (4, 5, 6)])
+def test_both_grams_agree(im: tuple[int, ...], maps: bool) -> None:
+    csm, trajectory = random(*((2,) if maps else ()), 3, *im), points(2, 5, 7, im=im)
+    ways = [
+        SenseOp(csm, trajectory=trajectory, dcf=weights(5, 7), maps=maps, gram=gram, eps=1e-11)
+        for gram in ("toeplitz", "nufft")
+    ]
+    x = random(*ways[0].domain_shape, seed=5)
+    # Two transforms of 1e-11, each off by a few times that on so few pixels; the spectrum is made at 1e-11 too.
+    assert relative_error(ways[0].gram(x), ways[1].gram(x)) < 1e-9
+
+
+def test_gram_is_toeplitz_for_images_and_fused_for_volumes_and_moving_trajectories() -> None:
+    flat, volume = points(9), points(9, im=(4, 5, 6))
+    assert NufftOp(flat, (8, 10)).uses_toeplitz()
+    assert not NufftOp(volume, (4, 5, 6)).uses_toeplitz()
+    assert not NufftOp(flat.requires_grad_(), (8, 10)).uses_toeplitz()
+
+
+def test_the_spectrum_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    real = ops.toeplitz_kernel
+    monkeypatch.setattr(ops, "toeplitz_kernel", lambda *a, **k: calls.append(1) or real(*a, **k))
+    op = NufftOp(points(9), (8, 10))
+    assert not calls
+    for _ in range(3):
+        op.gram(random(8, 10))
+    assert len(calls) == 1
+
+
+def test_a_trajectory_that_stays_is_sorted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    op = NufftOp(points(9), (8, 10))
+
+    def refuse(*args: object) -> None:
+        raise AssertionError("sorted again")
+
+    monkeypatch.setattr("mriops.ops._nufft_call.make_plan", refuse)
+    op.H(op(random(8, 10)))
+
+
+def test_weigh_makes_the_density_compensated_image() -> None:
+    trajectory, dcf, csm, kspace = points(4, 9), weights(4, 9), random(3, 8, 10), random(3, 4, 9, seed=3)
+    op = SenseOp(csm, trajectory=trajectory, dcf=dcf, **FINE)
+    flat = trajectory.flatten(0, 1)
+    expected = ops.sense_nufft_adjoint(kspace.flatten(1), csm, flat, dcf=dcf.flatten(), method="exact")
+    assert relative_error(op.H(op.weigh(kspace)), expected) < 1e-10
+
+
+def test_weighted_least_squares_recover_the_image() -> None:
+    image, csm, trajectory = random(8, 10), random(4, 8, 10, seed=7), points(20, 12)
+    op = SenseOp(csm, trajectory=trajectory, dcf=weights(20, 12), eps=1e-10)
+    kspace = ops.sense_nufft(image, csm, trajectory.flatten(0, 1), method="exact").unflatten(-1, (20, 12))
+    found = solvers.cg(op.gram, op.H(op.weigh(kspace)), max_iter=60, tol=1e-12)
+    assert relative_error(found, image) < 1e-7  # eps times the condition of a well sampled problem
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, F64])
+def test_moving_to_another_precision_sorts_again(dtype: torch.dtype) -> None:
+    op = NufftOp(points(40, dtype=torch.float32), (8, 10), dcf=weights(40, dtype=torch.float32), eps=1e-5)
+    op.gram(random(8, 10, dtype=C64))
+    moved = copy.deepcopy(op).to(dtype)
+    assert moved.points is not None and moved.points.dtype == dtype
+    x = random(8, 10, dtype=C128).to(dtype.to_complex())
+    exact = ops.nufft(x, moved.trajectory, method="exact")
+    assert relative_error(moved(x) / moved.dcf.sqrt(), exact) < 1e-4
+    assert moved.gram(x).dtype == dtype.to_complex()
+
+
+def test_state_comes_back() -> None:
+    one, other = NufftOp(points(9), (8, 10)), NufftOp(points(9, seed=8), (8, 10))
+    x = random(8, 10)
+    one.gram(x), other.gram(x)
+    other.load_state_dict(one.state_dict())
+    assert torch.equal(other(x), one(x))
+    assert torch.equal(other.gram(x), one.gram(x))
+
+
+def test_a_trained_trajectory_gets_its_gradient_and_is_sorted_anew() -> None:
+    image = random(8, 10)
+    target = points(30)
+    data = ops.nufft(image, target, method="exact")
+    op = NufftOp(torch.nn.Parameter(target + 0.05), (8, 10), eps=1e-8)
+    optimiser = torch.optim.LBFGS(op.parameters(), lr=1, max_iter=30, line_search_fn="strong_wolfe")
+
+    def loss() -> torch.Tensor:
+        optimiser.zero_grad()
+        value = (op(image) - data).abs().square().sum()
+        value.backward()
+        return value
+
+    first = float(loss().detach())
+    optimiser.step(loss)
+    assert float(loss().detach()) < 1e-3 * first
+
+
+def test_gradients_reach_maps_and_weights() -> None:
+    csm, dcf = random(3, 8, 10).requires_grad_(), weights(4, 9).requires_grad_()
+    op = SenseOp(csm, trajectory=points(4, 9), dcf=dcf, gram="toeplitz", eps=1e-8)
+    op.gram(random(8, 10)).abs().square().sum().backward()
+    by_toeplitz = (csm.grad, dcf.grad)
+    csm.grad = dcf.grad = None
+    op = SenseOp(csm, trajectory=points(4, 9), dcf=dcf, gram="nufft", eps=1e-8)
+    op.gram(random(8, 10)).abs().square().sum().backward()
+    for a, b in zip(by_toeplitz, (csm.grad, dcf.grad), strict=True):
+        assert a is not None and b is not None and relative_error(a, b) < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"trajectory": torch.rand(9, 3)}, "trajectory: expected shape (samples, 2)"),
+        ({"trajectory": torch.rand(0, 2)}, "without empty axes"),
+        ({"trajectory": torch.zeros(9, 2, dtype=torch.int64)}, "trajectory: expected a real floating-point dtype"),
+        ({"dcf": torch.rand(8)}, "dcf: expected a shape that broadcasts to (9,)"),
+        ({"dcf": -torch.rand(9)}, "dcf: expected weights that are not negative"),
+        ({"dcf": torch.rand(9) + 0j}, "dcf: expected real weights"),
+        ({"eps": 1e-9}, "eps: expected 1e-06 <= eps < 1 for coordinates of float32"),
+        ({"gram": "fft"}, "gram: expected one of auto, toeplitz, nufft"),
+        ({"trajectory": torch.tensor([[0.0, math.nan]])}, "trajectory: expected finite coordinates"),
+    ],
+)
+def test_what_does_not_fit_is_named(change: dict, message: str) -> None:
+    arguments = {"trajectory": torch.rand(9, 2), **change}
+    with pytest.raises((TypeError, ValueError)) as caught:
+        NufftOp(arguments.pop("trajectory"), (8, 10), **arguments)
+    assert message in str(caught.value)
+
+
+def test_sense_op_takes_mask_or_trajectory() -> None:
+    csm = random(3, 8, 10)
+    with pytest.raises(ValueError, match="mask: expected None with a trajectory"):
+        SenseOp(csm, torch.ones(8, 10), trajectory=points(9))
+    with pytest.raises(ValueError, match="dcf: expected None without a trajectory"):
+        SenseOp(csm, dcf=torch.ones(9))
+    op = SenseOp(csm, trajectory=points(4, 9))
+    with pytest.raises(ValueError, match="kspace: expected shape"):
+        op.H(random(3, 36))
