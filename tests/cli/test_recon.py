@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mriops import phantoms, trajectories
 from mriops.cli import main
-from mriops.io import write_ismrmrd
+from mriops.io import RawData, write_ismrmrd
 
 from .conftest import ENVIRONMENT, make_raw
 
@@ -173,3 +174,25 @@ def test_twix(data_dir, tmp_path):
     image = nibabel.load(tmp_path / "image.nii.gz")
     assert image.shape == (160, 160, 1)
     np.testing.assert_allclose(image.header.get_zooms(), (1.25, 1.25, 4), rtol=1e-5)
+
+
+def test_recon_of_a_radial_file(mriops, tmp_path):
+    size = (40, 40)
+    spokes = trajectories.radial(size, 50)
+    kspace = phantoms.shepp_logan().multicoil_kspace(spokes.flatten(0, 1), phantoms.fourier_coils(4), im_size=size)
+    raw = RawData(
+        kspace=kspace.unflatten(-1, spokes.shape[:2])[None].numpy(),
+        trajectory=spokes[None].numpy(),
+        axes=("slice", "coil", "shot", "sample"),
+        matrix=size,
+        field_of_view=(4e-3, 0.2, 0.2),
+    )
+    write_ismrmrd(raw, tmp_path / "radial.h5")
+    done = mriops("recon", tmp_path / "radial.h5", "-o", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert "50 shots of 80 samples" in done.stderr
+    assert (tmp_path / "out" / "image.nii.gz").exists()
+    told = mriops("info", tmp_path / "radial.h5")
+    assert told.returncode == 0 and "shot 50, sample 80" in told.stdout
+    refused = mriops("recon", tmp_path / "radial.h5", "-o", tmp_path / "other", "--acceleration", "2")
+    assert refused.returncode != 0 and "acceleration: expected 1 for data with a trajectory" in refused.stderr

@@ -165,7 +165,11 @@ FAULTS = {
     "no encoding": (lambda s: [line(s[0])], "<ismrmrdHeader/>", "an 'encoding' section, got none"),
     "no sizes": (lambda s: [line(s[0])], "<i><encoding/></i>", "expected encoding/encodedSpace/matrixSize with x, y"),
     "no data": (lambda s: [], None, r"expected acquisitions '/dataset/data', got only \['xml'\]"),
-    "radial": (lambda s: [line(s[0])], header(trajectory="radial"), "Cartesian trajectory, got 'radial'"),
+    "radial": (
+        lambda s: [line(s[0])],
+        header(trajectory="radial"),
+        r"acquisition 0: expected a trajectory of 16 samples",
+    ),
     "only noise": (lambda s: [line(s[0], flags=(19,))], None, "expected imaging acquisitions of encoding 0, got none"),
     "channels": (lambda s: [line(s[0]), line(s[1][:1], 1)], None, r"one number of channels .* got \[1, 2\]"),
     "too many lines": (

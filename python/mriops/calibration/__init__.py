@@ -8,15 +8,19 @@ from mriops.calibration.adaptive import adaptive_combine, rss, walsh
 from mriops.calibration.compression import apply_compression, compress_coils
 from mriops.calibration.espirit import espirit
 from mriops.calibration.noise import noise_covariance, noise_from_corners, prewhiten, whitening_matrix
+from mriops.calibration.nonuniform import adjoint_maps, check_samples, gridded_calibration
 
 __all__ = [
     "adaptive_combine",
+    "adjoint_maps",
     "apply_compression",
     "check_kspace",
+    "check_samples",
     "compress_coils",
     "detect_acs",
     "espirit",
     "extract_acs",
+    "gridded_calibration",
     "noise_covariance",
     "noise_from_corners",
     "prewhiten",

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from mriops.io.kspace_grid import KspaceGrid, Readout
 from mriops.io.mrd_header import Encoding, parse_header
 from mriops.io.raw_data import LEADING_AXES, RawData, ScanInfo
+from mriops.io.shots import UNITS, coordinates, shot_shape, to_cycles
 from mriops.io.source import RawFile, open_hdf5
 
 # Bit n-1 of the flags of an acquisition.
@@ -42,15 +43,27 @@ class MrdFile(RawFile):
         Group in the file; the only one with raw data if None.
     encoding
         Which encoding of the header (and `encoding_space_ref` of the acquisitions) to read.
+    trajectory_units
+        Of trajectories that are not Cartesian: cycles per `"pixel"`, per `"fov"`, or `"1/m"`, as the format leaves it
+        open. `"auto"`: per pixel if none exceeds 0.5, else per field of view.
 
     Notes
     -----
     Lines are placed by `kspace_encode_step_1/2` relative to the centre of the encoding limits, readouts by
     `center_sample` without the `discard_pre/post` samples. Lines acquired more than once under the same counters
     are averaged. Reversed readouts are mirrored; the half-sample shift of EPI is left to ghost correction.
+
+    Where the header names a trajectory that is neither Cartesian nor EPI, samples are kept as `(shots, samples)` in the
+    order of acquisition, with the trajectories of the acquisitions. Averages are further shots. A third component of
+    planar trajectories (density weights, by a convention of some programs) is not read.
     """
 
-    def __init__(self, path: Path, dataset: str | None = None, encoding: int = 0) -> None:
+    def __init__(
+        self, path: Path, dataset: str | None = None, encoding: int = 0, trajectory_units: str = "auto"
+    ) -> None:
+        if trajectory_units not in UNITS:
+            raise ValueError(f"trajectory_units: expected one of {', '.join(UNITS)}, got {trajectory_units!r}")
+        self._units = trajectory_units
         self._file = open_hdf5(path)
         try:
             self._open(str(path), dataset, encoding)
@@ -68,8 +81,8 @@ class MrdFile(RawFile):
         if not 0 <= number < len(header.encodings):
             raise ValueError(f"encoding: expected 0..{len(header.encodings) - 1} for {path}, got {number}")
         encoding = header.encodings[number]
-        if encoding.trajectory != "cartesian" and encoding.trajectory != "epi":
-            raise ValueError(f"{path}: expected a Cartesian trajectory, got {encoding.trajectory!r}")
+        self._encoding = encoding
+        self._gridded = encoding.trajectory in ("cartesian", "epi")
         self._path, self._data = path, group["data"]
         if self._data.shape[0] == 0:
             raise ValueError(f"{path}: expected at least one acquisition, got none")
@@ -117,17 +130,21 @@ class MrdFile(RawFile):
     def _geometry(self, encoding: Encoding, info: ScanInfo, n_coils: int, notes: list[str]) -> None:
         first = self._heads[self._imaging]
         idx = first["idx"]
-        encoding = _as_stored(encoding, first, notes)
+        if self._gridded:
+            encoding = _as_stored(encoding, first, notes)
         # The largest counter, not the encoding limits: converters often leave the limits at the prescribed number.
         counts = {axis: int(idx[axis].max()) + 1 for axis in LEADING_AXES}
-        lead = tuple(a for a in LEADING_AXES[1:] if counts[a] > 1)
-        spatial = ("z", "y", "x")[3 - encoding.ndim :]
+        lead = tuple(a for a in LEADING_AXES[1:] if counts[a] > 1 and (self._gridded or a != "average"))
+        spatial = ("z", "y", "x")[3 - encoding.ndim :] if self._gridded else ("shot", "sample")
         info.axes = ("slice", *lead, "coil", *spatial)
         info.format = "ismrmrd"
         info.field_of_view = encoding.field_of_view
         info.recon_size = encoding.recon_size()
-        self._centres = self._step_centres(encoding, notes)
         size = encoding.matrix[3 - encoding.ndim :]
+        if self._gridded:
+            self._centres = self._step_centres(encoding, notes)
+        else:
+            info.matrix = size
         positions = (
             np.stack(
                 [
@@ -147,9 +164,14 @@ class MrdFile(RawFile):
         self._slice_of = [int(s) for s in present[order]]
         if self._slice_of != sorted(self._slice_of):
             notes.append("slices were put into spatial order")
-        info.shape = (len(present), *(counts[a] for a in lead), n_coils, *size)
-        self._grid = KspaceGrid(info.shape[1:], n_lead=len(lead), source=self._path)
         self._lead = lead
+        if self._gridded:
+            info.shape = (len(present), *(counts[a] for a in lead), n_coils, *size)
+            self._grid = KspaceGrid(info.shape[1:], n_lead=len(lead), source=self._path)
+        else:
+            shots = shot_shape(first, lead, present, self._path)
+            info.shape = (len(present), *(counts[a] for a in lead), n_coils, *shots)
+            notes.append(f"trajectory {encoding.trajectory!r}: {shots[0]} shots of {shots[1]} samples a frame")
         if known:
             info.directions = directions
             info.position = positions[self._slice_of[0]]
@@ -170,8 +192,8 @@ class MrdFile(RawFile):
             centres.append(centre)
         return centres[0], centres[1]
 
-    def _readouts(self, which: npt.NDArray[np.intp], *, pack: bool = True) -> Any:
-        reverse = self._has(REVERSE)
+    def _rows(self, which: npt.NDArray[np.intp]) -> Any:
+        """Stored acquisitions with their samples (channels, samples)."""
         for block in _runs(which):
             try:
                 rows = self._data[block.start : block.stop]
@@ -186,21 +208,46 @@ class MrdFile(RawFile):
                         f"got {row['data'].size // 2} values"
                     )
                 samples = np.ascontiguousarray(row["data"], np.float32).view(np.complex64).reshape(channels, n)
-                if not pack:
-                    yield samples
-                    continue
-                idx, size = head["idx"], self._grid.im_size
-                yield Readout(
-                    samples=samples[:, int(head["discard_pre"]) : n - int(head["discard_post"])],
-                    first=size[-1] // 2 - int(head["center_sample"]) + int(head["discard_pre"]),
-                    y=int(idx["kspace_encode_step_1"]) - self._centres[0] + size[-2] // 2,
-                    z=int(idx["kspace_encode_step_2"]) - self._centres[1] + size[0] // 2 if len(size) == 3 else 0,
-                    lead=tuple(int(idx[a]) for a in self._lead),
-                    reverse=bool(reverse[number]),
-                    calibration=bool((int(head["flags"]) >> (CALIBRATION_AND_IMAGING - 1)) & 1),
-                )
+                yield row, samples
+
+    def _readouts(self, which: npt.NDArray[np.intp]) -> Any:
+        """Lines of the grid."""
+        size = self._grid.im_size
+        for row, samples in self._rows(which):
+            head = row["head"]
+            idx, flags = head["idx"], int(head["flags"])
+            yield Readout(
+                samples=samples[:, int(head["discard_pre"]) : samples.shape[1] - int(head["discard_post"])],
+                first=size[-1] // 2 - int(head["center_sample"]) + int(head["discard_pre"]),
+                y=int(idx["kspace_encode_step_1"]) - self._centres[0] + size[-2] // 2,
+                z=int(idx["kspace_encode_step_2"]) - self._centres[1] + size[0] // 2 if len(size) == 3 else 0,
+                lead=tuple(int(idx[a]) for a in self._lead),
+                reverse=bool((flags >> (REVERSE - 1)) & 1),
+                calibration=bool((flags >> (CALIBRATION_AND_IMAGING - 1)) & 1),
+            )
+
+    def _load_shots(self, slices: range) -> RawData:
+        """Samples and trajectories in the order of acquisition."""
+        info, heads = self.info, self._heads
+        coil, ndim = info.axes.index("coil"), len(info.matrix)
+        kspace = np.zeros((len(slices), *info.shape[1:]), np.complex64)
+        path = np.zeros((len(slices), *info.shape[1:coil], *info.shape[coil + 1 :], ndim), np.float32)
+        for out, at, s in zip(kspace, path, slices, strict=True):
+            mine = self._imaging[heads["idx"]["slice"][self._imaging] == self._slice_of[s]]
+            filled = np.zeros(info.shape[1:coil], int)
+            for number, (row, samples) in zip(mine, self._rows(mine), strict=True):
+                head = row["head"]
+                frame = tuple(int(head["idx"][a]) for a in self._lead)
+                begin, end = int(head["discard_pre"]), samples.shape[1] - int(head["discard_post"])
+                out[(*frame, slice(None), filled[frame])] = samples[:, begin:end]
+                at[(*frame, filled[frame])] = coordinates(row, self._encoding, self._path, int(number))
+                filled[frame] += 1
+        path, _ = to_cycles(path, self._encoding, self._units, self._path)
+        return RawData(**vars(info), kspace=kspace, trajectory=path, noise=self._read_noise(), slices=slices)
 
     def _load(self, slices: range) -> RawData:
+        if not self._gridded:
+            return self._load_shots(slices)
         slice_index = self._heads["idx"]["slice"]
         kspace = np.zeros((len(slices), *self.info.shape[1:]), np.complex64)
         masks, sizes, calibrations = [], [], []
@@ -224,7 +271,7 @@ class MrdFile(RawFile):
         )
 
     def _read_noise(self) -> npt.NDArray[np.complex64] | None:
-        blocks = list(self._readouts(self._noise, pack=False))
+        blocks = [samples for _, samples in self._rows(self._noise)]
         blocks = [b for b in blocks if b.shape[0] == self.info.n_coils]
         return np.concatenate(blocks, axis=1) if blocks else None
 

@@ -23,7 +23,7 @@ def write_ismrmrd(raw: RawData, path: str | os.PathLike[str], *, dataset: str = 
     ----------
     raw
         What to write. Lines outside `raw.mask` are not written; lines inside `raw.acs_size` are flagged as
-        calibration and imaging.
+        calibration and imaging. Trajectories are written in cycles per pixel.
     path
         HDF5 file; replaced if it exists.
     dataset
@@ -45,11 +45,12 @@ def write_ismrmrd(raw: RawData, path: str | os.PathLike[str], *, dataset: str = 
     if raw.mask is not None and raw.mask.shape[-1] != 1:
         raise ValueError(f"mask: expected readout axis 1 (whole lines) to write ISMRMRD, got shape {raw.mask.shape}")
     ismrmrd = require("ismrmrd", "writing ISMRMRD")
+    acquisitions = _acquisitions if raw.trajectory is None else _shots
     with atomic_path(path) as temporary:
         temporary.unlink()
         with ismrmrd.Dataset(str(temporary), dataset, mode="w") as file:
             file.write_xml_header(_header(ismrmrd, raw).toXML("utf-8"))
-            for number, acquisition in enumerate(_acquisitions(ismrmrd, raw)):
+            for number, acquisition in enumerate(acquisitions(ismrmrd, raw)):
                 acquisition.scan_counter = number
                 file.append_acquisition(acquisition)
 
@@ -74,7 +75,7 @@ def _header(ismrmrd: Any, raw: RawData) -> Any:
         encodedSpace=space(nz, ny, nx),
         reconSpace=space(rz, ry, rx),
         encodingLimits=limits,
-        trajectory=xsd.trajectoryType.CARTESIAN,
+        trajectory=xsd.trajectoryType.CARTESIAN if raw.trajectory is None else xsd.trajectoryType.OTHER,
     )
     sequence = xsd.sequenceParametersType(
         TR=[1e3 * t for t in raw.repetition_time],
@@ -98,10 +99,30 @@ def _header(ismrmrd: Any, raw: RawData) -> Any:
     )
 
 
-def _acquisitions(ismrmrd: Any, raw: RawData) -> Iterator[Any]:
+def _noise(ismrmrd: Any, raw: RawData) -> Iterator[Any]:
     if raw.noise is not None:
         for start in range(0, raw.noise.shape[1], _NOISE_READOUT):
             yield _acquisition(ismrmrd, raw.noise[:, start : start + _NOISE_READOUT], 0, (NOISE,))
+
+
+def _shots(ismrmrd: Any, raw: RawData) -> Iterator[Any]:
+    """Acquisitions with trajectories [cycles per pixel], shot by shot."""
+    trajectory = raw.trajectory
+    if trajectory is None:
+        return
+    yield from _noise(ismrmrd, raw)
+    coil = raw.axes.index("coil")
+    lead = raw.axes[1:coil]
+    per_pixel = (trajectory / np.array(raw.matrix, np.float32))[..., ::-1]
+    for index in np.ndindex(raw.kspace.shape[:coil] + raw.kspace.shape[coil + 1 : -1]):
+        s, *frame = index[:-1]
+        samples = raw.kspace[(s, *frame, slice(None), index[-1])]
+        counters = dict(zip(lead, frame, strict=True))
+        yield _line(ismrmrd, raw, samples, s, counters, (index[-1],), (), per_pixel[index])
+
+
+def _acquisitions(ismrmrd: Any, raw: RawData) -> Iterator[Any]:
+    yield from _noise(ismrmrd, raw)
     lead = raw.axes[1 : raw.axes.index("coil")]
     for s in range(raw.kspace.shape[0]):
         if raw.acs is not None:
@@ -131,9 +152,16 @@ def _within(line: tuple[int, ...], raw: RawData) -> bool:
 
 
 def _line(
-    ismrmrd: Any, raw: RawData, samples: Any, s: int, counters: dict[str, int], line: tuple[int, ...], flags: Any
+    ismrmrd: Any,
+    raw: RawData,
+    samples: Any,
+    s: int,
+    counters: dict[str, int],
+    line: tuple[int, ...],
+    flags: Any,
+    trajectory: Any = None,
 ) -> Any:
-    acquisition = _acquisition(ismrmrd, samples, samples.shape[-1] // 2, flags)
+    acquisition = _acquisition(ismrmrd, samples, samples.shape[-1] // 2, flags, trajectory)
     idx = acquisition.idx
     idx.slice = raw.slices[s]
     idx.kspace_encode_step_1 = line[-1]
@@ -148,9 +176,11 @@ def _line(
     return acquisition
 
 
-def _acquisition(ismrmrd: Any, samples: Any, centre: int, flags: tuple[int, ...]) -> Any:
+def _acquisition(ismrmrd: Any, samples: Any, centre: int, flags: tuple[int, ...], trajectory: Any = None) -> Any:
     acquisition = ismrmrd.Acquisition()
-    acquisition.resize(samples.shape[1], samples.shape[0])
+    acquisition.resize(samples.shape[1], samples.shape[0], 0 if trajectory is None else trajectory.shape[-1])
+    if trajectory is not None:
+        acquisition.traj[:] = trajectory
     acquisition.version = 1
     acquisition.available_channels = samples.shape[0]
     acquisition.center_sample = centre

@@ -1,8 +1,9 @@
-"""What a raw file holds: Cartesian multi-coil k-space with named axes, and the scan it came from."""
+"""What a raw file holds: multi-coil k-space with named axes, and the scan it came from."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,7 +26,9 @@ class ScanInfo:
     axes, shape
         Names and lengths of the axes of the whole k-space: `slice` first (slabs in 3D), then those of `average`,
         `repetition`, `set`, `phase`, `contrast` that are longer than one, then `coil`, then `y, x` or `z, y, x`
-        with the readout last. Slices are in spatial order.
+        with the readout last, or `shot, sample` where samples have a trajectory. Slices are in spatial order.
+    matrix
+        Encoded size `(y, x)` or `(z, y, x)` where k-space is not on a grid (`RawData.trajectory`), else empty.
     recon_size
         Image size `(y, x)` or `(z, y, x)` of the prescribed field of view, at the acquired voxel size: what is
         left after readout and phase oversampling are cropped.
@@ -59,6 +62,7 @@ class ScanInfo:
     axes: tuple[str, ...] = ()
     shape: tuple[int, ...] = ()
     recon_size: tuple[int, ...] = ()
+    matrix: tuple[int, ...] = ()
     field_of_view: tuple[float, float, float] | None = None
     slice_spacing: float | None = None
     directions: npt.NDArray[np.float64] | None = None
@@ -76,7 +80,7 @@ class ScanInfo:
     @property
     def im_size(self) -> tuple[int, ...]:
         """Encoded size `(y, x)` or `(z, y, x)`."""
-        return self.shape[self.axes.index("coil") + 1 :]
+        return self.matrix or self.shape[self.axes.index("coil") + 1 :]
 
     @property
     def ndim(self) -> int:
@@ -175,16 +179,19 @@ class ScanInfo:
 
 @dataclass(kw_only=True)
 class RawData(ScanInfo):
-    """Cartesian multi-coil k-space, all of a file or some of its slices; inherits the fields of `ScanInfo`.
+    """Multi-coil k-space, all of a file or some of its slices; inherits the fields of `ScanInfo`.
 
     Attributes
     ----------
     kspace
         complex64, axes as named by `axes`: `(slices, ..., coils, *im_size)`; DC at index N//2 of each spatial
-        axis, lines that were not acquired are zero.
+        axis, lines that were not acquired are zero. With a trajectory `(slices, ..., coils, shots, samples)`.
     mask
         bool, `kspace` without its coil axis, True where acquired; the readout axis has length 1 where whole lines
         were acquired. None: fully sampled.
+    trajectory
+        Where the samples lie if they are not on a grid: `kspace` without its coil axis and with a last axis for the
+        components `(y, x)` or `(z, y, x)` [cycles per encoded field of view]; `matrix` is the size of the image.
     noise
         Noise-only samples `(coils, samples)`, complex64.
     acs
@@ -202,6 +209,7 @@ class RawData(ScanInfo):
 
     kspace: npt.NDArray[np.complex64]
     mask: npt.NDArray[np.bool_] | None = None
+    trajectory: npt.NDArray[np.float32] | None = None
     noise: npt.NDArray[np.complex64] | None = None
     acs: npt.NDArray[np.complex64] | None = None
     acs_size: tuple[int, ...] | None = None
@@ -228,6 +236,7 @@ class RawData(ScanInfo):
 
     def _check_parts(self) -> None:
         n_coils = self.n_coils
+        self._check_trajectory()
         if self.mask is not None:
             coil = self.axes.index("coil")
             expected = self.kspace.shape[:coil] + self.kspace.shape[coil + 1 :]
@@ -241,12 +250,32 @@ class RawData(ScanInfo):
         if self.acs is not None and (self.acs.ndim != 2 + self.ndim or self.acs.shape[1] != n_coils):
             raise ValueError(f"acs: expected (slices, {n_coils} coils, *{self.ndim} axes), got {self.acs.shape}")
 
+    def _check_trajectory(self) -> None:
+        if (self.trajectory is None) != (not self.matrix):
+            raise ValueError(
+                f"matrix: expected an image size with a trajectory and none without, got {self.matrix} and a "
+                f"trajectory {'of no' if self.trajectory is None else 'of some'} samples"
+            )
+        if self.trajectory is None:
+            return
+        coil = self.axes.index("coil")
+        expected = (*self.kspace.shape[:coil], *self.kspace.shape[coil + 1 :], len(self.matrix))
+        if self.axes[coil + 1 :] != ("shot", "sample") or tuple(self.trajectory.shape) != expected:
+            raise ValueError(
+                f"trajectory: expected {expected} and last axes ('shot', 'sample'), got {self.trajectory.shape} and "
+                f"{self.axes}"
+            )
+        if self.mask is not None or self.acs is not None:
+            raise ValueError("trajectory: expected neither mask nor acs beside it, got some")
+
     def without_samples(self) -> ScanInfo:
         """A copy of the fields that are not samples."""
         return ScanInfo.from_dict(self.info_dict())
 
     def sampled_fraction(self) -> float:
-        """Acquired share of the encoded k-space, 1 for fully sampled."""
+        """Acquired share of the encoded k-space, 1 for fully sampled; samples over points with a trajectory."""
+        if self.trajectory is not None:
+            return math.prod(self.trajectory.shape[-3:-1]) / math.prod(self.matrix)
         return 1.0 if self.mask is None else float(self.mask.mean())
 
 

@@ -3,6 +3,8 @@
 from mriops.recon.coil_maps import CALIBRATIONS, estimate_csm
 from mriops.recon.combine import rss, zero_filled
 from mriops.recon.from_raw import METHODS, Settings, reconstruct
+from mriops.recon.from_trajectory import PreparedShots, prepare_shots, reconstruct_shots
+from mriops.recon.nonuniform import gridding, noncartesian_sense, nonuniform_csm
 from mriops.recon.prepare import Prepared, prepare
 from mriops.recon.sense import sense
 
@@ -10,10 +12,16 @@ __all__ = [
     "CALIBRATIONS",
     "METHODS",
     "Prepared",
+    "PreparedShots",
     "Settings",
     "estimate_csm",
+    "gridding",
+    "noncartesian_sense",
+    "nonuniform_csm",
     "prepare",
+    "prepare_shots",
     "reconstruct",
+    "reconstruct_shots",
     "rss",
     "sense",
     "zero_filled",

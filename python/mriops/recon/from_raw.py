@@ -11,6 +11,7 @@ from mriops import trajectories
 from mriops.io import RawData, crop_centre
 from mriops.recon.coil_maps import CALIBRATIONS, estimate_csm
 from mriops.recon.combine import rss, zero_filled
+from mriops.recon.from_trajectory import prepare_shots, reconstruct_shots
 from mriops.recon.prepare import Prepared, prepare
 from mriops.recon.sense import sense
 
@@ -88,11 +89,33 @@ def reconstruct(raw: RawData, settings: Settings | None = None) -> Tensor:
         If the data or the settings do not fit.
     """
     settings = settings or Settings()
+    image = _from_shots(raw, settings) if raw.trajectory is not None else _from_lines(raw, settings)
+    size = tuple(min(n, m) for n, m in zip(raw.recon_size, image.shape[-raw.ndim :], strict=True))
+    return crop_centre(image, size).contiguous().cpu()
+
+
+def _from_shots(raw: RawData, settings: Settings) -> Tensor:
+    for name, only in (("acceleration", 1), ("n_maps", 1)):
+        if getattr(settings, name) != only:
+            raise ValueError(f"{name}: expected {only} for data with a trajectory, got {getattr(settings, name)}")
+    data = prepare_shots(
+        raw, whiten=settings.whiten, n_coils=settings.compress, acs=_WIDEST_ACS, device=settings.device
+    )
+    return reconstruct_shots(
+        data,
+        method=settings.method,
+        calib=settings.calib,
+        acs=_WIDEST_ACS,
+        l2=settings.l2,
+        max_iter=settings.max_iter,
+        tol=settings.tol,
+    )
+
+
+def _from_lines(raw: RawData, settings: Settings) -> Tensor:
     data = prepare(raw, whiten=settings.whiten, n_coils=settings.compress, device=settings.device)
     data = undersample(data, settings.acceleration, settings.acs)
-    image = _image(data, settings)
-    size = tuple(min(n, m) for n, m in zip(raw.recon_size, image.shape[-data.info.ndim :], strict=True))
-    return crop_centre(image, size).contiguous().cpu()
+    return _image(data, settings)
 
 
 def _image(data: Prepared, settings: Settings) -> Tensor:

@@ -78,11 +78,11 @@ def prepare(
     ValueError
         If k-space has no sampled centre, has NaN or Inf, or there are fewer coils than `n_coils`.
     """
-    raw = _average(raw)
-    if whiten and raw.noise is not None and raw.noise.shape[1] > raw.n_coils:
-        covariance = calibration.noise_covariance(torch.from_numpy(raw.noise))
-        whitening = calibration.whitening_matrix(covariance.to(torch.complex128)).numpy()
-        raw = _mix_coils(raw, whitening.astype(np.complex64))
+    if raw.trajectory is not None:
+        raise ValueError("raw: expected k-space on a grid, got data with a trajectory (use prepare_shots)")
+    raw = average(raw)
+    if whiten:
+        raw = whitened(raw)
     if not keep_oversampling:
         raw = remove_oversampling(raw)
     kspace = torch.from_numpy(raw.kspace).to(device)
@@ -101,7 +101,16 @@ def prepare(
     return Prepared(kspace, mask, source, acs_size, info)
 
 
-def _average(raw: RawData) -> RawData:
+def whitened(raw: RawData) -> RawData:
+    """Coils mixed so that their noise is white, if there is a noise scan long enough to tell."""
+    if raw.noise is None or raw.noise.shape[1] <= raw.n_coils:
+        return raw
+    covariance = calibration.noise_covariance(torch.from_numpy(raw.noise))
+    whitening = calibration.whitening_matrix(covariance.to(torch.complex128)).numpy()
+    return _mix_coils(raw, whitening.astype(np.complex64))
+
+
+def average(raw: RawData) -> RawData:
     """The mean over the average axis of what was acquired."""
     if "average" not in raw.axes:
         return raw

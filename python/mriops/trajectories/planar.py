@@ -19,7 +19,7 @@ def rosette(
     readout: int,
     *,
     petals: float = 8.0,
-    ratio: float = 1.0,
+    ratio: float = 0.618,
     dtype: torch.dtype = torch.float32,
 ) -> Tensor:
     r"""Rosettes: oscillation through the centre while the direction turns.
@@ -38,7 +38,8 @@ def rosette(
     petals : float
         p, half oscillations in a readout: the centre is crossed at every one.
     ratio : float
-        q, turning against oscillation. 1 has circular petals; small values approach radial spokes.
+        q, turning against oscillation. The default turns by the golden angle from petal to petal; with 1 all petals of
+        a shot are one circle, and small values approach a radial spoke.
     dtype : torch.dtype
 
     Returns

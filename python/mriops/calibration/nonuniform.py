@@ -1,0 +1,171 @@
+"""Calibration data and coil maps from samples anywhere in k-space."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from mriops import ops, trajectories
+from mriops.calibration.adaptive import walsh
+from mriops.solvers import cg
+
+__all__ = ["adjoint_maps", "gridded_calibration"]
+
+# Wider than the calibration region on each side: what is cut off there rings into the first samples inside.
+_MARGIN = 8
+
+
+@torch.no_grad()
+def gridded_calibration(
+    kspace: Tensor,
+    trajectory: Tensor,
+    im_size: Sequence[int],
+    *,
+    acs: int = 24,
+    max_iter: int = 20,
+    l2: float = 1e-3,
+    eps: float = 1e-4,
+) -> Tensor:
+    r"""Cartesian k-space of the centre, from the samples there.
+
+    .. math:: x_c = \arg\min_x \sum_{|k_s| < m/2} w_s\, |(A x)_s - y_{cs}|^2 + \lambda \|x\|^2
+
+    with the NUFFT A of an image of m = acs + 16 points over the whole field of view and density weights w; its Fourier
+    transform, cut to `acs` points and surrounded with zeros, is what `espirit` and `walsh` take coil maps from.
+
+    Parameters
+    ----------
+    kspace : Tensor (*batch, coils, shots, readout)
+        y, complex.
+    trajectory : Tensor (shots, readout, ndim) or (*batch, shots, readout, ndim)
+        [cycles/FOV]
+    im_size : (y, x) or (z, y, x)
+    acs : int
+        Points per axis; fewer where an axis is shorter.
+    max_iter : int
+        Conjugate-gradient iterations.
+    l2 : float
+        lambda, relative to A^H W A, whose eigenvalues are near 1.
+    eps : float
+        Accuracy of the NUFFT.
+
+    Returns
+    -------
+    Tensor (*batch, coils, *im_size)
+        Zero outside the centred box of `acs` points.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If shapes or dtypes do not fit, or no sample lies in the centre.
+
+    References
+    ----------
+    Uecker et al. ESPIRiT. MRM 71:990 (2014). Rosenfeld. An optimal and efficient new gridding algorithm using singular
+    value decomposition. MRM 40:14 (1998), for gridding as a least-squares problem.
+    """
+    size = check_samples(kspace, trajectory, im_size)
+    ndim = len(size)
+    if isinstance(acs, bool) or not isinstance(acs, int) or acs < 2:
+        raise ValueError(f"acs: expected an int of at least 2, got {acs!r}")
+    if trajectory.ndim > 3:
+        batch = kspace.shape[:-3]
+        paths = trajectory.expand(*batch, *trajectory.shape[-3:]).reshape(-1, *trajectory.shape[-3:])
+        items = zip(kspace.reshape(-1, *kspace.shape[-3:]), paths, strict=True)
+        done = [gridded_calibration(y, k, size, acs=acs, max_iter=max_iter, l2=l2, eps=eps) for y, k in items]
+        return torch.stack(done).reshape(*batch, kspace.shape[-3], *size)
+    box = tuple(min(n, acs) for n in size)
+    grid = tuple(min(n, m + 2 * _MARGIN) for n, m in zip(size, box, strict=True))
+    centre = torch.tensor([m / 2 for m in grid], dtype=trajectory.dtype, device=trajectory.device)
+    inside = (trajectory.abs() < centre).all(dim=-1)
+    if not bool(inside.any()):
+        raise ValueError(f"trajectory: expected samples within {acs // 2} cycles/FOV of the centre, got none")
+    points = trajectory[inside]
+    weights = trajectories.dcf_pipe(points[None], grid, eps=max(eps, 1e-3))[0]
+    samples = kspace[..., inside]
+    plan = ops.nufft_plan(points, grid, eps=eps)
+    right = ops.nufft_adjoint(samples, points, grid, dcf=weights, eps=eps, plan=plan)
+
+    def normal(image: Tensor) -> Tensor:
+        encoded = ops.nufft(image, points, eps=eps, plan=plan)
+        return ops.nufft_adjoint(encoded, points, grid, dcf=weights, eps=eps, plan=plan)
+
+    image = cg(normal, right, max_iter=max_iter, tol=1e-4, damping=l2, batch_ndim=right.ndim - ndim)
+    low = ops.fft(image, tuple(range(-ndim, 0)))
+    out = torch.zeros(*low.shape[:-ndim], *size, dtype=low.dtype, device=low.device)
+    out[(..., *_window(size, box))] = low[(..., *_window(grid, box))]
+    return out
+
+
+def adjoint_maps(
+    kspace: Tensor,
+    trajectory: Tensor,
+    im_size: Sequence[int],
+    *,
+    dcf: Tensor | None = None,
+    window: int = 7,
+    eps: float = 1e-4,
+) -> Tensor:
+    """Coil maps from the adjoint alone: Walsh's local principal component of density-compensated coil images.
+
+    Needs no calibration region, and undersampling blurs it less than one might fear, since artefacts are incoherent
+    between neighbouring pixels while maps are smooth.
+
+    Parameters
+    ----------
+    kspace : Tensor (*batch, coils, shots, readout)
+        Complex.
+    trajectory : Tensor (*batch, shots, readout, ndim)
+        [cycles/FOV]
+    im_size : (y, x) or (z, y, x)
+    dcf : Tensor (*batch, shots, readout), optional
+        Density compensation; `trajectories.dcf_pipe` if not given.
+    window : int
+        Odd width of the neighbourhood [pixels].
+    eps : float
+        Accuracy of the NUFFT.
+
+    Returns
+    -------
+    Tensor (*batch, coils, *im_size)
+        With sum_c |csm_c|^2 = 1 where there is signal.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If shapes or dtypes do not fit.
+
+    References
+    ----------
+    Walsh, Gmitro, Marcellin. Adaptive reconstruction of phased array MR imagery. MRM 43:682 (2000).
+    """
+    size = check_samples(kspace, trajectory, im_size)
+    weights = trajectories.dcf_pipe(trajectory, size) if dcf is None else dcf
+    weights = weights.flatten(-2).unsqueeze(-2)
+    points = trajectory.flatten(-3, -2).unsqueeze(-3)
+    images = ops.nufft_adjoint(kspace.flatten(-2), points, size, dcf=weights, eps=eps)
+    return walsh(images, window=window, ndim=len(size))
+
+
+def check_samples(kspace: Tensor, trajectory: Tensor, im_size: Sequence[int]) -> tuple[int, ...]:
+    """The image size, if k-space (*batch, coils, shots, readout) belongs to the trajectory."""
+    size = tuple(int(n) for n in im_size)
+    if len(size) not in (2, 3) or any(n < 1 for n in size):
+        raise ValueError(f"im_size: expected (y, x) or (z, y, x) of positive ints, got {tuple(im_size)}")
+    if trajectory.ndim < 3 or trajectory.shape[-1] != len(size):
+        raise ValueError(
+            f"trajectory: expected (*batch, shots, readout, {len(size)}) for im_size {size}, "
+            f"got {tuple(trajectory.shape)}"
+        )
+    if not kspace.is_complex():
+        raise TypeError(f"kspace: expected a complex tensor, got {kspace.dtype}")
+    if kspace.ndim < 3 or kspace.shape[-2:] != trajectory.shape[-3:-1]:
+        shots, readout = trajectory.shape[-3:-1]
+        raise ValueError(f"kspace: expected (*batch, coils, {shots}, {readout}), got {tuple(kspace.shape)}")
+    return size
+
+
+def _window(size: Sequence[int], box: Sequence[int]) -> tuple[slice, ...]:
+    return tuple(slice(n // 2 - m // 2, n // 2 - m // 2 + m) for n, m in zip(size, box, strict=True))
