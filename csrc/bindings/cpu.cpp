@@ -6,6 +6,7 @@
 #include "../core/isa.h"
 #include "../core/parallel.h"
 #include "bloch.h"
+#include "epg_cpu.h"
 #include "nufft_cpu.h"
 #include "sense_cpu.h"
 #include "toeplitz_cpu.h"
@@ -23,4 +24,5 @@ NB_MODULE(_cpu, m) {
     mriops::bindings::register_toeplitz<mriops::bindings::ToeplitzCpu>(m);
     mriops::bindings::register_nufft<mriops::bindings::NufftCpu>(m);
     mriops::bindings::register_bloch<mriops::bindings::BlochCpu>(m);
+    mriops::bindings::register_epg<mriops::bindings::EpgCpu>(m);
 }

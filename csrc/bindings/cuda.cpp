@@ -4,6 +4,7 @@
 #include <nanobind/stl/string.h>
 
 #include "bloch.h"
+#include "epg.h"
 #include "sense_device.h"
 
 namespace {
@@ -32,4 +33,5 @@ NB_MODULE(_cuda, m) {
     m.def("version", [] { return std::string(MRIOPS_VERSION); }, "Version of mriops these kernels were built from.");
     mriops::bindings::register_sense<mriops::bindings::SenseDevice>(m);
     mriops::bindings::register_bloch<mriops::bindings::BlochDevice>(m);
+    mriops::bindings::register_epg<mriops::bindings::EpgDevice>(m);
 }

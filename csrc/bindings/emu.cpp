@@ -4,6 +4,7 @@
 
 #include "../core/gpu.h"
 #include "bloch.h"
+#include "epg.h"
 #include "sense_device.h"
 
 NB_MODULE(_emu, m) {
@@ -13,4 +14,5 @@ NB_MODULE(_emu, m) {
     m.def("version", [] { return std::string(MRIOPS_VERSION); }, "Version of mriops these kernels were built from.");
     mriops::bindings::register_sense<mriops::bindings::SenseDevice>(m);
     mriops::bindings::register_bloch<mriops::bindings::BlochDevice>(m);
+    mriops::bindings::register_epg<mriops::bindings::EpgDevice>(m);
 }

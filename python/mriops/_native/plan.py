@@ -52,7 +52,7 @@ class Plan(NamedTuple):
     """
 
     outputs: tuple[Output, ...]
-    arguments: tuple[int | float, ...]
+    arguments: tuple[int | float | tuple[int, ...], ...]
     layouts: tuple[Shape | None, ...]
     zero: bool = False
     plain: bool = False

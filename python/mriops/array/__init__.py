@@ -8,6 +8,7 @@ from ._nufft_plan import NufftPlan, nufft_plan
 from ._threads import get_num_threads, set_num_threads
 from .bloch import bloch, bloch_signal
 from .coils import coil_combine, coil_expand
+from .epg import epg, epg_bssfp, epg_dess, epg_fisp, epg_fse, epg_spgr
 from .fft import fft, ifft
 from .nufft import (
     nufft,
@@ -25,6 +26,12 @@ __all__ = [
     "bloch_signal",
     "coil_combine",
     "coil_expand",
+    "epg",
+    "epg_bssfp",
+    "epg_dess",
+    "epg_fisp",
+    "epg_fse",
+    "epg_spgr",
     "fft",
     "get_num_threads",
     "ifft",

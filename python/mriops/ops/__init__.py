@@ -8,6 +8,7 @@ for NumPy and CuPy.
 
 from .bloch import bloch, bloch_signal
 from .coils import coil_combine, coil_expand
+from .epg import epg, epg_bssfp, epg_dess, epg_fisp, epg_fse, epg_spgr
 from .fft import fft, ifft
 from .nufft import (
     NufftPlan,
@@ -27,6 +28,12 @@ __all__ = [
     "bloch_signal",
     "coil_combine",
     "coil_expand",
+    "epg",
+    "epg_bssfp",
+    "epg_dess",
+    "epg_fisp",
+    "epg_fse",
+    "epg_spgr",
     "fft",
     "ifft",
     "nufft",

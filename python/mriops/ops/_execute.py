@@ -54,7 +54,7 @@ class Recipe:
         self.dispatch = False  # not for us: a tensor subclass, or a device without memory
         self.direct = False  # the generated fast path may call `function` at once
         self.function: Callable[..., None] | None = None
-        self.arguments: tuple[int | float, ...] = ()
+        self.arguments: tuple[int | float | tuple[int, ...], ...] = ()
         self.outputs: tuple[Output, ...] = ()
         self.layouts: tuple[tuple[int, ...] | None, ...] = ()
         self.shape: tuple[int, ...] = ()

@@ -6,6 +6,7 @@ forms and direct sums.
 
 from .bloch import bloch, bloch_signal
 from .coils import coil_combine, coil_expand
+from .epg_trains import epg, epg_bssfp, epg_dess, epg_fisp, epg_fse, epg_spgr
 from .fft import fft, ifft
 from .nufft import (
     nufft,
@@ -24,6 +25,12 @@ __all__ = [
     "bloch_signal",
     "coil_combine",
     "coil_expand",
+    "epg",
+    "epg_bssfp",
+    "epg_dess",
+    "epg_fisp",
+    "epg_fse",
+    "epg_spgr",
     "fft",
     "ifft",
     "nufft",

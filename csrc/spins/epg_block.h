@@ -1,0 +1,199 @@
+// A block of atoms on its way through a train: its own parameters, the numbers of each segment, and its samples.
+#pragma once
+#include <cmath>
+#include <type_traits>
+
+#include "epg_sweep.h"
+
+namespace mriops {
+namespace {
+
+constexpr double epg_pi = 3.14159265358979323846;
+// Without a given number of orders: what comes back from a dropped order has been transverse for as many segments as
+// its number on the way up and again on the way down, and has decayed by this factor at least.
+constexpr double epg_dropped = 1e-4;
+
+template <class T, class R>
+struct Arguments {
+    const EpgArrays& arrays;
+
+    static constexpr bool dual = !std::is_same<R, Plain<T>>::value;
+    const T* value(EpgArgument which) const { return static_cast<const T*>(arrays.value[which]); }
+    const T* tangent(EpgArgument which) const { return static_cast<const T*>(arrays.tangent[which]); }
+
+    MRIOPS_LANE_INLINE R shared(EpgArgument which, int64_t i) const {
+        R r = number<R>(value(which) ? value(which)[i] : T(0));
+        if constexpr (dual) r.d = lane_fill<T>(tangent(which) ? tangent(which)[i] : T(0));
+        return r;
+    }
+    // Lanes beyond the last atom repeat it: they are not written, and sums leave them out.
+    MRIOPS_LANE_INLINE R own(EpgArgument which, int64_t first, int lanes, T absent) const {
+        if (!value(which)) return number<R>(absent);
+        R r{};
+        r.v = lane_load(value(which) + first, lanes, value(which)[first]);
+        if constexpr (dual) r.d = tangent(which) ? lane_load(tangent(which) + first, lanes) : LaneVec<T>{};
+        return r;
+    }
+};
+
+template <class T, class S>
+struct Block {
+    using R = typename StateOf<S>::Real;
+
+    const EpgTrain& train;
+    Arguments<T, R> arguments;
+    int64_t first;
+    int lanes;
+    int64_t orders;
+    R t1, t2, r1, r2, b1, omega, m0;
+
+    // Numbers that often repeat from segment to segment.
+    T last_duration[2] = {}, last_flip[2] = {}, last_time[2] = {};
+    bool last_adiabatic = false, have_duration = false, have_flip = false, have_time = false;
+    R e1, e2, sine, cosine, sample_decay;
+
+    Block(const EpgProblem& p, const EpgTrain& t, const EpgArrays& arrays, int64_t block)
+        : train(t), arguments{arrays}, first(block * LaneOf<T>::width) {
+        lanes = int(std::min<int64_t>(LaneOf<T>::width, p.atoms - first));
+        t1 = arguments.own(epg_t1, first, lanes, T(0));
+        t2 = arguments.own(epg_t2, first, lanes, T(0));
+        for (R* time : {&t1, &t2}) {  // a time that is not positive makes its atom NaN
+            const LaneVec<T> nan = lane_fill<T>(T(std::nan("")));
+            time->v = time->v > T(0) ? time->v : nan;
+        }
+        r1 = reciprocal(t1);
+        r2 = reciprocal(t2);
+        b1 = arguments.own(epg_b1, first, lanes, T(1));
+        omega = number<R>(T(2 * epg_pi)) * arguments.own(epg_off_resonance, first, lanes, T(0));
+        m0 = arguments.own(epg_m0, first, lanes, T(1));
+        orders = p.orders ? std::min(p.orders, train.most_orders) : choose_orders();
+    }
+
+    int64_t choose_orders() const {
+        double longest = 0, shortest = INFINITY;
+        for (int i = 0; i < LaneOf<T>::width; ++i)
+            if (t2.v[i] > longest) longest = double(t2.v[i]);
+        const T* duration = arguments.value(epg_duration);
+        for (size_t n = 0; n + 1 < train.segments.size(); ++n)
+            if (train.segments[n].shift && !train.segments[n].spoil)
+                shortest = std::min(shortest, double(duration[n]) / std::abs(train.segments[n].shift));
+        if (!(shortest > 0)) return train.most_orders;
+        const double wanted = -std::log(epg_dropped) * longest / (2 * shortest) + 2;
+        return wanted < double(train.most_orders) ? int64_t(wanted) + 1 : train.most_orders;
+    }
+    int64_t live(int64_t n) const {
+        const EpgSegment& s = train.segments[n];
+        return std::min(orders, std::min(s.reach, s.needed));
+    }
+
+    static bool renew(T (&last)[2], bool& have, const R& now) {
+        T tangent = 0;
+        if constexpr (Arguments<T, R>::dual) tangent = now.d[0];
+        if (have && last[0] == now.v[0] && last[1] == tangent) return false;
+        last[0] = now.v[0];
+        last[1] = tangent;
+        return have = true;
+    }
+    MRIOPS_LANE_INLINE void set_flip(int64_t n) {
+        const R flip = arguments.shared(epg_flip_angle, n);
+        const bool adiabatic = train.segments[n].adiabatic, other = adiabatic != last_adiabatic;
+        if (!renew(last_flip, have_flip, flip) && !other) return;
+        last_adiabatic = adiabatic;
+        sincos(adiabatic ? flip : flip * b1, sine, cosine);
+    }
+    // From the states after pulse n - 1 to those after pulse n, n >= 1.
+    MRIOPS_LANE_INLINE Step<S> step(int64_t n) {
+        const EpgSegment& before = train.segments[n - 1];
+        const R duration = arguments.shared(epg_duration, n - 1);
+        if (renew(last_duration, have_duration, duration)) {
+            e1 = exp(-(duration * r1));
+            e2 = exp(-(duration * r2));
+        }
+        set_flip(n);
+        Step<S> s;
+        s.recovery = e1;
+        s.sine = sine;
+        s.cosine = cosine;
+        s.shift = before.shift;
+        s.odd_orders = train.odd_orders;
+        s.negate_mirror = train.real_signal;
+        const R decay = before.spoil ? R{} : e2;
+        if constexpr (StateOf<S>::complex) {
+            R sin_turn, cos_turn;
+            sincos(omega * duration + arguments.shared(epg_phase, n) - arguments.shared(epg_phase, n - 1), sin_turn,
+                   cos_turn);
+            s.precession = {decay * cos_turn, -(decay * sin_turn)};
+        } else {
+            s.precession = decay;
+        }
+        return s;
+    }
+    // After the first pulse, which finds equilibrium.
+    MRIOPS_LANE_INLINE void start(States<S> x) {
+        set_flip(0);
+        x.u[0] = x.v[0] = x.w[0] = S{};
+        add_real(x.u[0], sine);
+        if (train.odd_orders) return;  // the half interval to order 1 has moved F_0 up, and nothing else is odd
+        add_real(x.v[0], sine);
+        add_real(x.w[0], cosine);
+    }
+
+    // Which state a sample reads, as `sign * state` or its conjugate.
+    MRIOPS_LANE_INLINE S state_of(States<S> x, int64_t n, int offset) const {
+        const int k = offset < 0 ? -offset : offset;
+        if (k >= live(n)) return S{};
+        if (train.real_signal) return -x.v[k];
+        return offset < 0 || (offset == 0 && !train.odd_orders) ? x.u[k] : conjugate(x.v[k]);
+    }
+    MRIOPS_LANE_INLINE void add_to_state(States<S> x, int64_t n, int offset, S g) const {
+        const int k = offset < 0 ? -offset : offset;
+        if (k >= live(n)) return;
+        if (train.real_signal)
+            x.v[k] = x.v[k] - g;
+        else if (offset < 0 || (offset == 0 && !train.odd_orders))
+            x.u[k] = x.u[k] + g;
+        else
+            x.v[k] = x.v[k] + conjugate(g);
+    }
+    // Decay until sample j of segment n, and the factor from that state's frame to the signal's.
+    MRIOPS_LANE_INLINE Pair<R> sample_factor(int64_t n, int64_t j) {
+        const R time = arguments.shared(epg_sample_time, j);
+        if (renew(last_time, have_time, time)) sample_decay = exp(-(time * r2));
+        if (train.real_signal) return {sample_decay, R{}};
+        R angle = arguments.shared(epg_phase, n) - arguments.shared(epg_receiver_phase, j);
+        if constexpr (StateOf<S>::complex) angle = angle - omega * time;
+        R s, c;
+        sincos(angle, s, c);
+        return {-(sample_decay * s), sample_decay * c};  // i times
+    }
+    MRIOPS_LANE_INLINE Pair<R> times(Pair<R> f, S state) const {
+        if constexpr (StateOf<S>::complex)
+            return f * state;
+        else
+            return {f.re * state, f.im * state};
+    }
+};
+
+// Pulses about one axis and no off-resonance: states are real.
+inline bool real_states(const EpgProblem& p, Dtype dtype, const EpgArrays& a) {
+    if (a.value[epg_off_resonance] || a.tangent[epg_phase] || a.gradient[epg_phase]) return false;
+    const void* phase = a.value[epg_phase];
+    for (int64_t n = 1; phase && n < p.segments; ++n)
+        if (dtype == Dtype::complex64 ? static_cast<const float*>(phase)[n] != static_cast<const float*>(phase)[0]
+                                      : static_cast<const double*>(phase)[n] != static_cast<const double*>(phase)[0])
+            return false;
+    return true;
+}
+
+inline void check_axes(const EpgTrain& train, bool real) {
+    if (train.real_signal && !(real && train.odd_orders))
+        throw std::invalid_argument("program: expected odd orders, no phase and no off_resonance for a real signal");
+}
+
+template <class T>
+int64_t block_count(const EpgProblem& p) {
+    return (p.atoms + LaneOf<T>::width - 1) / LaneOf<T>::width;
+}
+
+}  // namespace
+}  // namespace mriops

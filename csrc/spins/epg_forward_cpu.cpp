@@ -1,0 +1,81 @@
+// Signals of all atoms, and their derivatives along given tangents.
+#include <cstring>
+
+#include "../core/isa_namespace.h"
+#include "../core/parallel.h"
+#include "../core/scratch.h"
+#include "epg_block.h"
+#include "epg_kernels.h"
+
+namespace mriops {
+namespace MRIOPS_ISA_NAMESPACE {
+namespace {
+
+template <class T, class S>
+void run_block(const EpgProblem& p, const EpgTrain& train, const EpgArrays& arrays, int64_t index, T* signal) {
+    using R = typename StateOf<S>::Real;
+    Block<T, S> block(p, train, arrays, index);
+    const StateSize size{block.orders, std::max(train.widest_shift, 1) + 1};
+    S* memory = scratch<S>(Scratch::work, size_t(2 * size.entries()));
+    States<S> now = states_at(memory, size), next = states_at(memory + size.entries(), size);
+    for (int64_t n = 0; n < int64_t(train.segments.size()); ++n) {
+        if (n == 0) {
+            block.start(now);
+        } else {
+            const Step<S> step = block.step(n);
+            advance(now, block.live(n - 1), next, block.live(n), step);
+            std::swap(now, next);
+        }
+        const EpgSegment& segment = train.segments[n];
+        for (int64_t j = segment.first_sample; j < segment.first_sample + segment.samples; ++j) {
+            const Pair<R> factor = block.sample_factor(n, j);
+            const Pair<R> y = block.times(factor, block.state_of(now, n, train.offsets[j]));
+            const int64_t at = j * p.atoms + block.first;
+            if (train.real_signal)
+                lane_store(signal + at, wanted(block.m0 * y.re), block.lanes);
+            else
+                store_interleaved(signal + 2 * at, wanted(block.m0 * y.re), wanted(block.m0 * y.im), block.lanes);
+        }
+    }
+}
+
+template <class T, class S>
+void run(const EpgProblem& p, const EpgTrain& train, const EpgArrays& arrays, int threads) {
+    // Neighbouring blocks go to one thread: each row of the signal is then written in longer pieces.
+    constexpr int64_t together = 4;
+    const int64_t blocks = block_count<T>(p);
+    parallel_for((blocks + together - 1) / together, threads, [&](int64_t i, int) {
+        for (int64_t b = i * together; b < std::min(blocks, (i + 1) * together); ++b)
+            run_block<T, S>(p, train, arrays, b, static_cast<T*>(arrays.signal));
+    });
+}
+
+template <template <class> class Number>
+void run_any(const EpgProblem& p, Dtype dtype, const EpgArrays& arrays, int threads) {
+    const EpgTrain train = epg_train(p);
+    const bool real = real_states(p, dtype, arrays);
+    check_axes(train, real);
+    if (dtype == Dtype::complex64) {
+        if (real)
+            run<float, Number<float>>(p, train, arrays, threads);
+        else
+            run<float, Pair<Number<float>>>(p, train, arrays, threads);
+    } else {
+        if (real)
+            run<double, Number<double>>(p, train, arrays, threads);
+        else
+            run<double, Pair<Number<double>>>(p, train, arrays, threads);
+    }
+}
+
+}  // namespace
+
+void epg_forward(const EpgProblem& p, Dtype dtype, const EpgArrays& arrays, int threads) {
+    run_any<Plain>(p, dtype, arrays, threads);
+}
+void epg_jvp(const EpgProblem& p, Dtype dtype, const EpgArrays& arrays, int threads) {
+    run_any<Dual>(p, dtype, arrays, threads);
+}
+
+}  // namespace MRIOPS_ISA_NAMESPACE
+}  // namespace mriops

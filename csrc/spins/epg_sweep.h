@@ -1,0 +1,165 @@
+// One segment of a train for a block of atoms: the states after a pulse from those after the pulse before, and the
+// adjoint of that. States are arrays [order] of lane vectors, read at shifted places, so that a shift moves no memory.
+#pragma once
+#include "epg_numbers.h"
+#include "epg_train.h"
+
+namespace mriops {
+namespace {
+
+// u, v, w of one moment; entries -pad ... most + pad - 1 exist.
+template <class S>
+struct States {
+    S *u, *v, *w;
+};
+
+// Sizes that all states of a call share.
+struct StateSize {
+    int64_t most, pad;
+    int64_t row() const { return most + 2 * pad; }
+    int64_t entries() const { return 3 * row(); }
+};
+template <class S>
+MRIOPS_LANE_INLINE States<S> states_at(S* memory, StateSize size) {
+    return {memory + size.pad, memory + size.row() + size.pad, memory + 2 * size.row() + size.pad};
+}
+
+// What a segment does: relaxation and precession since the last pulse, then the pulse.
+template <class S>
+struct Step {
+    using R = typename StateOf<S>::Real;
+    S precession;    // exp(-t/t2 - i (2 pi f t + phi - phi_before)); its conjugate acts on v
+    R recovery;      // exp(-t/t1)
+    R sine, cosine;  // of the flip angle
+    int shift;
+    bool odd_orders;
+    bool negate_mirror;  // CPMG: states are i times real numbers, and conj is minus
+};
+
+// Order 0 is crossed: entries -1 ... -shift of u are the conjugates of v's, and the other way round. Orders above
+// `live` are empty.
+template <class S>
+MRIOPS_LANE_INLINE void fill_pads(States<S> x, int64_t live, int64_t next_live, const Step<S>& step) {
+    const int shift = step.shift, up = shift < 0 ? -shift : shift;
+    for (int64_t k = live; k < next_live + up; ++k) x.u[k] = x.v[k] = S{};
+    for (int64_t k = live; k < next_live; ++k) x.w[k] = S{};
+    const int crossed = step.odd_orders ? 1 : 0;
+    for (int k = 1; k <= shift; ++k) {
+        const S mirrored = conjugate(x.v[k - crossed]);
+        x.u[-k] = step.negate_mirror ? -mirrored : mirrored;
+    }
+    for (int k = 1; k <= -shift; ++k) x.v[-k] = conjugate(x.u[k - crossed]);
+}
+
+template <class S>
+MRIOPS_LANE_INLINE void advance(States<S> x, int64_t live, States<S> out, int64_t next_live, const Step<S>& step) {
+    using R = typename StateOf<S>::Real;
+    fill_pads(x, live, next_live, step);
+    const S *u = x.u - step.shift, *v = x.v + step.shift, *w = x.w;
+    const R half = number<R>(typename R::Real(0.5)), one = number<R>(typename R::Real(1));
+    const R a = half * (one - step.cosine), s = step.sine, h2 = half * step.sine;
+    if constexpr (StateOf<S>::complex) {
+        const S up = step.precession, down = conjugate(step.precession);
+        const R sz = s * step.recovery, cz = step.cosine * step.recovery;
+        for (int64_t k = 0; k < next_live; ++k) {
+            const S p = up * u[k], m = down * v[k], z = w[k], h = p + m;
+            const S q = scaled(a, h) - scaled(sz, z);
+            out.u[k] = p - q;
+            out.v[k] = m - q;
+            out.w[k] = scaled(cz, z) - scaled(h2, h);
+        }
+    } else {
+        const R e = step.precession, ae = a * e, he = h2 * e, sz = s * step.recovery, cz = step.cosine * step.recovery;
+        for (int64_t k = 0; k < next_live; ++k) {
+            const R p = u[k], m = v[k], z = w[k], h = p + m;
+            const R q = ae * h - sz * z;
+            out.u[k] = e * p - q;
+            out.v[k] = e * m - q;
+            out.w[k] = cz * z - he * h;
+        }
+    }
+    if (!step.odd_orders) {
+        const R grown = one - step.recovery;
+        add_real(out.u[0], s * grown);
+        add_real(out.v[0], s * grown);
+        add_real(out.w[0], step.cosine * grown);
+    }
+}
+
+// Gradients of one segment's numbers.
+template <class R>
+struct StepGradient {
+    R flip;      // of the flip angle
+    R decay;     // of ln |precession|
+    R turn;      // of the phase of the precession
+    R recovery;  // of ln recovery
+};
+
+template <class S>
+MRIOPS_LANE_INLINE typename StateOf<S>::Real flip_gradient(States<S> grad, States<S> out, int64_t live) {
+    using R = typename StateOf<S>::Real;
+    R turn{}, back{};
+    for (int64_t k = 0; k < live; ++k) {
+        turn = turn + real_product(grad.u[k] + grad.v[k], out.w[k]);
+        back = back + real_product(grad.w[k], out.u[k] + out.v[k]);
+    }
+    return turn - number<R>(typename R::Real(0.5)) * back;
+}
+
+// `grad` is the gradient of the states `out` after the step; `before` becomes that of the states x it started from.
+template <class S>
+MRIOPS_LANE_INLINE StepGradient<typename StateOf<S>::Real> retreat(States<S> grad, States<S> out, int64_t next_live,
+                                                                   States<S> before, States<S> x, int64_t live,
+                                                                   const Step<S>& step) {
+    using R = typename StateOf<S>::Real;
+    const int shift = step.shift;
+    const R half = number<R>(typename R::Real(0.5)), one = number<R>(typename R::Real(1));
+    const R a = half * (one - step.cosine), s = step.sine, c = step.cosine, h2 = half * step.sine;
+    for (int64_t k = next_live - shift; k < live; ++k) before.u[k] = S{};
+    for (int64_t k = next_live + shift; k < live; ++k) before.v[k] = S{};
+    for (int64_t k = 0; k < shift; ++k) before.v[k] = S{};
+    for (int64_t k = 0; k < -shift; ++k) before.u[k] = S{};
+    for (int64_t k = next_live; k < live; ++k) before.w[k] = S{};
+    StepGradient<R> g{};
+    R grown{}, decay{}, turn{}, recovery{};
+    if (!step.odd_orders) {
+        R z0;
+        if constexpr (StateOf<S>::complex)
+            z0 = s * (grad.u[0].re + grad.v[0].re) + c * grad.w[0].re;
+        else
+            z0 = s * (grad.u[0] + grad.v[0]) + c * grad.w[0];
+        grown = step.recovery * z0;
+    }
+    S *bu = before.u - shift, *bv = before.v + shift;
+    const S *u = x.u - shift, *v = x.v + shift;
+    const S back_u = conjugate(step.precession), back_v = step.precession;
+    R flip_turn{}, flip_back{};
+    for (int64_t k = 0; k < next_live; ++k) {
+        const S gu = grad.u[k], gv = grad.v[k], gw = grad.w[k], sum = gu + gv;
+        flip_turn = flip_turn + real_product(sum, out.w[k]);
+        flip_back = flip_back + real_product(gw, out.u[k] + out.v[k]);
+        const S h = scaled(a, sum) + scaled(h2, gw);
+        const S nu = back_u * (gu - h), nv = back_v * (gv - h);
+        const S nw = scaled(step.recovery, scaled(s, sum) + scaled(c, gw));
+        decay = decay + (real_product(nu, u[k]) + real_product(nv, v[k]));
+        if constexpr (StateOf<S>::complex) turn = turn + (imaginary_product(nv, v[k]) - imaginary_product(nu, u[k]));
+        recovery = recovery + real_product(nw, x.w[k]);
+        bu[k] = nu;
+        bv[k] = nv;
+        before.w[k] = nw;
+    }
+    g.flip = flip_turn - half * flip_back;
+    g.decay = decay;
+    g.turn = turn;
+    g.recovery = recovery - grown;
+    const int crossed = step.odd_orders ? 1 : 0;
+    for (int k = 1; k <= shift; ++k) {
+        const S mirrored = conjugate(before.u[-k]);
+        before.v[k - crossed] = before.v[k - crossed] + (step.negate_mirror ? -mirrored : mirrored);
+    }
+    for (int k = 1; k <= -shift; ++k) before.u[k - crossed] = before.u[k - crossed] + conjugate(before.v[-k]);
+    return g;
+}
+
+}  // namespace
+}  // namespace mriops

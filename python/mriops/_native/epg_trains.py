@@ -1,0 +1,241 @@
+"""The numbers and the program of each pulse train, made in the words of the caller's array framework."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from .epg_shapes import ODD_ORDERS, REAL_SIGNAL, SEGMENT_ADIABATIC, SEGMENT_SPOIL
+
+__all__ = [
+    "Train",
+    "Words",
+    "balanced",
+    "dess",
+    "events",
+    "fast_spin_echo",
+    "gradient_echo",
+    "kept_orders",
+    "over_profile",
+]
+
+
+class Words(Protocol):
+    """What torch, numpy and cupy say differently."""
+
+    def vector(self, name: str, value: Any, n: int | None, like: Any) -> Any:
+        """``value`` as ``(n,)`` of the dtype and device of ``like``; a number is repeated."""
+        ...
+
+    def join(self, *parts: Any) -> Any:
+        """One vector after the other."""
+        ...
+
+    def largest(self, *arrays: Any) -> float | None:
+        """Largest absolute value of the sum of vectors, ``None`` where values cannot be looked at."""
+        ...
+
+    def pairs(self, first: Any, second: Any) -> Any:
+        """Two vectors interleaved."""
+        ...
+
+    def warn(self, message: str) -> None:
+        """Tell the caller of the public function."""
+        ...
+
+
+class Train(NamedTuple):
+    """Arguments of the kernels that all atoms share."""
+
+    flip_angle: Any
+    phase: Any
+    duration: Any
+    sample_time: Any
+    receiver_phase: Any
+    program: tuple[int, ...]
+
+
+def kept_orders(orders: int | None, *, odd: bool = False) -> int:
+    """The kernels' number of orders: 0 where T2 decides."""
+    if orders is None:
+        return 0
+    if isinstance(orders, bool) or not isinstance(orders, int) or orders < 1:
+        raise ValueError(f"orders: expected None or an integer of at least 1, got {orders!r}")
+    return max(1, orders // 2) if odd else orders
+
+
+def _angles(words: Words, name: str, value: Any, n: int | None, like: Any) -> Any:
+    angles = words.vector(name, value, n, like)
+    largest = words.largest(angles)
+    if largest is not None and largest > 4 * math.pi:
+        words.warn(f"{name}: expected radians, got {largest:g} (more than 4 pi): are these degrees?")
+    return angles
+
+
+def _flip_angles(words: Words, flip_angle: Any, like: Any) -> tuple[Any, int]:
+    flips = _angles(words, "flip_angle", flip_angle, None, like)
+    n = int(flips.shape[0])
+    if n == 0:
+        raise ValueError("flip_angle: expected at least one pulse, got an empty train")
+    return flips, n
+
+
+def _echo_times(words: Words, echo_time: Any, repetition: Any, n: int, like: Any) -> Any:
+    echo = words.vector("echo_time", echo_time, n, like)
+    late = words.largest(echo, repetition)
+    if late is not None and late > 0:
+        raise ValueError(f"echo_time: expected at most the repetition_time, got {late:g} s more")
+    return echo
+
+
+def _quadratic(increment: float, n: int) -> list[float]:
+    """``increment i (i + 1) / 2``, less whole turns, so that single precision keeps it."""
+    return [math.fmod(increment * (i * (i + 1) / 2), 2 * math.pi) for i in range(n)]
+
+
+def gradient_echo(
+    words: Words,
+    like: Any,
+    flip_angle: Any,
+    repetition_time: Any,
+    phase: Any,
+    echo_time: Any,
+    inversion_time: Any,
+    *,
+    spoil: bool = False,
+    increment: float | None = None,
+) -> Train:
+    """One pulse, one sample and one shift per repetition, perhaps after an adiabatic inversion."""
+    flips, n = _flip_angles(words, flip_angle, like)
+    duration = words.vector("repetition_time", repetition_time, n, like)
+    echo = _echo_times(words, echo_time, duration, n, like)
+    if increment is not None:
+        phase = _quadratic(increment, n)
+    phases = None if phase is None else words.vector("phase", phase, n, like)
+    receiver = phases
+    program: tuple[int, ...] = (n, 1, SEGMENT_SPOIL if spoil else 0, 1, 0)
+    if inversion_time is not None:
+        flips = words.join(words.vector("inversion", math.pi, 1, like), flips)
+        duration = words.join(words.vector("inversion_time", inversion_time, 1, like), duration)
+        phases = None if phases is None else words.join(phases[:1], phases)
+        program = (1, 0, SEGMENT_SPOIL | SEGMENT_ADIABATIC, 0, *program)
+    return Train(flips, phases, duration, echo, receiver, (0, *program))
+
+
+def balanced(words: Words, like: Any, flip_angle: Any, repetition_time: Any, echo_time: Any, increment: float) -> Train:
+    """Balanced repetitions: nothing is shifted, and the phase of the pulses grows linearly."""
+    flips, n = _flip_angles(words, flip_angle, like)
+    duration = words.vector("repetition_time", repetition_time, n, like)
+    echo = 0.5 * duration if echo_time is None else _echo_times(words, echo_time, duration, n, like)
+    phases = words.vector("phase", [math.fmod(increment * i, 2 * math.pi) for i in range(n)], n, like)
+    return Train(flips, phases, duration, echo, phases, (0, n, 0, 0, 1, 0))
+
+
+def dess(words: Words, like: Any, flip_angle: Any, repetition_time: Any, echo_time: Any) -> Train:
+    """Two samples per repetition: the FID, and the echo as long before the next pulse."""
+    flips, n = _flip_angles(words, flip_angle, like)
+    duration = words.vector("repetition_time", repetition_time, n, like)
+    echo = _echo_times(words, echo_time, duration, n, like)
+    return Train(flips, None, duration, words.pairs(echo, duration - echo), None, (0, n, 1, 0, 2, 0, 1))
+
+
+def fast_spin_echo(
+    words: Words, like: Any, flip_angle: Any, phase: Any, echo_spacing: Any, excitation: Any, real: bool
+) -> Train:
+    """An excitation, then refocusing pulses between which gradients dephase by two orders."""
+    flips, n = _flip_angles(words, flip_angle, like)
+    spacing = words.vector("echo_spacing", echo_spacing, n, like)
+    half = 0.5 * spacing
+    flips = words.join(_angles(words, "excitation", excitation, 1, like), flips)
+    phases = None
+    if not real:
+        turned = words.vector("phase", 0.0 if phase is None else phase, n, like)
+        phases = words.join(words.vector("phase", -0.5 * math.pi, 1, like), turned)
+    flags = ODD_ORDERS | (REAL_SIGNAL if real else 0)
+    return Train(flips, phases, words.join(half[:1], spacing), half, None, (flags, 1, 0, 0, 0, n, 1, 0, 1, 0))
+
+
+def _per_segment(name: str, values: int | Sequence[int], n: int) -> list[int]:
+    each = [values] * n if isinstance(values, int) else [int(value) for value in values]
+    if len(each) != n:
+        raise ValueError(f"{name}: expected an integer or {n} of them, got {len(each)}")
+    return each
+
+
+def _segments_of(name: str, indices: Sequence[int], n: int) -> set[int]:
+    for index in indices:
+        if not 0 <= index < n:
+            raise ValueError(f"{name}: expected segments 0 to {n - 1}, got {index}")
+    return set(indices)
+
+
+def events(
+    words: Words,
+    like: Any,
+    flip_angle: Any,
+    duration: Any,
+    phase: Any,
+    sample_time: Any,
+    receiver_phase: Any,
+    shift: int | Sequence[int],
+    sample_segment: Sequence[int] | None,
+    sample_order: Sequence[int] | int,
+    spoil: Sequence[int],
+    adiabatic: Sequence[int],
+) -> Train:
+    """An arbitrary train, segment by segment."""
+    flips, n = _flip_angles(words, flip_angle, like)
+    segments = list(range(n)) if sample_segment is None else list(sample_segment)
+    n_samples = len(segments)
+    _segments_of("sample_segment", segments, n)
+    if segments != sorted(segments):
+        raise ValueError(f"sample_segment: expected segments in ascending order, got {segments}")
+    shifts, offsets = _per_segment("shift", shift, n), _per_segment("sample_order", sample_order, n_samples)
+    spoiled, unscaled = _segments_of("spoil", spoil, n), _segments_of("adiabatic", adiabatic, n)
+    for name, values in (("shift", shifts), ("sample_order", offsets)):
+        wide = next((value for value in values if abs(value) > 64), None)
+        if wide is not None:
+            raise ValueError(f"{name}: expected at most 64 orders, got {wide}")
+    program: list[int] = [0]
+    rows: list[tuple[int, ...]] = []
+    at = 0
+    for i in range(n):
+        count = segments.count(i)
+        flags = (SEGMENT_SPOIL if i in spoiled else 0) | (SEGMENT_ADIABATIC if i in unscaled else 0)
+        rows.append((shifts[i], flags, count, *offsets[at : at + count]))
+        at += count
+    i = 0
+    while i < n:  # runs of equal segments
+        j = i
+        while j < n and rows[j] == rows[i]:
+            j += 1
+        program += [j - i, *rows[i]]
+        i = j
+    return Train(
+        flips,
+        None if phase is None else words.vector("phase", phase, n, like),
+        words.vector("duration", duration, n, like),
+        words.vector("sample_time", sample_time, n_samples, like),
+        None if receiver_phase is None else words.vector("receiver_phase", receiver_phase, n_samples, like),
+        tuple(program),
+    )
+
+
+def over_profile(
+    signal: Callable[[Any], Any], b1: Any, profile: Sequence[float] | None, weights: Sequence[float] | None
+) -> Any:
+    """Weighted sum of the signals of the parts of a slice, each of which scales b1."""
+    if profile is None:
+        if weights is not None:
+            raise ValueError("slice_weights: expected None without a slice_profile")
+        return signal(b1)
+    factors = [float(value) for value in profile]
+    parts = [1 / len(factors)] * len(factors) if weights is None else [float(value) for value in weights]
+    if not factors or len(parts) != len(factors):
+        raise ValueError(f"slice_weights: expected {max(1, len(factors))} numbers, got {len(parts)}")
+    total = None
+    for factor, part in zip(factors, parts, strict=True):
+        one = part * signal(factor if b1 is None else factor * b1)
+        total = one if total is None else total + one
+    return total

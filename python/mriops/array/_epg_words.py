@@ -1,0 +1,76 @@
+"""The words of NumPy and CuPy that the pulse trains are written in."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from typing import Any
+
+import numpy as np
+
+from mriops._native.epg_shapes import EPG
+from mriops._native.epg_trains import Train
+
+from ._call import array_facts, call
+
+__all__ = ["optional", "own", "signal_of", "words"]
+
+
+class _ArrayWords:
+    """See :class:`mriops._native.epg_trains.Words`."""
+
+    def __init__(self, xp: Any) -> None:
+        self.xp = xp
+
+    def vector(self, name: str, value: Any, n: int | None, like: Any) -> Any:
+        value = self.xp.asarray(value)
+        if value.dtype.kind == "c":
+            raise TypeError(f"{name}: expected a real dtype, got {value.dtype}")
+        value = value.astype(like.dtype)
+        if n is None:
+            if value.ndim != 1:
+                raise ValueError(f"{name}: expected shape (pulses,), got {tuple(value.shape)}")
+            return value
+        if value.shape not in ((), (n,)):
+            raise ValueError(f"{name}: expected a number or shape ({n},), got shape {tuple(value.shape)}")
+        return self.xp.broadcast_to(value, (n,))
+
+    def join(self, *parts: Any) -> Any:
+        return self.xp.concatenate(parts)
+
+    def pairs(self, first: Any, second: Any) -> Any:
+        return self.xp.stack((first, second), 1).reshape(-1)
+
+    def largest(self, *arrays: Any) -> float | None:
+        if self.xp is not np or not all(array.size for array in arrays):
+            return None
+        return float(np.abs(arrays[0]).max() if len(arrays) == 1 else (arrays[0] - arrays[1]).max())
+
+    def warn(self, message: str) -> None:
+        warnings.warn(message, UserWarning, stacklevel=6)
+
+
+def words(array: Any) -> _ArrayWords:
+    """Those of the framework of an array."""
+    return _ArrayWords(importlib.import_module("cupy") if type(array).__module__.startswith("cupy") else np)
+
+
+def own(t1: Any) -> Any:
+    """t1, whose dtype and device are those of the whole call."""
+    if isinstance(t1, np.generic):
+        t1 = np.asarray(t1)
+    array_facts("t1", t1)
+    if t1.dtype.kind == "c":
+        raise TypeError(f"t1: expected a real dtype, got {t1.dtype}")
+    return t1 if t1.dtype.name in ("float32", "float64") else t1.astype(np.float32)
+
+
+def optional(value: Any, like: Any) -> Any:
+    """An array, or a number as one; ``None`` stays."""
+    return words(like).xp.asarray(value, dtype=like.dtype) if isinstance(value, (int, float, np.generic)) else value
+
+
+def signal_of(train: Train, t1: Any, t2: Any, b1: Any, off_resonance: Any, m0: Any, orders: int) -> Any:
+    """Signal of a train for atoms."""
+    own_arrays = tuple(optional(value, t1) for value in (t2, b1, off_resonance, m0))
+    return call(EPG, (*train[:5], t1, *own_arrays), (train.program, orders))

@@ -1,0 +1,483 @@
+"""Extended phase graphs on NumPy arrays: signals of pulse trains."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from mriops._native.epg_trains import balanced, dess, events, fast_spin_echo, gradient_echo, kept_orders, over_profile
+
+from ._epg_words import optional, own, signal_of, words
+
+__all__ = ["epg", "epg_bssfp", "epg_dess", "epg_fisp", "epg_fse", "epg_spgr"]
+
+
+def epg_fisp(
+    flip_angle: Any,
+    repetition_time: Any,
+    t1: Any,
+    t2: Any,
+    b1: Any = None,
+    off_resonance: Any = None,
+    m0: Any = None,
+    phase: Any = None,
+    *,
+    echo_time: Any,
+    inversion_time: Any = None,
+    orders: int | None = None,
+) -> Any:
+    """Unbalanced steady-state train (FISP, MRF): every repetition is pulse, echo, and a gradient that shifts by one.
+
+    The sample of repetition n is ``m0 F_0 exp(-echo_time / t2 - 2 pi i off_resonance echo_time - i phase_n)``, taken
+    from the states after pulse n (see :func:`epg` for those). The receiver follows the phase of the pulse.
+
+    Parameters
+    ----------
+    flip_angle
+        ``(pulses,)`` [rad].
+    repetition_time
+        A number or ``(pulses,)`` [s].
+    t1, t2
+        Relaxation times [s], ``(*atoms)``. All arguments of atoms broadcast. Infinity means no relaxation; an atom
+        whose t1 or t2 is not positive becomes NaN, and no other one.
+    b1
+        Factor on every flip angle, ``(*atoms)``.
+    off_resonance
+        ``(*atoms)`` [Hz].
+    m0
+        Equilibrium magnetization, real, ``(*atoms)``.
+    phase
+        Phase of the pulses, ``(pulses,)`` [rad]; 0 where absent.
+    echo_time
+        From pulse to sample, a number or ``(pulses,)`` [s].
+    inversion_time
+        Time from an adiabatic inversion with perfect spoiling to the first pulse [s]; no inversion where ``None``.
+    orders
+        Dephasing orders kept, 0 to ``orders - 1``. ``None`` keeps, for each block of atoms, those whose echoes have not
+        decayed below 1e-4 when they come back, ``exp(-2 orders TR / t2)``, and never more than can be seen.
+
+    Returns
+    -------
+    ndarray
+        ``(pulses, *atoms)``, complex.
+
+    Raises
+    ------
+    TypeError
+        An argument that is not an array, or not real; precisions mixed.
+    ValueError
+        An empty train, lengths or shapes that do not fit, an echo later than the next pulse.
+
+    Warns
+    -----
+    UserWarning
+        An angle larger than 4 pi: degrees, most likely.
+
+    References
+    ----------
+    Weigel M. Extended phase graphs: dephasing, RF pulses, and echoes - pure and simple. J Magn Reson Imaging
+    2015;41:266-295.
+    Jiang Y, et al. MR fingerprinting using fast imaging with steady state precession (FISP) with spiral readout. Magn
+    Reson Med 2015;74:1621-1631.
+    """
+    t1 = own(t1)
+    train = gradient_echo(words(t1), t1, flip_angle, repetition_time, phase, echo_time, inversion_time)
+    return signal_of(train, t1, t2, b1, off_resonance, m0, kept_orders(orders))
+
+
+def epg_spgr(
+    flip_angle: Any,
+    repetition_time: Any,
+    t1: Any,
+    t2: Any,
+    b1: Any = None,
+    off_resonance: Any = None,
+    m0: Any = None,
+    *,
+    echo_time: Any,
+    phase_increment: float | None = math.radians(117.0),
+    inversion_time: Any = None,
+    orders: int | None = None,
+) -> Any:
+    """Spoiled gradient-echo train (SPGR, FLASH): :func:`epg_fisp` whose RF phase grows quadratically.
+
+    Pulse n has the phase ``phase_increment n (n + 1) / 2``, and the receiver follows. Without an increment nothing
+    transverse outlives a repetition: perfect spoiling, which tends to Ernst's formula.
+
+    Parameters
+    ----------
+    flip_angle
+        ``(pulses,)`` [rad].
+    repetition_time
+        A number or ``(pulses,)`` [s].
+    t1, t2
+        Relaxation times [s], ``(*atoms)``. All arguments of atoms broadcast. Infinity means no relaxation; an atom
+        whose t1 or t2 is not positive becomes NaN, and no other one.
+    b1
+        Factor on every flip angle, ``(*atoms)``.
+    off_resonance
+        ``(*atoms)`` [Hz].
+    m0
+        Equilibrium magnetization, real, ``(*atoms)``.
+    echo_time
+        From pulse to sample, a number or ``(pulses,)`` [s].
+    phase_increment
+        Of the RF spoiling [rad], a plain number; ``None`` for perfect spoiling.
+    inversion_time
+        Time from an adiabatic inversion with perfect spoiling to the first pulse [s]; no inversion where ``None``.
+    orders
+        Dephasing orders kept, 0 to ``orders - 1``. ``None`` keeps, for each block of atoms, those whose echoes have not
+        decayed below 1e-4 when they come back, ``exp(-2 orders TR / t2)``, and never more than can be seen.
+
+    Returns
+    -------
+    ndarray
+        ``(pulses, *atoms)``, complex.
+
+    Raises
+    ------
+    TypeError
+        An argument that is not an array, or not real; precisions mixed.
+    ValueError
+        An empty train, lengths or shapes that do not fit, an echo later than the next pulse.
+
+    Warns
+    -----
+    UserWarning
+        An angle larger than 4 pi: degrees, most likely.
+
+    References
+    ----------
+    Zur Y, Wood ML, Neuringer LJ. Spoiling of transverse magnetization in steady-state sequences. Magn Reson Med
+    1991;21:251-263.
+    """
+    t1 = own(t1)
+    train = gradient_echo(
+        words(t1),
+        t1,
+        flip_angle,
+        repetition_time,
+        None,
+        echo_time,
+        inversion_time,
+        spoil=phase_increment is None,
+        increment=phase_increment,
+    )
+    return signal_of(train, t1, t2, b1, off_resonance, m0, kept_orders(orders))
+
+
+def epg_bssfp(
+    flip_angle: Any,
+    repetition_time: Any,
+    t1: Any,
+    t2: Any,
+    b1: Any = None,
+    off_resonance: Any = None,
+    m0: Any = None,
+    *,
+    echo_time: Any = None,
+    phase_increment: float = math.pi,
+) -> Any:
+    """Balanced steady-state train (bSSFP, TrueFISP): no gradient is left over, so that one order is all there is.
+
+    Pulse n has the phase ``n phase_increment``, and the receiver follows.
+
+    Parameters
+    ----------
+    flip_angle
+        ``(pulses,)`` [rad].
+    repetition_time
+        A number or ``(pulses,)`` [s].
+    t1, t2
+        Relaxation times [s], ``(*atoms)``. All arguments of atoms broadcast. Infinity means no relaxation; an atom
+        whose t1 or t2 is not positive becomes NaN, and no other one.
+    b1
+        Factor on every flip angle, ``(*atoms)``.
+    off_resonance
+        ``(*atoms)`` [Hz].
+    m0
+        Equilibrium magnetization, real, ``(*atoms)``.
+    echo_time
+        From pulse to sample, a number or ``(pulses,)`` [s]; half the repetition time where ``None``.
+    phase_increment
+        From pulse to pulse [rad], a plain number.
+
+    Returns
+    -------
+    ndarray
+        ``(pulses, *atoms)``, complex.
+
+    Raises
+    ------
+    TypeError
+        An argument that is not an array, or not real; precisions mixed.
+    ValueError
+        An empty train, lengths or shapes that do not fit, an echo later than the next pulse.
+
+    Warns
+    -----
+    UserWarning
+        An angle larger than 4 pi: degrees, most likely.
+
+    References
+    ----------
+    Freeman R, Hill HDW. Phase and intensity anomalies in Fourier transform NMR. J Magn Reson 1971;4:366-383.
+    """
+    t1 = own(t1)
+    train = balanced(words(t1), t1, flip_angle, repetition_time, echo_time, phase_increment)
+    return signal_of(train, t1, t2, b1, off_resonance, m0, 0)
+
+
+def epg_dess(
+    flip_angle: Any,
+    repetition_time: Any,
+    t1: Any,
+    t2: Any,
+    b1: Any = None,
+    off_resonance: Any = None,
+    m0: Any = None,
+    *,
+    echo_time: Any,
+    orders: int | None = None,
+) -> Any:
+    """Double-echo steady-state train (DESS): the FID after each pulse, and the echo before the next.
+
+    The FID is sampled ``echo_time`` after the pulse, the echo ``echo_time`` before the next one, behind the gradient.
+
+    Parameters
+    ----------
+    flip_angle
+        ``(pulses,)`` [rad].
+    repetition_time
+        A number or ``(pulses,)`` [s].
+    t1, t2
+        Relaxation times [s], ``(*atoms)``. All arguments of atoms broadcast. Infinity means no relaxation; an atom
+        whose t1 or t2 is not positive becomes NaN, and no other one.
+    b1
+        Factor on every flip angle, ``(*atoms)``.
+    off_resonance
+        ``(*atoms)`` [Hz].
+    m0
+        Equilibrium magnetization, real, ``(*atoms)``.
+    echo_time
+        From pulse to FID and from echo to pulse, a number or ``(pulses,)`` [s].
+    orders
+        Dephasing orders kept, 0 to ``orders - 1``. ``None`` keeps, for each block of atoms, those whose echoes have not
+        decayed below 1e-4 when they come back, ``exp(-2 orders TR / t2)``, and never more than can be seen.
+
+    Returns
+    -------
+    ndarray
+        ``(pulses, 2, *atoms)``, complex: FID and echo.
+
+    Raises
+    ------
+    TypeError
+        An argument that is not an array, or not real; precisions mixed.
+    ValueError
+        An empty train, lengths or shapes that do not fit, an echo later than the next pulse.
+
+    Warns
+    -----
+    UserWarning
+        An angle larger than 4 pi: degrees, most likely.
+
+    References
+    ----------
+    Bruder H, Fischer H, Graumann R, Deimling M. A new steady-state imaging sequence for simultaneous acquisition of two
+    MR images with clearly different contrasts. Magn Reson Med 1988;7:35-42.
+    """
+    t1 = own(t1)
+    train = dess(words(t1), t1, flip_angle, repetition_time, echo_time)
+    signal = signal_of(train, t1, t2, b1, off_resonance, m0, kept_orders(orders))
+    return signal.reshape((signal.shape[0] // 2, 2, *signal.shape[1:]))
+
+
+def epg_fse(
+    flip_angle: Any,
+    t1: Any,
+    t2: Any,
+    b1: Any = None,
+    off_resonance: Any = None,
+    m0: Any = None,
+    phase: Any = None,
+    *,
+    echo_spacing: Any,
+    excitation: Any = math.pi / 2,
+    slice_profile: Sequence[float] | None = None,
+    slice_weights: Sequence[float] | None = None,
+    orders: int | None = None,
+) -> Any:
+    """Echoes of a fast spin-echo train (CPMG) with any refocusing angles.
+
+    The excitation is 90 degrees from the axis of the refocusing pulses (Carr-Purcell-Meiboom-Gill), and equal gradients
+    before and after each of them dephase by one order each: echoes come from odd orders alone. Without ``phase`` and
+    ``off_resonance`` the signal is real, positive for perfect refocusing, and is computed in real numbers.
+
+    Parameters
+    ----------
+    flip_angle
+        Refocusing angles ``(echoes,)`` [rad].
+    t1, t2
+        Relaxation times [s], ``(*atoms)``. All arguments of atoms broadcast. Infinity means no relaxation; an atom
+        whose t1 or t2 is not positive becomes NaN, and no other one.
+    b1
+        Factor on every flip angle, ``(*atoms)``.
+    off_resonance
+        ``(*atoms)`` [Hz].
+    m0
+        Equilibrium magnetization, real, ``(*atoms)``.
+    phase
+        Of the refocusing pulses, ``(echoes,)`` [rad], where the excitation has -pi/2.
+    echo_spacing
+        From echo to echo [s], a number.
+    excitation
+        Its flip angle [rad].
+    slice_profile
+        Flip angles across the slice relative to the nominal ones, a sequence of numbers; the signal is the weighted
+        sum.
+    slice_weights
+        Of the parts of the profile; equal, with sum 1, where ``None``.
+    orders
+        Dephasing orders kept, 0 to ``orders - 1``. ``None`` keeps, for each block of atoms, those whose echoes have not
+        decayed below 1e-4 when they come back, ``exp(-orders echo_spacing / t2)``, and never more than can be seen.
+
+    Returns
+    -------
+    ndarray
+        ``(echoes, *atoms)``, real; complex where ``phase`` or ``off_resonance`` is given.
+
+    Raises
+    ------
+    TypeError
+        An argument that is not an array, or not real; precisions mixed.
+    ValueError
+        An empty train, lengths or shapes that do not fit.
+
+    Warns
+    -----
+    UserWarning
+        An angle larger than 4 pi: degrees, most likely.
+
+    References
+    ----------
+    Hennig J. Multiecho imaging sequences with low refocusing flip angles. J Magn Reson 1988;78:397-407.
+    Lebel RM, Wilman AH. Transverse relaxometry with stimulated echo compensation. Magn Reson Med 2010;64:1005-1014.
+    """
+    t1 = own(t1)
+    train = fast_spin_echo(
+        words(t1), t1, flip_angle, phase, echo_spacing, excitation, phase is None and off_resonance is None
+    )
+    return over_profile(
+        lambda factor: signal_of(train, t1, t2, factor, off_resonance, m0, kept_orders(orders, odd=True)),
+        optional(b1, t1),
+        slice_profile,
+        slice_weights,
+    )
+
+
+def epg(
+    flip_angle: Any,
+    duration: Any,
+    t1: Any,
+    t2: Any,
+    b1: Any = None,
+    off_resonance: Any = None,
+    m0: Any = None,
+    phase: Any = None,
+    sample_time: Any = None,
+    receiver_phase: Any = None,
+    *,
+    shift: int | Sequence[int] = 1,
+    sample_segment: Sequence[int] | None = None,
+    sample_order: int | Sequence[int] = 0,
+    spoil: Sequence[int] = (),
+    adiabatic: Sequence[int] = (),
+    orders: int | None = None,
+) -> Any:
+    """Signal of an arbitrary train of pulses, as a table of segments: pulse, free precession, samples.
+
+    With the states ``F_k`` (which multiplies ``exp(i k theta)``) and ``Z_k``, and rotations clockwise, a pulse of angle
+    ``a = flip_angle b1`` about the axis at ``phase`` p is
+
+        F_k <- cos^2(a/2) F_k + e^{2ip} sin^2(a/2) conj(F_-k) + i e^{ip} sin(a) Z_k
+        Z_k <- cos(a) Z_k + (i/2) sin(a) (e^{-ip} F_k - e^{ip} conj(F_-k))
+
+    and the rest of the segment ``F_k <- exp(-duration / t2 - 2 pi i off_resonance duration) F_{k-shift}``,
+    ``Z_k <- 1_{k=0} + exp(-duration / t1) (Z_k - 1_{k=0})``. A sample is ``m0 F_0 exp(-i receiver_phase)`` at
+    ``sample_time`` after the pulse, when the gradient has moved ``sample_order`` orders.
+
+    Parameters
+    ----------
+    flip_angle
+        ``(segments,)`` [rad].
+    duration
+        From pulse to pulse, a number or ``(segments,)`` [s].
+    t1, t2
+        Relaxation times [s], ``(*atoms)``. All arguments of atoms broadcast. Infinity means no relaxation; an atom
+        whose t1 or t2 is not positive becomes NaN, and no other one.
+    b1
+        Factor on every flip angle, ``(*atoms)``.
+    off_resonance
+        ``(*atoms)`` [Hz].
+    m0
+        Equilibrium magnetization, real, ``(*atoms)``.
+    phase
+        Of the pulses, ``(segments,)`` [rad].
+    sample_time
+        From the pulse before it, a number or ``(samples,)`` [s]; 0 where ``None``.
+    receiver_phase
+        A number or ``(samples,)`` [rad].
+    shift
+        Orders by which the gradients of a segment dephase: an integer or one per segment.
+    sample_segment
+        Segment of each sample, ascending; one sample in every segment where ``None``.
+    sample_order
+        Orders by which they have dephased when the sample is taken: an integer or one per sample.
+    spoil
+        Segments that nothing transverse outlives.
+    adiabatic
+        Segments whose flip angle b1 does not scale.
+    orders
+        Dephasing orders kept, 0 to ``orders - 1``. ``None`` keeps, for each block of atoms, those whose echoes have not
+        decayed below 1e-4 when they come back, ``exp(-2 orders TR / t2)``, and never more than can be seen.
+
+    Returns
+    -------
+    ndarray
+        ``(samples, *atoms)``, complex.
+
+    Raises
+    ------
+    TypeError
+        An argument that is not an array, or not real; precisions mixed.
+    ValueError
+        An empty train, lengths or shapes that do not fit, segments that do not exist.
+
+    Warns
+    -----
+    UserWarning
+        An angle larger than 4 pi: degrees, most likely.
+
+    References
+    ----------
+    Weigel M. Extended phase graphs: dephasing, RF pulses, and echoes - pure and simple. J Magn Reson Imaging
+    2015;41:266-295.
+    """
+    t1 = own(t1)
+    train = events(
+        words(t1),
+        t1,
+        flip_angle,
+        duration,
+        phase,
+        0.0 if sample_time is None else sample_time,
+        receiver_phase,
+        shift,
+        sample_segment,
+        sample_order,
+        spoil,
+        adiabatic,
+    )
+    return signal_of(train, t1, t2, b1, off_resonance, m0, kept_orders(orders))

@@ -1,0 +1,85 @@
+"""The words of torch that the pulse trains are written in."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mriops._native.epg_trains import Train
+
+from ._guards import functorch_active, modes_active
+
+__all__ = ["TorchWords", "optional", "own", "signal_of"]
+
+
+def _visible(tensor: Any) -> bool:
+    """Whether looking at the values is cheap and possible."""
+    if torch.compiler.is_compiling() or functorch_active() or modes_active():
+        return False
+    return type(tensor) in (Tensor, torch.nn.Parameter) and tensor.device.type == "cpu" and tensor.numel() > 0
+
+
+class TorchWords:
+    """See :class:`mriops._native.epg_trains.Words`."""
+
+    @staticmethod
+    def vector(name: str, value: Any, n: int | None, like: Tensor) -> Tensor:
+        if not isinstance(value, Tensor):
+            value = torch.as_tensor(value, dtype=torch.float64)
+        if value.is_complex():
+            raise TypeError(f"{name}: expected a real dtype, got {value.dtype}")
+        value = value.to(like.dtype) if value.device == like.device else value.to(like)
+        if n is None:
+            if value.ndim != 1:
+                raise ValueError(f"{name}: expected shape (pulses,), got {tuple(value.shape)}")
+            return value
+        if tuple(value.shape) not in ((), (n,)):
+            raise ValueError(f"{name}: expected a number or shape ({n},), got shape {tuple(value.shape)}")
+        return value.expand(n)
+
+    @staticmethod
+    def join(*parts: Tensor) -> Tensor:
+        return torch.cat(parts)
+
+    @staticmethod
+    def pairs(first: Tensor, second: Tensor) -> Tensor:
+        return torch.stack((first, second), 1).reshape(-1)
+
+    @staticmethod
+    def largest(*arrays: Tensor) -> float | None:
+        if not all(_visible(array) for array in arrays):
+            return None
+        if len(arrays) == 1:
+            return float(arrays[0].detach().abs().max())
+        return float((arrays[0].detach() - arrays[1].detach()).max())
+
+    @staticmethod
+    def warn(message: str) -> None:
+        warnings.warn(message, UserWarning, stacklevel=6)
+
+
+def own(t1: Any) -> Tensor:
+    """t1, whose dtype and device are those of the whole call."""
+    if not isinstance(t1, Tensor):
+        raise TypeError(f"t1: expected torch.Tensor, got {type(t1).__module__}.{type(t1).__qualname__}")
+    if t1.is_complex():
+        raise TypeError(f"t1: expected a real dtype, got {t1.dtype}")
+    return t1 if t1.dtype in (torch.float32, torch.float64) else t1.to(torch.float32)
+
+
+def optional(value: Any, like: Tensor) -> Tensor | None:
+    """A tensor, or a number as one; ``None`` stays."""
+    if value is None or isinstance(value, Tensor):
+        return value
+    return torch.as_tensor(value, dtype=like.dtype, device=like.device)
+
+
+def signal_of(
+    train: Train, t1: Tensor, t2: Any, b1: Any, off_resonance: Any, m0: Any, orders: int, *, call: Any
+) -> Tensor:
+    """Signal of a train for atoms, by the op or by the reference."""
+    tensors = (optional(t2, t1), optional(b1, t1), optional(off_resonance, t1), optional(m0, t1))
+    return call(*train[:5], t1, *tensors, train.program, orders)

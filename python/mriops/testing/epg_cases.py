@@ -1,0 +1,166 @@
+"""Rows of the OpCase table: extended phase graphs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .op_case import OpCase, Sample
+
+__all__ = ["EPG_CASES"]
+
+Shape = tuple[int, ...]
+_REAL = {torch.complex64: torch.float32, torch.complex128: torch.float64}
+
+
+def _between(low: float, high: float, shape: Sequence[int], generator: torch.Generator) -> Tensor:
+    return low + (high - low) * torch.rand(tuple(shape), dtype=torch.float64, generator=generator)
+
+
+def _atoms(atoms: Shape, present: str, slow: float, generator: torch.Generator) -> dict[str, Tensor | None]:
+    """t1 and t2, and of b (b1), o (off_resonance), m (m0) those that are present; b1 is shared by the last axis.
+
+    ``slow`` stretches all times: derivatives by differences want everything near 1.
+    """
+    shared = (*atoms[:-1], 1) if atoms else ()
+    return {
+        "t1": _between(0.5, 2.0, atoms, generator),
+        "t2": slow * _between(0.03, 0.2, atoms, generator),
+        "b1": _between(0.7, 1.3, shared, generator) if "b" in present else None,
+        "off_resonance": _between(-20, 20, atoms, generator) / slow if "o" in present else None,
+        "m0": _between(0.5, 2.0, atoms[-1:], generator) if "m" in present else None,
+    }
+
+
+def _make(
+    arguments: str,
+    keywords: Mapping[str, Any],
+    dtype: torch.dtype,
+    seed: int,
+    n: int,
+    atoms: Shape,
+    present: str,
+    slow: float = 1.0,
+    **more: Any,
+) -> Sample:
+    generator = torch.Generator().manual_seed(seed)
+    own = _atoms(atoms, present, slow, generator)
+    makers: dict[str, tuple[str, Callable[[], Tensor | None]]] = {
+        "f": ("flip_angle", lambda: _between(0.3, 2.5, (n,), generator)),
+        "r": ("repetition_time", lambda: slow * _between(0.010, 0.015, (n,), generator)),
+        "d": ("duration", lambda: slow * _between(0.005, 0.015, (n,), generator)),
+        "p": ("phase", lambda: _between(-3, 3, (n,), generator) if "p" in present else None),
+        "s": ("sample_time", lambda: slow * _between(0.001, 0.004, (n,), generator) if "s" in present else None),
+        "x": ("receiver_phase", lambda: _between(-3, 3, (n,), generator) if "x" in present else None),
+    }
+    tensors: dict[str, Tensor | None] = {}
+    for letter in arguments:
+        if letter == "a":
+            tensors |= own
+        else:
+            name, maker = makers[letter]
+            tensors[name] = maker()
+    real = _REAL[dtype]
+    return Sample(
+        {name: None if tensor is None else tensor.to(real) for name, tensor in tensors.items()}, {**keywords, **more}
+    )
+
+
+_COMMON: Mapping[str, Mapping[str, Any]] = {
+    "gradient": {"n": 4, "atoms": (3,), "present": "b", "slow": 20.0},
+    # No receiver_phase: the size of a signal does not depend on it, and relative errors of a zero mean nothing.
+    "gradient_all": {"n": 3, "atoms": (2,), "present": "bomps", "slow": 20.0},
+    "one_atom": {"n": 7, "atoms": (), "present": "m"},
+    "one_pulse": {"n": 1, "atoms": (2,), "present": "b"},
+    "block": {"n": 9, "atoms": (16,), "present": ""},
+    "blocks": {"n": 40, "atoms": (3, 11), "present": "bm"},
+    "complex": {"n": 35, "atoms": (19,), "present": "bopsx"},
+    "empty": {"n": 3, "atoms": (0,), "present": "b"},
+    "many_atoms": {"n": 66, "atoms": (5, 33), "present": "b"},
+}
+
+
+def _without(names: str) -> Mapping[str, Mapping[str, Any]]:
+    return {k: {**v, "present": "".join(c for c in v["present"] if c not in names)} for k, v in _COMMON.items()}
+
+
+def _sizes(sample: Sample) -> tuple[int, int]:
+    flips = sample.tensors["flip_angle"]
+    own = [sample.tensors[name] for name in ("t1", "t2", "b1", "off_resonance", "m0")]
+    atoms = math.prod(torch.broadcast_shapes(*(t.shape for t in own if t is not None)))
+    return (0 if flips is None else flips.shape[0]), atoms
+
+
+def _flops(sample: Sample) -> float:
+    n, atoms = _sizes(sample)
+    return 22.0 * atoms * n * (n + 1) / 2
+
+
+def _points(sample: Sample) -> int:
+    # A state is the end of a chain of n pulses: its error grows with n, not with log2 n.
+    return 2 ** min(_sizes(sample)[0], 400)
+
+
+def _row(name: str, arguments: str, keywords: Mapping[str, Any], shapes: Mapping[str, Mapping[str, Any]]) -> OpCase:
+    def make(dtype: torch.dtype, seed: int, **shape: Any) -> Sample:
+        return _make(arguments, keywords, dtype, seed, **shape)
+
+    names = {"f": "flip_angle", "r": "repetition_time", "d": "duration", "p": "phase", "s": "sample_time"}
+    names["x"] = "receiver_phase"
+    differentiable: list[str] = []
+    for letter in arguments:
+        differentiable += ["t1", "t2", "b1", "off_resonance", "m0"] if letter == "a" else [names[letter]]
+    return OpCase(name, "epg", make, shapes, tuple(differentiable), _flops, _points, "many_atoms")
+
+
+_TABLE = {
+    "several_shifts": {
+        "n": 5,
+        "atoms": (4,),
+        "present": "bs",
+        "shift": (1, 2, 0, -1, -2),
+        "sample_order": (0, 1, -1, 0, 2),
+    },
+    "spoiled": {
+        "n": 6,
+        "atoms": (4,),
+        "present": "b",
+        "spoil": (0, 3),
+        "adiabatic": (0,),
+        "sample_segment": (1, 1, 2, 5),
+    },
+    "few_orders": {"n": 20, "atoms": (4,), "present": "bo", "orders": 4},
+}
+_ECHO = {"echo_time": 0.002}
+_TRAIN = {
+    "inversion": {"n": 12, "atoms": (4,), "present": "bp", "inversion_time": 0.02},
+    "few_orders": {"n": 20, "atoms": (4,), "present": "b", "orders": 5},
+}
+
+EPG_CASES: tuple[OpCase, ...] = (
+    _row("epg", "fdapsx", {}, {**_COMMON, **_TABLE}),
+    _row("epg_fisp", "frap", _ECHO, {**_without("sx"), **_TRAIN}),
+    _row(
+        "epg_spgr",
+        "fra",
+        _ECHO,
+        {**_without("psx"), "ideal": {"n": 9, "atoms": (4,), "present": "b", "phase_increment": None}},
+    ),
+    _row("epg_bssfp", "fra", {}, _without("psx")),
+    _row("epg_dess", "fra", _ECHO, _without("psx")),
+    _row(
+        "epg_fse",
+        "fap",
+        {"echo_spacing": 0.01},
+        {
+            **_without("sx"),
+            # No off_resonance here: echoes do not depend on it, and relative errors of a zero mean nothing.
+            "gradient_all": {"n": 3, "atoms": (2,), "present": "bmp", "slow": 20.0},
+            "profile": {"n": 6, "atoms": (4,), "present": "b", "slice_profile": (1.0, 0.8, 0.3)},
+        },
+    ),
+)
