@@ -76,7 +76,8 @@ def nufft_points(xp: Any, trajectory: Any, im_size: Any, grid: Any, width: int) 
     """Wrapped coordinates, in the order they have."""
     if not bool(xp.isfinite(trajectory).all()):
         where = tuple(int(i) for i in xp.argwhere(~xp.isfinite(trajectory))[0])
-        raise ValueError(f"trajectory: expected finite coordinates, got {float(trajectory[where])} at index {where}")
+        place = f"sample {where[-2]}, component {where[-1]}"
+        raise ValueError(f"trajectory: expected finite coordinates, got {float(trajectory[where])} at {place}")
     size = xp.asarray([float(n) for n in im_size]).astype(trajectory.dtype)
     points = xp.remainder(trajectory + size / 2, size) - size / 2
     order = xp.arange(trajectory.shape[-2], dtype=xp.int32)

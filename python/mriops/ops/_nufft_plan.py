@@ -45,7 +45,8 @@ def _plain(trajectory: Tensor, im_size: Sequence[int], grid: Sequence[int], widt
     finite = trajectory.isfinite()
     if trajectory.device.type != "cuda" and not bool(finite.all()):
         where = tuple(int(i) for i in (~finite).nonzero()[0])
-        raise ValueError(f"trajectory: expected finite coordinates, got {float(trajectory[where])} at index {where}")
+        place = f"sample {where[-2]}, component {where[-1]}"
+        raise ValueError(f"trajectory: expected finite coordinates, got {float(trajectory[where])} at {place}")
     size = torch.tensor([float(n) for n in im_size], dtype=trajectory.dtype, device=trajectory.device)
     points = torch.remainder(trajectory + size / 2, size) - size / 2
     order = torch.arange(trajectory.shape[-2], dtype=torch.int32, device=trajectory.device)
