@@ -1,8 +1,8 @@
-// Normal operator of a volume whose weights vary along x and z: three passes over one coil at a time.
+// Normal operator of a volume whose weights vary along x and z: three passes over a few coils at a time.
 //
 // Plane by plane csm * image, y and x transforms, left transposed as [z][row group][x][lane = y]; z forward, weights, z
-// inverse down that array; plane by plane the inverse x and y transforms, conj(csm) and the sum over coils. Memory: one
-// coil volume.
+// inverse down that array; plane by plane the inverse x and y transforms, conj(csm) and the sum over coils. Memory: as
+// many coil volumes.
 #pragma once
 #include "../core/parallel.h"
 #include "../core/scratch.h"
@@ -28,20 +28,29 @@ class VolumeGram {
 
     void run(const T* image, const T* csm, const void* mask, T* out, int threads) const {
         const SenseProblem& p = at_.p;
-        Cx<T>* volume = scratch<Cx<T>>(Scratch::columns, size_t(p.nz * plane_));
+        const int64_t held = std::min<int64_t>(p.coils, kHeld), size = p.nz * plane_;
+        Cx<T>* volumes = scratch<Cx<T>>(Scratch::columns, size_t(held * size));
         T* weights = scratch<T>(Scratch::weights, size_t(groups_ * p.nx * p.nz * W));
         for (int64_t b = 0; b < p.batch; ++b) {
             if (b == 0 || p.mask_sb != 0) arrange(Weights<T>(p, mask, b), weights, threads);
-            // The way out of one coil and the way in of the next share a visit of each plane.
-            for (int64_t c = 0; c <= p.coils; ++c) {
+            // The way out of some coils and the way in of the next share a visit of each plane.
+            for (int64_t c = 0; c < p.coils + held; c += held) {
+                const auto held_coils = [&](int64_t first, const auto& f) {
+                    for (int64_t i = 0; i < held; ++i)
+                        if (first + i >= 0 && first + i < p.coils) f(first + i, volumes + i * size);
+                };
                 parallel_for(p.nz, threads, [&](int64_t z, int) {
-                    Cx<T>* spectrum = volume + z * plane_;
-                    if (c > 0) from_spectrum(csm + at_.csm(b, c - 1), out + at_.image(b), z, spectrum, c == 1);
-                    if (c < p.coils) to_spectrum(csm + at_.csm(b, c), image + at_.image(b), z, spectrum);
+                    held_coils(c - held, [&](int64_t coil, Cx<T>* volume) {
+                        from_spectrum(csm + at_.csm(b, coil), out + at_.image(b), z, volume + z * plane_, coil == 0);
+                    });
+                    held_coils(c, [&](int64_t coil, Cx<T>* volume) {
+                        to_spectrum(csm + at_.csm(b, coil), image + at_.image(b), z, volume + z * plane_);
+                    });
                 });
-                if (c < p.coils)
+                held_coils(c, [&](int64_t, Cx<T>* volume) {
                     parallel_for(groups_ * p.nx, threads,
                                  [&](int64_t column, int) { along_z(column, weights, volume); });
+                });
             }
         }
     }
@@ -150,6 +159,8 @@ class VolumeGram {
         }
     }
 
+    static constexpr int64_t kHeld =
+        2;  // coils at a time: planes of the image and of the sum are fetched once for them
     static constexpr int64_t kAhead = 1;  // columns over z stride through more than the cache: ask for them early
 
     Arrays<T> at_;
