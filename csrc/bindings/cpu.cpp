@@ -7,6 +7,7 @@
 #include "../core/parallel.h"
 #include "bloch.h"
 #include "epg_cpu.h"
+#include "models_cpu.h"
 #include "nufft_cpu.h"
 #include "sense_cpu.h"
 #include "toeplitz_cpu.h"
@@ -25,4 +26,6 @@ NB_MODULE(_cpu, m) {
     mriops::bindings::register_nufft<mriops::bindings::NufftCpu>(m);
     mriops::bindings::register_bloch<mriops::bindings::BlochCpu>(m);
     mriops::bindings::register_epg<mriops::bindings::EpgCpu>(m);
+    mriops::bindings::register_signals<mriops::bindings::SignalsCpu>(m);
+    mriops::bindings::register_fit(m);
 }

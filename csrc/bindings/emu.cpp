@@ -5,6 +5,7 @@
 #include "../core/gpu.h"
 #include "bloch.h"
 #include "epg.h"
+#include "models_device.h"
 #include "sense_device.h"
 
 NB_MODULE(_emu, m) {
@@ -15,4 +16,5 @@ NB_MODULE(_emu, m) {
     mriops::bindings::register_sense<mriops::bindings::SenseDevice>(m);
     mriops::bindings::register_bloch<mriops::bindings::BlochDevice>(m);
     mriops::bindings::register_epg<mriops::bindings::EpgDevice>(m);
+    mriops::bindings::register_signals<mriops::bindings::SignalsDevice>(m);
 }

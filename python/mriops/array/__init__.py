@@ -18,6 +18,29 @@ from .nufft import (
 )
 from .sense import sense, sense_adjoint, sense_csm_adjoint, sense_gram
 from .sense_nufft import sense_nufft, sense_nufft_adjoint, sense_nufft_gram
+from .signals import (
+    signal_asl_continuous,
+    signal_asl_pulsed,
+    signal_bi_exponential,
+    signal_bssfp,
+    signal_diffusion,
+    signal_diffusion_kurtosis,
+    signal_diffusion_tensor,
+    signal_inversion_recovery,
+    signal_ivim,
+    signal_look_locker,
+    signal_model,
+    signal_model_jacobian,
+    signal_molli,
+    signal_mono_exponential,
+    signal_mp2rage,
+    signal_phase_contrast,
+    signal_saturation_recovery,
+    signal_spgr,
+    signal_stretched_exponential,
+    signal_tofts,
+    signal_water_fat,
+)
 from .toeplitz import sense_toeplitz, toeplitz, toeplitz_kernel
 
 __all__ = [
@@ -49,6 +72,27 @@ __all__ = [
     "sense_nufft_gram",
     "sense_toeplitz",
     "set_num_threads",
+    "signal_asl_continuous",
+    "signal_asl_pulsed",
+    "signal_bi_exponential",
+    "signal_bssfp",
+    "signal_diffusion",
+    "signal_diffusion_kurtosis",
+    "signal_diffusion_tensor",
+    "signal_inversion_recovery",
+    "signal_ivim",
+    "signal_look_locker",
+    "signal_model",
+    "signal_model_jacobian",
+    "signal_molli",
+    "signal_mono_exponential",
+    "signal_mp2rage",
+    "signal_phase_contrast",
+    "signal_saturation_recovery",
+    "signal_spgr",
+    "signal_stretched_exponential",
+    "signal_tofts",
+    "signal_water_fat",
     "toeplitz",
     "toeplitz_kernel",
 ]

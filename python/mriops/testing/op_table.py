@@ -7,11 +7,14 @@ from .epg_cases import EPG_CASES
 from .nufft_cases import NUFFT_CASES
 from .op_case import OpCase
 from .sense_cases import SENSE_CASES
+from .signal_cases import SIGNAL_CASES
 
 __all__ = ["OP_CASES", "SERVANTS"]
 
 #: Every op's row, by public name.
-OP_CASES: dict[str, OpCase] = {case.name: case for case in (*SENSE_CASES, *BLOCH_CASES, *NUFFT_CASES, *EPG_CASES)}
+OP_CASES: dict[str, OpCase] = {
+    case.name: case for case in (*SENSE_CASES, *BLOCH_CASES, *NUFFT_CASES, *EPG_CASES, *SIGNAL_CASES)
+}
 
 #: Public names without a row: they prepare what ops use, whose tests are theirs.
 SERVANTS = frozenset(("NufftPlan", "nufft_plan"))

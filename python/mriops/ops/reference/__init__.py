@@ -1,4 +1,6 @@
-"""F3: the meaning of each op in a few lines of torch, any dtype, any device, no speed. Imports torch only.
+"""F3: the meaning of each op in a few lines of torch, any dtype, any device, no speed.
+
+Imports torch and the table of signal models only.
 
 Same names and signatures as :mod:`mriops.ops`. The kernels are tested against these functions, and these against closed
 forms and direct sums.
@@ -18,6 +20,29 @@ from .nufft import (
     sense_nufft_gram,
 )
 from .sense import sense, sense_adjoint, sense_csm_adjoint, sense_gram
+from .signals import (
+    signal_asl_continuous,
+    signal_asl_pulsed,
+    signal_bi_exponential,
+    signal_bssfp,
+    signal_diffusion,
+    signal_diffusion_kurtosis,
+    signal_diffusion_tensor,
+    signal_inversion_recovery,
+    signal_ivim,
+    signal_look_locker,
+    signal_model,
+    signal_model_jacobian,
+    signal_molli,
+    signal_mono_exponential,
+    signal_mp2rage,
+    signal_phase_contrast,
+    signal_saturation_recovery,
+    signal_spgr,
+    signal_stretched_exponential,
+    signal_tofts,
+    signal_water_fat,
+)
 from .toeplitz import sense_toeplitz, toeplitz, toeplitz_kernel
 
 __all__ = [
@@ -45,6 +70,27 @@ __all__ = [
     "sense_nufft_adjoint",
     "sense_nufft_gram",
     "sense_toeplitz",
+    "signal_asl_continuous",
+    "signal_asl_pulsed",
+    "signal_bi_exponential",
+    "signal_bssfp",
+    "signal_diffusion",
+    "signal_diffusion_kurtosis",
+    "signal_diffusion_tensor",
+    "signal_inversion_recovery",
+    "signal_ivim",
+    "signal_look_locker",
+    "signal_model",
+    "signal_model_jacobian",
+    "signal_molli",
+    "signal_mono_exponential",
+    "signal_mp2rage",
+    "signal_phase_contrast",
+    "signal_saturation_recovery",
+    "signal_spgr",
+    "signal_stretched_exponential",
+    "signal_tofts",
+    "signal_water_fat",
     "toeplitz",
     "toeplitz_kernel",
 ]
