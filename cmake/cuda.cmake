@@ -29,7 +29,7 @@ target_compile_options(mriops_cuda_kernels PRIVATE
   $<$<AND:$<COMPILE_LANGUAGE:CUDA>,$<VERSION_GREATER_EQUAL:${CMAKE_CUDA_COMPILER_VERSION},12.8>>:-Xfatbin=-compress-mode=size>)
 target_include_directories(mriops_cuda_kernels PRIVATE ${PROJECT_SOURCE_DIR}/csrc)
 
-mriops_module(_cuda csrc/bindings/cuda.cpp $<TARGET_OBJECTS:mriops_cuda_kernels>)
+mriops_module(_cuda csrc/bindings/cuda.cpp ${MRIOPS_HOST_TABLES} $<TARGET_OBJECTS:mriops_cuda_kernels>)
 string(REPLACE ";" " " architectures "${CMAKE_CUDA_ARCHITECTURES}")
 target_compile_definitions(_cuda PRIVATE MRIOPS_CUDA_ARCHITECTURES="${architectures}")
 set_target_properties(_cuda PROPERTIES CUDA_RUNTIME_LIBRARY Static LINKER_LANGUAGE CXX)

@@ -8,6 +8,8 @@ list(REMOVE_ITEM MRIOPS_COMMON_SOURCES ${MRIOPS_KERNEL_SOURCES})
 list(TRANSFORM folders APPEND /*.cu OUTPUT_VARIABLE globs)
 file(GLOB MRIOPS_CUDA_SOURCES CONFIGURE_DEPENDS ${globs})
 list(FILTER MRIOPS_COMMON_SOURCES EXCLUDE REGEX "/gpu_emu[^/]*$")
+# Tables that the CPU and the CUDA side compute alike on the host.
+set(MRIOPS_HOST_TABLES ${PROJECT_SOURCE_DIR}/csrc/nufft/spreading_kernel.cpp)
 
 # No -ffast-math: NaN, infinity and signed zero keep their meaning. The two flags below are what vectorising needs.
 set(MRIOPS_KERNEL_FLAGS -O3 -fno-math-errno -fno-trapping-math)

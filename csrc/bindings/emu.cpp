@@ -6,6 +6,7 @@
 #include "bloch.h"
 #include "epg.h"
 #include "models_device.h"
+#include "nufft_device.h"
 #include "sense_device.h"
 
 NB_MODULE(_emu, m) {
@@ -17,4 +18,6 @@ NB_MODULE(_emu, m) {
     mriops::bindings::register_bloch<mriops::bindings::BlochDevice>(m);
     mriops::bindings::register_epg<mriops::bindings::EpgDevice>(m);
     mriops::bindings::register_signals<mriops::bindings::SignalsDevice>(m);
+    mriops::bindings::register_nufft<mriops::bindings::NufftDevice>(m);
+    mriops::bindings::register_toeplitz<mriops::bindings::ToeplitzDevice>(m);
 }

@@ -1,5 +1,6 @@
 // Where a coordinate falls on the grid, in integers: every instruction set and every device finds the same cell.
 #pragma once
+#include <cmath>
 #include <cstdint>
 
 #include "../core/hostdevice.h"
@@ -30,6 +31,17 @@ MRIOPS_HD Place place(double coordinate, double scale, int64_t grid, int width) 
 
 MRIOPS_HD double position_scale(int64_t n, int64_t grid) {
     return static_cast<double>(grid) * static_cast<double>(int64_t(1) << kPositionBits) / static_cast<double>(n);
+}
+
+// Into [-n/2, n/2). Exact: the result is a multiple of the last digit of a number that is not smaller.
+template <class T>
+MRIOPS_HD T wrapped(T coordinate, double n) {
+    const double k = coordinate;
+    if (k >= -n / 2 && k < n / 2) return coordinate;
+    double rest = fmod(k, n);
+    if (rest < -n / 2) rest += n;
+    if (rest >= n / 2) rest -= n;
+    return T(rest);
 }
 
 // Samples are sorted by tiles of this many cells along each axis, the slowest axis first.

@@ -14,17 +14,6 @@
 namespace mriops {
 namespace {
 
-// Into [-n/2, n/2). Exact: the result is a multiple of the last digit of a number that is not smaller.
-template <class T>
-inline T wrapped(T coordinate, double n) {
-    const double k = coordinate;
-    if (k >= -n / 2 && k < n / 2) return coordinate;
-    double rest = std::fmod(k, n);
-    if (rest < -n / 2) rest += n;
-    if (rest >= n / 2) rest -= n;
-    return T(rest);
-}
-
 struct AxisTiles {
     double n, scale;
     int64_t grid, tiles;

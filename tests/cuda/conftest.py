@@ -73,11 +73,22 @@ class Caller:
             self.kind.module.set_seed(seed)
 
     def __call__(
-        self, name: str, inputs: Sequence[Array | None], out: Array, sizes: Sequence[int], *, in_place: bool = False
+        self,
+        name: str,
+        inputs: Sequence[Array | None],
+        out: Array,
+        sizes: Sequence[int],
+        *,
+        in_place: bool = False,
+        more: Sequence[int] = (),
+        also: Array | None = None,
     ) -> Array:
-        """Runs `name`; `out` gives shape and dtype of the result. `in_place`: the first input is the output."""
+        """Runs `name`; `out` gives shape and dtype of the result. `in_place`: the first input is the output.
+
+        `more` are sizes that the workspace does not depend on; `also` is a second output, written to as it is.
+        """
         kind = self.kind
-        dtype = 0 if out.dtype == np.complex64 else 1
+        dtype = 0 if out.dtype in (np.complex64, np.float32) else 1
         sizes = [size if isinstance(size, bool) else int(size) for size in sizes]
         count = getattr(kind.module, f"{name}_workspace_bytes")(*sizes, dtype)
         assert count >= 0
@@ -86,7 +97,11 @@ class Caller:
         result = arrays[0] if in_place else kind.upload(np.full_like(out, np.nan))
         addresses = [0 if array is None else kind.address(array) for array in arrays]
         workspace = kind.address(guarded) + GUARD if count else 0
-        getattr(kind.module, name)(*addresses, kind.address(result), *sizes, dtype, workspace, kind.stream())
+        second = None if also is None else kind.upload(also)
+        outputs = [kind.address(result)] + ([] if second is None else [kind.address(second)])
+        getattr(kind.module, name)(*addresses, *outputs, *sizes, *more, dtype, workspace, kind.stream())
+        if also is not None:
+            also[...] = kind.download(second)
         edges = kind.download(guarded)
         assert (edges[:GUARD] == 0xCD).all(), f"{name}: wrote before its workspace"
         assert (edges[GUARD + count :] == 0xCD).all(), f"{name}: wrote past its workspace of {count} bytes"
