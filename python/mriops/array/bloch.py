@@ -42,8 +42,6 @@ def _is_number(value: Any) -> bool:
 
 def _array(name: str, value: Any, rf: Any, is_complex: bool) -> Any:
     """An argument as an array of rf's precision on its device."""
-    if value is None and rf is not None:
-        return None
     if rf is not None and not is_complex and _is_number(value):
         return array_module(rf).asarray(value, dtype=REAL_OF[rf.dtype.name])
     facts = array_facts(name, value)
@@ -64,7 +62,7 @@ def _pack(given: tuple, record: Sequence[int] | None, multi_transmit: bool, inte
     xp = array_module(rf)
     found: dict[str, Any] = {"rf": rf}
     for name, value in zip(ARGUMENTS[1:], given[1:], strict=True):
-        found[name] = _array(name, value, rf, name in ("b1", "receive"))
+        found[name] = None if value is None and name != "dt" else _array(name, value, rf, name in ("b1", "receive"))
     shapes = {name: None if value is None else tuple(value.shape) for name, value in found.items()}
     layout = bloch_layout(shapes, multi_transmit=multi_transmit, gamma=gamma)
     zero = xp.zeros((), dtype=found["dt"].dtype)

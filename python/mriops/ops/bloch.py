@@ -31,10 +31,8 @@ def _accumulate(x: Tensor) -> Tensor:
     return x.cumsum(-1)  # in double precision, for float32 too
 
 
-def _tensor(name: str, value: Any, rf: Tensor | None, is_complex: bool) -> Tensor | None:
+def _tensor(name: str, value: Any, rf: Tensor | None, is_complex: bool) -> Tensor:
     """An argument as a tensor of rf's precision on its device."""
-    if value is None and rf is not None:
-        return None
     if isinstance(value, int | float) and not isinstance(value, bool) and rf is not None and not is_complex:
         return torch.full((), value, dtype=_REAL[rf.dtype], device=rf.device)
     if not isinstance(value, Tensor):
@@ -55,7 +53,7 @@ def _pack(given: tuple, record: Sequence[int] | None, multi_transmit: bool, inte
     rf = _tensor("rf", given[0], None, True)
     found: dict[str, Any] = {"rf": rf}
     for name, value in zip(ARGUMENTS[1:], given[1:], strict=True):
-        found[name] = _tensor(name, value, rf, name in ("b1", "receive"))
+        found[name] = None if value is None and name != "dt" else _tensor(name, value, rf, name in ("b1", "receive"))
     shapes = {name: None if value is None else tuple(value.shape) for name, value in found.items()}
     layout = bloch_layout(shapes, multi_transmit=multi_transmit, gamma=gamma)
     zero = torch.zeros((), dtype=found["dt"].dtype, device=found["dt"].device)
