@@ -31,18 +31,41 @@ struct Sink {
     int lanes;
 };
 
+// One vector of isochromats with all that belongs to it.
 template <class N>
-void walk_block(const BlochProblem& p, const BlochTable<N>& table, const Isochromats<N>& spins,
-                Triple<typename N::Vec> m, Sink<N>& sink) {
-    Walk<N> walk(p, table, spins);
+struct Block {
+    using T = typename N::Real;
+    using Vec = typename N::Vec;
+
+    Block(const BlochProblem& p, const BlochArrays& a, int64_t b, int64_t from, double* signal, Vec* rows)
+        : lanes(int(std::min<int64_t>(LaneOf<T>::width, p.spins - from))),
+          spins(p, a, b, from, lanes, rows),
+          coils(p, a, b, from, lanes, rows + p.spin_rows()),
+          sink{p.coils ? &coils : nullptr, signal, static_cast<T*>(a.out) + 3 * (b * p.records * p.spins + from),
+               p.spins, lanes} {
+        const int64_t at = 3 * ((p.own_magnetization ? b * p.spins : 0) + from);
+        LaneVec<T> v[3], d[3] = {};
+        load_triple<T>(static_cast<const T*>(a.magnetization) + at, lanes, v);
+        if constexpr (N::dual) load_triple<T>(static_cast<const T*>(a.d_magnetization) + at, lanes, d);
+        start = {N::lanes(v[0], d[0]), N::lanes(v[1], d[1]), N::lanes(v[2], d[2])};
+    }
+    Block(const Block&) = delete;  // the sink points to the coils
+
+    int lanes;
+    Isochromats<N> spins;
+    Coils<N> coils;
+    Sink<N> sink;
+    Triple<Vec> start;
+};
+
+template <class N>
+void walk_block(const BlochProblem& p, const BlochTable<N>& table, Block<N>& block) {
+    Walk<N> walk(p, table, block.spins);
+    Triple<typename N::Vec> m = block.start;
     int64_t n = 0;
     for (int64_t j = 0; j < p.records; ++j) {
-        if (p.record[j] == 0) {
-            sink.take(j, m);
-            continue;
-        }
         for (; n < p.record[j]; ++n) m = walk.turn(walk.relaxed(m, n), n);
-        sink.take(j, walk.completed(m, n - 1));
+        block.sink.take(j, n > 0 ? walk.completed(m, n - 1) : m);
     }
 }
 
@@ -59,21 +82,26 @@ void run(const BlochProblem& p, const BlochArrays& a, int threads) {
     parallel_for(p.batch * jobs.chunks, useful_threads(p, threads), [&](int64_t job, int) {
         const int64_t b = job / jobs.chunks, chunk = job % jobs.chunks;
         const BlochTable<N> table(p, a, b);
-        Vec* const rows = scratch<Vec>(Scratch::rows, size_t(p.spin_rows() + 2 * p.coils));
+        constexpr int group = 4;
+        const int64_t stride = p.spin_rows() + 2 * p.coils;
+        Vec* const rows = scratch<Vec>(Scratch::rows, size_t(group * stride));
+        double* const signal = partial.get() + job * values;
         SplitPlan<N> plan(p, table);
-        for (int64_t block = jobs.first(chunk); block < jobs.first(chunk + 1); ++block) {
-            const int64_t from = block * W;
-            const int lanes = int(std::min<int64_t>(W, p.spins - from));
-            const Isochromats<N> spins(p, a, b, from, lanes, rows);
-            const int64_t start = 3 * ((p.own_magnetization ? b * p.spins : 0) + from);
-            LaneVec<T> v[3], d[3] = {};
-            load_triple<T>(static_cast<const T*>(a.magnetization) + start, lanes, v);
-            if constexpr (N::dual) load_triple<T>(static_cast<const T*>(a.d_magnetization) + start, lanes, d);
-            const Triple<Vec> m{N::lanes(v[0], d[0]), N::lanes(v[1], d[1]), N::lanes(v[2], d[2])};
-            const Coils<N> coils(p, a, b, from, lanes, rows + p.spin_rows());
-            Sink<N> sink{p.coils ? &coils : nullptr, partial.get() + job * values,
-                         static_cast<T*>(a.out) + 3 * (b * p.records * p.spins + from), p.spins, lanes};
-            if (!plan.walk(p, spins, m, sink)) walk_block<N>(p, table, spins, m, sink);
+        int64_t i = jobs.first(chunk);
+        const int64_t end = jobs.first(chunk + 1);
+        for (; plan.quick() && i + group <= end; i += group) {
+            Block<N> blocks[group] = {{p, a, b, i * W, signal, rows},
+                                      {p, a, b, (i + 1) * W, signal, rows + stride},
+                                      {p, a, b, (i + 2) * W, signal, rows + 2 * stride},
+                                      {p, a, b, (i + 3) * W, signal, rows + 3 * stride}};
+            plan.template walk<group>(p, blocks);
+        }
+        for (; i < end; ++i) {
+            Block<N> block(p, a, b, i * W, signal, rows);
+            if (plan.quick())
+                plan.template walk<1>(p, &block);
+            else
+                walk_block<N>(p, table, block);
         }
     });
     if (!p.coils) return;

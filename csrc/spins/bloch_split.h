@@ -10,10 +10,9 @@ template <class N>
 class SplitPlan {
   public:
     SplitPlan(const BlochProblem&, const BlochTable<N>&) {}
-    template <class Sink>
-    bool walk(const BlochProblem&, const Isochromats<N>&, const Triple<typename N::Vec>&, Sink&) {
-        return false;
-    }
+    static constexpr bool quick() { return false; }
+    template <int G, class Block>
+    void walk(const BlochProblem&, Block*) {}
 };
 
 template <class T>
@@ -34,39 +33,46 @@ class SplitPlan<Values<T>> {
         }
     }
 
-    template <class Sink>
-    bool walk(const BlochProblem& p, const Isochromats<N>& spins, Triple<Vec> m, Sink& sink) {
-        if (!quick_) return false;
-        Walk<N> slow(p, table_, spins);
-        Vec k1{}, re{}, im{};
+    bool quick() const { return quick_; }
+
+    // G blocks at once: one alone would wait for its own last step.
+    template <int G, class Block>
+    void walk(const BlochProblem& p, Block* blocks) {
+        Triple<Vec> m[G];
+        Vec k1[G], re[G], im[G];
+        for (int g = 0; g < G; ++g) m[g] = blocks[g].start;
         int64_t n = 0;
         for (int64_t j = 0; j < p.records; ++j) {
-            if (p.record[j] == 0) {
-                sink.take(j, m);
-                continue;
-            }
             for (; n < p.record[j]; ++n) {
-                if (!same_[n]) {
-                    const T* rest = table_.step(n) + 2;
-                    Vec sine, cosine;
-                    lane_sincos<T>(spins.precession(rest, table_.axes) * T(0.5), sine, cosine);
-                    const Vec k2 = lost<N>(spins.r2(), rest[table_.axes + 1]), less = T(2) * sine * sine;
-                    k1 = lost<N>(spins.r1(), rest[table_.axes + 1]);
-                    // The factor minus one: what is lost in a short step would be rounded away beside one.
-                    re = k2 * less - less - k2;
-                    im = T(2) * sine * cosine * (T(1) - k2);
-                }
+                if (!same_[n])
+                    for (int g = 0; g < G; ++g) precess(blocks[g].spins, table_.step(n) + 2, k1[g], re[g], im[g]);
                 const T* r = matrices_ + 9 * n;
-                const Vec x = m.x + (re * m.x + im * m.y), y = m.y + (re * m.y - im * m.x);
-                const Vec z = m.z + k1 * (T(1) - m.z);
-                m = {r[0] * x + r[1] * y + r[2] * z, r[3] * x + r[4] * y + r[5] * z, r[6] * x + r[7] * y + r[8] * z};
+#pragma GCC unroll 8
+                for (int g = 0; g < G; ++g) {
+                    const Triple<Vec> a = m[g];
+                    const Vec x = a.x + (re[g] * a.x + im[g] * a.y), y = a.y + (re[g] * a.y - im[g] * a.x);
+                    const Vec z = a.z + k1[g] * (T(1) - a.z);
+                    m[g] = {r[0] * x + r[1] * y + r[2] * z, r[3] * x + r[4] * y + r[5] * z,
+                            r[6] * x + r[7] * y + r[8] * z};
+                }
             }
-            sink.take(j, slow.completed(m, n - 1));
+            for (int g = 0; g < G; ++g) {
+                Walk<N> slow(p, table_, blocks[g].spins);
+                blocks[g].sink.take(j, n > 0 ? slow.completed(m[g], n - 1) : m[g]);
+            }
         }
-        return true;
     }
 
   private:
+    void precess(const Isochromats<N>& spins, const T* rest, Vec& k1, Vec& re, Vec& im) const {
+        Vec sine, cosine;
+        lane_sincos<T>(spins.precession(rest, table_.axes) * T(0.5), sine, cosine);
+        const Vec k2 = lost<N>(spins.r2(), rest[table_.axes + 1]), less = T(2) * sine * sine;
+        k1 = lost<N>(spins.r1(), rest[table_.axes + 1]);
+        // The factor minus one: what is lost in a short step would be rounded away beside one.
+        re = k2 * less - less - k2;
+        im = T(2) * sine * cosine * (T(1) - k2);
+    }
     static void matrix(double x, double y, T* r) {
         const double u = x * x + y * y, angle = __builtin_sqrt(u);
         const double half = angle > 1e-8 ? __builtin_sin(0.5 * angle) / (0.5 * angle) : 1.0;

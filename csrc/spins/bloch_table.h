@@ -25,9 +25,10 @@ class BlochTable {
   public:
     BlochTable(const BlochProblem& p, const BlochArrays& a, int64_t b)
         : channels(p.channels), axes(p.axes), step_width(2 * p.channels + p.axes + 2), half_width(p.axes + 2) {
-        Scalar* to = scratch<Scalar>(Scratch::weights, size_t(p.steps * (step_width + half_width) + 1));
+        Scalar* to = scratch<Scalar>(Scratch::weights, size_t(p.steps * (step_width + half_width + 1) + 1));
         steps_ = to;
         halves_ = to + p.steps * step_width;
+        free_ = reinterpret_cast<char*>(halves_ + p.steps * half_width);
         const int64_t offset = p.own_waveform ? b * p.waveform_rows() * p.steps : 0;
         const T* v = static_cast<const T*>(a.waveform) + offset;
         const T* d = N::dual ? static_cast<const T*>(a.d_waveform) + offset : nullptr;
@@ -40,6 +41,8 @@ class BlochTable {
             const Scalar dt = read(time, n), angle = T(kTwoPi) * dt, half_angle = T(0.5 * kTwoPi) * dt;
             Scalar *row = steps_ + n * step_width, *rest = row + 2 * channels, *half = halves_ + n * half_width;
             for (int64_t i = 0; i < 2 * channels; ++i) row[i] = angle * read(i, n);
+            free_[n] = 1;
+            for (int64_t i = 0; i < 2 * channels; ++i) free_[n] &= N::result(row[i]) == T(0);
             for (int64_t i = 0; i < axes; ++i) half[i] = half_angle * read(2 * channels + i, n);
             half[axes] = half_angle;
             half[axes + 1] = T(0.5) * dt;
@@ -51,12 +54,15 @@ class BlochTable {
     }
 
     const Scalar* step(int64_t n) const { return steps_ + n * step_width; }
+    // Whether there is no RF in step n.
+    bool free(int64_t n) const { return free_[n]; }
     const Scalar* half(int64_t n) const { return halves_ + n * half_width; }
 
     const int64_t channels, axes, step_width, half_width;
 
   private:
     Scalar *steps_, *halves_;
+    char* free_;
 };
 
 // Isochromats of a batch item, cut into blocks of one vector and the blocks into chunks, one chunk per job. How many

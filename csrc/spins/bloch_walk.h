@@ -56,9 +56,16 @@ struct Walk {
         return w;
     }
     MRIOPS_LANE_INLINE Triple<Vec> turn(const Triple<Vec>& m, int64_t n) const {
-        Triple<Vec> w = vector(n);
+        if constexpr (!N::dual)
+            if (table.free(n)) return precessed(m, spins.precession(table.step(n) + 2 * table.channels, table.axes));
+        const Triple<Vec> w = vector(n);
         if (!split) return turned<N>(m, w);
-        return turned<N>(turned<N>(m, Triple<Vec>{Vec{}, Vec{}, w.z}), Triple<Vec>{w.x, w.y, Vec{}});
+        return turned<N>(precessed(m, w.z), Triple<Vec>{w.x, w.y, Vec{}});
+    }
+    static MRIOPS_LANE_INLINE Triple<Vec> precessed(const Triple<Vec>& m, Vec angle) {
+        Vec sine, cosine;
+        Functions<N>::sincos(angle, sine, cosine);
+        return {m.x * cosine + m.y * sine, m.y * cosine - m.x * sine, m.z};
     }
     // From the middle of step n to its end.
     MRIOPS_LANE_INLINE Triple<Vec> completed(const Triple<Vec>& m, int64_t n) {
@@ -66,7 +73,7 @@ struct Walk {
         half_relaxation.over(spins, rest[table.axes + 1]);
         const Triple<Vec> r = half_relaxation.apply(m);
         if (!split) return r;
-        return turned<N>(r, Triple<Vec>{Vec{}, Vec{}, spins.precession(rest, table.axes)});
+        return precessed(r, spins.precession(rest, table.axes));
     }
 
     const bool split;
