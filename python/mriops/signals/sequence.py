@@ -271,7 +271,7 @@ def _joined(pulse: RfPulse, rf_step: float | None) -> tuple[NDArray[np.complexfl
         return signal, edges
     count = max(1, round((edges[-1] - edges[0]) / rf_step))
     new = np.linspace(edges[0], edges[-1], count + 1)
-    area = np.concatenate([[0.0], np.cumsum(signal * np.diff(edges))])
+    area: NDArray[np.complexfloating] = np.append(0j, np.cumsum(signal * np.diff(edges)))
     at = np.interp(new, edges, area.real) + 1j * np.interp(new, edges, area.imag)
     return np.diff(at) / np.diff(new), new
 
