@@ -130,13 +130,16 @@ def choose_kernel(
 
 
 def _cost(width: int, upsampling: float, im_size: Sequence[int], samples: int) -> float:
-    """Operations per coil: two per sample and grid point touched, against the transform of the grid."""
+    """Nanoseconds per coil on one core with AVX-512, fitted to a few workloads: only the ratio of two matters.
+
+    What a sample costs is mostly reaching its cells, and little the number of them.
+    """
     pixels = 1.0
     for n in im_size:
         pixels *= n
     points = pixels * upsampling ** len(im_size)
-    transform = 2.5 * points * log2(max(points, 2.0))
-    return transform + 4.0 * samples * float(width) ** len(im_size)
+    per_sample = 13 + 0.1 * width**2 if len(im_size) < 3 else 80 + 0.17 * width**3
+    return 0.13 * points * log2(max(points, 2.0)) + per_sample * samples
 
 
 def grid_size(im_size: Sequence[int], width: int, upsampling: float) -> tuple[int, ...]:

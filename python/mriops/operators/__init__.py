@@ -12,8 +12,11 @@ from mriops.operators.finite_difference import FiniteDifferenceOp
 from mriops.operators.fourier import FourierOp
 from mriops.operators.function import FunctionOp
 from mriops.operators.nufft import NufftOp
+from mriops.operators.off_resonance import OffResonanceOp
 from mriops.operators.sense import SenseOp
 from mriops.operators.stack import StackOp
+from mriops.operators.stack_of_planes import StackOfPlanesOp
+from mriops.operators.subspace import SubspaceNufftOp
 
 __all__ = [
     "AdjointOp",
@@ -27,9 +30,12 @@ __all__ = [
     "IdentityOp",
     "LinearOperator",
     "NufftOp",
+    "OffResonanceOp",
     "ScaledOp",
     "SenseOp",
+    "StackOfPlanesOp",
     "StackOp",
+    "SubspaceNufftOp",
     "SumOp",
     "from_deepinv",
     "from_scipy",

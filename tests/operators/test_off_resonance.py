@@ -1,0 +1,136 @@
+"""Off-resonance against the exact sum, the number of segments, gradients for the maps, and what is refused."""
+
+import math
+
+import pytest
+import torch
+
+from mriops.operators import NufftOp, OffResonanceOp, SenseOp
+from mriops.operators.off_resonance import segment
+from mriops.testing import check_linear_operator, relative_error
+
+C128, F64 = torch.complex128, torch.float64
+IM = (12, 10)
+
+
+def random(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(shape, dtype=C128, generator=torch.Generator().manual_seed(seed))
+
+
+def uniform(*shape: int, seed: int = 1) -> torch.Tensor:
+    return torch.rand(shape, dtype=F64, generator=torch.Generator().manual_seed(seed))
+
+
+def trajectory(*shape: int) -> torch.Tensor:
+    return (uniform(*shape, 2) - 0.5) * torch.tensor(IM)
+
+
+def field() -> torch.Tensor:
+    """Hz: a ramp and a bump."""
+    y, x = torch.meshgrid(torch.linspace(-1, 1, IM[0]), torch.linspace(-1, 1, IM[1]), indexing="ij")
+    return (120 * x + 80 * torch.exp(-4 * (x**2 + y**2))).double()
+
+
+def exact(image: torch.Tensor, points: torch.Tensor, rate: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
+    """The sum over voxels, sample by sample."""
+    r = torch.stack(torch.meshgrid(*(torch.arange(n) - n // 2 for n in IM), indexing="ij"), -1).double()
+    angle = torch.einsum("...d,yxd->...yx", points, r / torch.tensor(IM))
+    phase = torch.exp(-2j * math.pi * angle - rate * times.expand(points.shape[:-1])[..., None, None])
+    return (phase * image).sum((-1, -2)) / math.sqrt(math.prod(IM))
+
+
+@pytest.mark.parametrize("decay", [False, True])
+@pytest.mark.parametrize("eps", [1e-2, 1e-3, 1e-5])
+def test_the_error_is_what_was_asked_for(eps: float, decay: bool) -> None:
+    points, times = trajectory(6, 40), torch.linspace(1e-3, 21e-3, 40, dtype=F64)
+    r2star = 20 + 30 * uniform(*IM, seed=5) if decay else None
+    op = OffResonanceOp(NufftOp(points, IM, eps=1e-10), field(), times, r2star=r2star, eps=eps)
+    assert op.error <= eps
+    rate = 2j * math.pi * field() + (0 if r2star is None else r2star)
+    image = random(*IM)
+    # `eps` is relative to one; decay leaves less than one of the signal, exp(-20..50 / s * 21 ms) > 0.3.
+    assert relative_error(op(image), exact(image, points, rate, times)) < 3 * eps
+
+
+def test_segments_grow_with_bandwidth_times_duration() -> None:
+    counts = []
+    for cycles in (2, 4, 8, 16):
+        frequency = torch.linspace(0, cycles / 20e-3, 1000, dtype=F64)
+        found = segment(2j * math.pi * frequency, torch.linspace(0, 20e-3, 300, dtype=F64), eps=1e-3)
+        counts.append(len(found.times))
+        assert cycles <= len(found.times) <= cycles + 10  # no window comes near this
+    assert counts == sorted(counts)
+
+
+def test_one_frequency_needs_one_segment() -> None:
+    op = OffResonanceOp(NufftOp(trajectory(30), IM, eps=1e-10), torch.full(IM, 77.0, dtype=F64), uniform(30) * 1e-2)
+    assert op.n_segments == 1
+    image = random(*IM)
+    expected = NufftOp(trajectory(30), IM, eps=1e-10)(image) * torch.exp(-2j * math.pi * 77 * op.times)
+    assert relative_error(op(image), expected) < 1e-9
+
+
+def test_a_positive_frequency_turns_as_the_fourier_transform_does() -> None:
+    op = OffResonanceOp(
+        NufftOp(torch.zeros(2, 2, dtype=F64), IM), torch.full(IM, 10.0, dtype=F64), torch.tensor([0, 0.025]).double()
+    )
+    first, later = op(torch.ones(IM, dtype=C128))
+    assert abs(float((later / first).angle()) + math.pi / 2) < 1e-6  # a quarter turn, clockwise
+
+
+@pytest.mark.parametrize("coils", [False, True])
+def test_the_contract_of_operators(coils: bool) -> None:
+    points, times = trajectory(4, 9), torch.linspace(0, 10e-3, 9, dtype=F64)
+    inner = SenseOp(random(3, *IM), trajectory=points, eps=1e-12) if coils else NufftOp(points, IM, eps=1e-12)
+    check_linear_operator(OffResonanceOp(inner, field(), times, r2star=uniform(*IM), eps=1e-4), dtype=C128)
+
+
+def test_cartesian_encoding_too() -> None:
+    csm, times = random(3, *IM), torch.linspace(-5e-3, 5e-3, IM[1], dtype=F64)
+    op = OffResonanceOp(SenseOp(csm), field(), times, eps=1e-6)
+    image = random(*IM)
+    grid = torch.stack(torch.meshgrid(*(torch.arange(n) - n // 2 for n in IM), indexing="ij"), -1).double()
+    for c in range(3):
+        expected = exact(csm[c] * image, grid, 2j * math.pi * field(), times)
+        assert relative_error(op(image)[c], expected) < 1e-5
+    check_linear_operator(op, dtype=C128)
+
+
+def test_gradients_for_the_maps_against_the_exact_sum() -> None:
+    points, times = trajectory(60), uniform(60, seed=8) * 15e-3
+    image, weights = random(*IM), random(60, seed=9)
+    leaves = [field().requires_grad_(), (uniform(*IM) * 30).requires_grad_()]
+    op = OffResonanceOp(NufftOp(points, IM, eps=1e-10), leaves[0], times, r2star=leaves[1], eps=1e-6)
+    found = torch.autograd.grad((weights.conj() * op(image)).real.sum(), leaves)
+    rate = 2j * math.pi * leaves[0] + leaves[1]
+    truth = torch.autograd.grad((weights.conj() * exact(image, points, rate, times)).real.sum(), leaves)
+    for a, b in zip(found, truth, strict=True):
+        # Derivatives of the interpolation converge one order later than its values.
+        assert relative_error(a, b) < 1e-4
+
+
+def test_what_does_not_fit_is_named() -> None:
+    inner, f, t = NufftOp(trajectory(30), IM), field(), uniform(30)
+    with pytest.raises(TypeError, match="off_resonance: expected a real floating-point tensor"):
+        OffResonanceOp(inner, f + 0j, t)
+    with pytest.raises(ValueError, match="off_resonance: expected the trailing axes of the image"):
+        OffResonanceOp(inner, f[:5], t)
+    with pytest.raises(ValueError, match="off_resonance: expected finite values"):
+        OffResonanceOp(inner, f * math.nan, t)
+    with pytest.raises(ValueError, match="times: expected finite values"):
+        OffResonanceOp(inner, f, t * math.inf)
+    with pytest.raises(ValueError, match="mask: expected at least one voxel"):
+        OffResonanceOp(inner, f, t, mask=f > 1e9)
+    with pytest.raises(ValueError, match="eps: expected an error that 512 segments reach"):
+        OffResonanceOp(inner, f, 1e3 * t)
+    with pytest.raises(ValueError, match="eps: expected 0 < eps < 1"):
+        OffResonanceOp(inner, f, t, eps=0.0)
+
+
+def test_voxels_outside_the_mask_need_no_segments() -> None:
+    f = field()
+    f[0, 0] = 5000.0
+    inner, times = NufftOp(trajectory(30), IM), uniform(30) * 20e-3
+    mask = f < 1000
+    few, many = (OffResonanceOp(inner, f, times, mask=m) for m in (mask, None))
+    assert few.n_segments < many.n_segments
