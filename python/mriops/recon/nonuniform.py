@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from torch import Tensor
 
 from mriops import calibration, ops, trajectories
+from mriops.operators import SenseOp
 from mriops.recon.coil_maps import estimate_csm
 from mriops.solvers import cg
 
@@ -79,7 +80,8 @@ def noncartesian_sense(
 
     .. math:: \min_x \| W^{1/2} (A S x - y) \|_2^2 + \lambda \| x \|_2^2
 
-    by conjugate gradients on the normal equations, with A^H W A as a Toeplitz convolution.
+    by conjugate gradients on the normal equations of `mriops.operators.SenseOp`, whose `gram` is a Toeplitz
+    convolution for images.
 
     Parameters
     ----------
@@ -126,21 +128,11 @@ def noncartesian_sense(
         raise ValueError(f"l2: expected a number >= 0, got {l2}")
     if csm is None:
         csm = nonuniform_csm(kspace.detach(), trajectory.detach(), size, calib=calib, acs=acs, eps=eps)
-    weights = _weights(trajectory, size, dcf)
-    points, samples = trajectory.flatten(-3, -2), kspace.flatten(-2)
-    right = ops.sense_nufft_adjoint(samples, csm, points, dcf=weights, eps=eps)
-    kernel = ops.toeplitz_kernel(points, size, dcf=weights, eps=eps)
+    weights = _weights(trajectory, size, dcf).unflatten(-1, trajectory.shape[-3:-1])
+    encode = SenseOp(csm, trajectory=trajectory, dcf=weights, eps=eps)
+    right = encode.H(encode.weigh(kspace))
     batch_ndim = right.ndim - len(size)
-    maps = csm
-    return cg(
-        lambda image: ops.sense_toeplitz(image, maps, kernel),
-        right,
-        max_iter=max_iter,
-        tol=tol,
-        damping=l2,
-        batch_ndim=batch_ndim,
-        callback=callback,
-    )
+    return cg(encode.gram, right, max_iter=max_iter, tol=tol, damping=l2, batch_ndim=batch_ndim, callback=callback)
 
 
 def nonuniform_csm(
