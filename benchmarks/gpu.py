@@ -1,4 +1,4 @@
-"""Times the SENSE workloads on a CUDA device beside torch.fft (cuFFT): `python -m benchmarks.gpu`.
+"""Times the SENSE and NUFFT workloads on a CUDA device beside torch.fft and other NUFFTs: `python -m benchmarks.gpu`.
 
 Every contender is captured into a CUDA graph, so that launches cost nothing, and its replays are timed with device
 events: "warm" back to back, as inside a solver, and "cold" after a write that empties the L2 cache. "eager" is the wall
@@ -22,6 +22,7 @@ import torch
 
 from benchmarks import machine
 from benchmarks.costs import cost
+from benchmarks.gpu_nufft import NUFFT_WORKLOADS, NufftProblem, NufftWorkload
 from benchmarks.workloads import WORKLOADS, Problem, Workload, expected, make_problem, relative_error
 from mriops import ops
 
@@ -155,28 +156,38 @@ class Clock:
         return (torch.cuda.max_memory_allocated() - before) / 2**20
 
 
-def run(workload: Workload, clock: Clock, copy_rate: float, name: str) -> list[Row]:
+def run(workload: Workload | NufftWorkload, clock: Clock, copy_rate: float, name: str) -> list[Row]:
     """Time all contenders of one workload; one that does not fit into memory, or into a graph, is left out."""
-    problem = make_problem(workload)
-    want = expected(problem)
-    least = cost(problem).bytes
-    on_device = replace(problem, sample=problem.sample.map(lambda tensor: tensor.to(clock.device)))
+    if isinstance(workload, NufftWorkload):
+        samples = NufftProblem(workload, clock.device)
+        calls, least = samples.contenders(), samples.bytes
+
+        def error(contender: str, result: Tensor) -> float:
+            return samples.error(result)
+    else:
+        problem = make_problem(workload)
+        want = expected(problem)
+        least = cost(problem).bytes
+        calls = contenders(replace(problem, sample=problem.sample.map(lambda tensor: tensor.to(clock.device))))
+
+        def error(contender: str, result: Tensor) -> float:
+            # Unshifted variants of the forward and adjoint live in another order of k-space: no error to state.
+            comparable = contender in ("mriops", "torch.fft centred") or workload.op == "sense_gram"
+            return relative_error(result.cpu(), problem, want) if comparable else float("nan")
+
     rows: list[Row] = []
-    for contender, call in contenders(on_device).items():
+    for contender, call in calls.items():
         try:
             warm, cold = clock.warm_and_cold(call)
             eager, peak = clock.eager(call), clock.peak_mib(call)
         except RuntimeError as problem_met:  # out of memory is one, too
             sys.stderr.write(f"{workload.name}, {contender}: {problem_met}\n")
             continue
-        # Unshifted variants of the forward and adjoint live in another order of k-space: no error to state.
-        comparable = contender in ("mriops", "torch.fft centred") or workload.op == "sense_gram"
-        error = relative_error(call().cpu(), problem, want) if comparable else float("nan")
         rate = least / (warm * 1e-6)
         share = rate / copy_rate
         versions = (torch.__version__, machine.commit(), machine.today())
-        row = Row(name, workload.name, contender, warm, cold, eager, 1.0, error, rate / 1e9, share, peak, *versions)
-        rows.append(row)
+        measured = (warm, cold, eager, 1.0, error(contender, call()), rate / 1e9, share, peak)
+        rows.append(Row(name, workload.name, contender, *measured, *versions))
     ours = next((row.warm_us for row in rows if row.contender == "mriops"), float("nan"))
     return [replace(row, ratio=row.warm_us / ours) for row in rows]
 
@@ -209,7 +220,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    chosen = [w for w in WORKLOADS if not options.case or any(w.name.startswith(c) for c in options.case)]
+    everything = (*WORKLOADS, *NUFFT_WORKLOADS)
+    chosen = [w for w in everything if not options.case or any(w.name.startswith(c) for c in options.case)]
     if not chosen:
         sys.stderr.write(f"benchmarks.gpu: no workload begins with any of {options.case}\n")
         return 2

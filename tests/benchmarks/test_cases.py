@@ -5,7 +5,7 @@ import shutil
 import pytest
 import torch
 
-from benchmarks.cases import cg_sense, espirit, overhead
+from benchmarks.cases import cg_sense, espirit, overhead, toeplitz
 from benchmarks.peers import bart
 
 
@@ -52,3 +52,15 @@ def test_overhead_of_the_python_routes(with_grad):
     assert [c.peer for c in built.contenders] == ["mriops", "torch custom_op"]
     for contender in built.contenders:
         assert built.quality(contender, contender.call()) < 1e-6
+
+
+# torchkbnufft's spectrum has the error of its table interpolation.
+@pytest.mark.parametrize(("peer", "tolerance"), [("mriops", 1e-6), ("torch.fft", 1e-6), ("torchkbnufft", 1e-3)])
+@pytest.mark.parametrize("size", [(24, 21), (8, 10, 6)])
+def test_toeplitz_peers_apply_the_same_operator(peer, tolerance, size):
+    if peer == "torchkbnufft":
+        pytest.importorskip("torchkbnufft")
+    built = toeplitz.build(lambda: toeplitz.acquire(3, size, 40, 32), [peer])
+    assert built.contenders
+    for contender in built.contenders:
+        assert built.quality(contender, contender.call()) < tolerance
