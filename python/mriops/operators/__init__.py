@@ -17,6 +17,7 @@ from mriops.operators.sense import SenseOp
 from mriops.operators.stack import StackOp
 from mriops.operators.stack_of_planes import StackOfPlanesOp
 from mriops.operators.subspace import SubspaceNufftOp
+from mriops.operators.temporal_basis import SubspaceOp
 
 __all__ = [
     "AdjointOp",
@@ -36,6 +37,7 @@ __all__ = [
     "StackOfPlanesOp",
     "StackOp",
     "SubspaceNufftOp",
+    "SubspaceOp",
     "SumOp",
     "from_deepinv",
     "from_scipy",

@@ -4,6 +4,7 @@ from mriops.recon.coil_maps import CALIBRATIONS, estimate_csm
 from mriops.recon.combine import rss, zero_filled
 from mriops.recon.from_raw import METHODS, Settings, reconstruct
 from mriops.recon.from_trajectory import PreparedShots, prepare_shots, reconstruct_shots
+from mriops.recon.model_based import model_based, t1_vfa
 from mriops.recon.nonuniform import gridding, noncartesian_sense, nonuniform_csm
 from mriops.recon.prepare import Prepared, prepare
 from mriops.recon.sense import sense
@@ -16,6 +17,7 @@ __all__ = [
     "Settings",
     "estimate_csm",
     "gridding",
+    "model_based",
     "noncartesian_sense",
     "nonuniform_csm",
     "prepare",
@@ -24,5 +26,6 @@ __all__ = [
     "reconstruct_shots",
     "rss",
     "sense",
+    "t1_vfa",
     "zero_filled",
 ]

@@ -1,0 +1,94 @@
+"""Parameter maps from k-space, on a synthetic object and on measured data."""
+
+import numpy as np
+import pytest
+import torch
+
+from mriops import ops, phantoms, recon, trajectories
+from mriops.operators import IdentityOp, SenseOp
+
+FLIPS = torch.deg2rad(torch.tensor([2.0, 4, 8, 12, 16, 20]))
+TR = 5e-3
+
+
+def object_and_data(n: int = 32, acceleration: float = 3):
+    y, x = torch.meshgrid(*(torch.arange(n) - n // 2,) * 2, indexing="ij")
+    radius = (x**2 + y**2).float().sqrt() / n
+    t1 = torch.where(radius < 0.2, 0.6, 1.4)
+    m0 = (radius < 0.45) * torch.exp(0.05j * x)
+    images = ops.signal_spgr(torch.ones_like(t1), t1, FLIPS, TR) * m0
+    csm = phantoms.fourier_coils(6).maps((n, n)).to(torch.complex64)
+    mask = torch.stack([trajectories.mask_random((n, n), acceleration, acs=8, seed=i) for i in range(len(FLIPS))])
+    encoding = SenseOp(csm, mask)
+    return t1, m0, radius < 0.42, encoding, encoding(images)
+
+
+def test_undersampled_scan_gives_t1() -> None:
+    t1, m0, inside, encoding, kspace = object_and_data()
+    found, density = recon.t1_vfa(kspace, encoding, FLIPS, TR, l2=1e-6, tv=1e-5, max_iter=12)
+    error = ((found - t1).abs() / t1)[inside]
+    # no noise: what is left is the regularisation of the last step
+    assert error.median() < 0.01 and error.quantile(0.9) < 0.05
+    assert (torch.linalg.vector_norm((density - m0)[inside]) / torch.linalg.vector_norm(m0[inside])) < 0.03
+
+
+def test_transmit_field_is_taken_into_account() -> None:
+    t1, m0, inside, encoding, _ = object_and_data()
+    b1 = torch.linspace(0.8, 1.2, t1.shape[1]).expand(t1.shape)
+    kspace = encoding(ops.signal_spgr(torch.ones_like(t1), t1, FLIPS, TR, b1) * m0)
+    found, _ = recon.t1_vfa(kspace, encoding, FLIPS, TR, b1=b1, l2=1e-6, tv=1e-5, max_iter=12)
+    ignored, _ = recon.t1_vfa(kspace, encoding, FLIPS, TR, l2=1e-6, tv=1e-5, max_iter=12)
+    assert ((found - t1).abs() / t1)[inside].median() < 0.01 < 0.05 < ((ignored - t1).abs() / t1)[inside].median()
+
+
+def test_total_variation_removes_noise() -> None:
+    t1, _, inside, encoding, kspace = object_and_data()
+    noise = torch.randn(kspace.shape, dtype=kspace.dtype, generator=torch.Generator().manual_seed(0))
+    noisy = kspace + 0.02 * kspace.abs().pow(2).mean().sqrt() * noise
+    errors = [
+        ((recon.t1_vfa(noisy, encoding, FLIPS, TR, l2=1e-5, tv=tv)[0] - t1).abs() / t1)[inside].mean()
+        for tv in (0.0, 1e-3)
+    ]
+    assert errors[1] < 0.8 * errors[0]
+
+
+def test_any_model_and_bounds() -> None:
+    times = torch.tensor([0.0, 0.5, 1.0, 2.0])[:, None, None]
+    truth = torch.stack((torch.full((4, 4), 1.5), torch.full((4, 4), 0.7)))
+    model = lambda x: x[0] * torch.exp(-x[1] * times)  # noqa: E731
+    start = torch.ones(2, 4, 4)
+    x = recon.model_based(model(truth), IdentityOp(), model, start, l2=1e-7, max_iter=15)
+    torch.testing.assert_close(x, truth, rtol=1e-3, atol=0)
+    bounded = recon.model_based(model(truth), IdentityOp(), model, start, bounds=((0, 1.2), (0.8, 2)), l2=1e-7)
+    assert float(bounded[0].max()) <= 1.2 + 1e-6 and float(bounded[1].min()) >= 0.8 - 1e-6  # bounds in float32
+
+
+def test_bad_input() -> None:
+    _, _, _, encoding, kspace = object_and_data()
+    with pytest.raises(ValueError, match=r"repetition_time, t1_start: expected finite numbers > 0, got -1.0 and 1.0"):
+        recon.t1_vfa(kspace, encoding, FLIPS, -1.0)
+    with pytest.raises(ValueError, match="kspace: expected data, got zeros"):
+        recon.t1_vfa(kspace * 0, encoding, FLIPS, TR)
+    with pytest.raises(ValueError, match="l2, tv: expected numbers >= 0 and tv_edge > 0, got -1"):
+        recon.t1_vfa(kspace, encoding, FLIPS, TR, l2=-1)
+    with pytest.raises(ValueError, match="bounds: expected 2 pairs, one per parameter, got 1"):
+        recon.model_based(torch.ones(3, 2), IdentityOp(), lambda x: x, torch.ones(2, 2), bounds=((0, 1),))
+    with pytest.raises(ValueError, match="x0: expected parameters at which the images depend on them"):
+        recon.model_based(torch.ones(3, 2), IdentityOp(), lambda x: (x * 0).sum(0).expand(3, 2), torch.ones(1, 2))
+
+
+@pytest.mark.slow
+def test_measured_brain(data_dir) -> None:
+    """Undersampled three times, T1 stays near that of all data, and in the range of the literature (3 T: white matter
+    0.8-1.1 s, grey matter 1.3-1.8 s; Bojorquez et al. 2017)."""
+    scan = np.load(data_dir / "vfa_cart_brain" / "brain_vfa_10fa_4vc.npz")
+    kspace, csm, b1 = (torch.from_numpy(scan[name]) for name in ("kspace", "csm", "b1_rel"))
+    flips, tr = torch.deg2rad(torch.from_numpy(scan["flip_deg"]).float()), 1e-3 * float(scan["TR_ms"])
+    image = SenseOp(csm).H(kspace).abs().mean(0)
+    brain = image > 0.3 * image.max()
+    mask = torch.stack([trajectories.mask_random(image.shape, 3, acs=16, seed=i) for i in range(len(flips))])
+    settings = {"b1": b1, "l2": 1e-4, "tv": 1e-4, "max_iter": 6, "cg_iter": 15}
+    full, _ = recon.t1_vfa(kspace, SenseOp(csm), flips, tr, **settings)
+    sparse, _ = recon.t1_vfa(kspace * mask[:, None], SenseOp(csm, mask), flips, tr, **settings)
+    assert 0.8 < full[brain].median() < 1.8
+    assert ((sparse - full).abs() / full)[brain].median() < 0.15
