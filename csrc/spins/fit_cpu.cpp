@@ -154,7 +154,7 @@ struct Fit {
         Normal::build(free, n, rows, g, residual, h, b);
         // What rounding leaves of the sum of squares.
         const T eps = sizeof(T) == 4 ? T(1.2e-7) : T(2.2e-16);
-        const V floor = power * (T(4) * eps * eps);
+        const V floor = power * (T(64) * eps * eps);
         const T threshold = T(a.p.tol * a.p.tol);
         V damping = lane_fill<T>(T(1e-3)), took = V{};
         const V inf = lane_fill<T>(T(__builtin_inf()));
@@ -174,10 +174,12 @@ struct Fit {
             // Expected decrease against the noise: (step / standard error)^2 is about gain over cost per degree of
             // freedom.
             const T freedom = T(rows > n ? rows - n : 1);
-            const M arrived = (gain * freedom <= threshold * cost + floor) & (damping <= T(1));
+            const M arrived = (gain * freedom <= T(2) * threshold * cost + floor) & (damping <= T(1));
             const V there = evaluate(trial);
             Normal::build(free, n, rows, g, residual, new_h, new_b);
-            const M better = (there <= cost) & ~done;
+            // Below this a rise of the cost is rounding of the signal: |r . dr| with |dr| = eps |y|.
+            const V blur = lane_sqrt<T>(power * cost) * (T(4) * eps) + floor;
+            const M better = (there <= cost + blur) & ~done;
             for (int k = 0; k < n; ++k) p[k] = better ? trial[k] : p[k], b[k] = better ? new_b[k] : b[k];
             for (int k = 0; k < n * (n + 1) / 2; ++k) h[k] = better ? new_h[k] : h[k];
             cost = better ? there : cost;

@@ -1,0 +1,284 @@
+"""Parameters of a signal model, voxel by voxel, with uncertainty and convergence as maps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ._least_squares import Problem, implicit_step, least_squares
+from .operator import SignalOp
+from .start import make_atoms, nearest_atoms
+
+__all__ = ["FitResult", "fit"]
+
+#: Parameters that have a default and are nevertheless fitted unless they are fixed.
+_FREE_ALL_THE_SAME = {"inversion_recovery": ("efficiency",), "molli": ("efficiency",)}
+
+
+class FitResult(NamedTuple):
+    """Maps of a fit; voxels outside the mask, and those with NaN, are NaN in all of them and not converged.
+
+    Attributes
+    ----------
+    parameters
+        By name, fixed ones too.
+    uncertainty
+        Standard deviation by name, from the Cramer-Rao bound at the solution.
+    converged
+        bool: the last step was below ``tol`` standard errors.
+    noise
+        Standard deviation of the noise: given, or estimated from what the fit leaves.
+    iterations
+        int32.
+    """
+
+    parameters: dict[str, Tensor]
+    uncertainty: dict[str, Tensor]
+    converged: Tensor
+    noise: Tensor
+    iterations: Tensor
+
+
+def fit(
+    op: SignalOp,
+    signal: Tensor,
+    *,
+    fixed: Mapping[str, Any] | None = None,
+    start: Mapping[str, Any] | None = None,
+    bounds: Mapping[str, tuple[float, float]] | None = None,
+    mask: Tensor | None = None,
+    noise: float | Tensor | None = None,
+    rician: bool = False,
+    max_iter: int = 60,
+    tol: float = 1e-3,
+) -> FitResult:
+    """Least squares ``min_p sum_t |s_t - f_t(p)|^2`` in every voxel.
+
+    It starts from the point of a grid at which the signal, projected on what the linear parameters span, keeps most of
+    its energy (variable projection), and goes on by Levenberg-Marquardt with all parameters within bounds. It stops
+    where the next step is expected to be below ``tol`` standard errors. Runs on the CPU, one lane per voxel.
+
+    Parameters
+    ----------
+    op
+        Model and measurement. With ``magnitude=True`` of the model the magnitude is fitted.
+    signal
+        ``(times, *voxels)``, real, or complex. A complex signal of a real model is first turned, voxel by voxel, by the
+        phase that makes its squares add up; with a model of magnitude its magnitude is taken.
+    fixed
+        Parameters that are known: numbers or maps. Optional ones that are not given keep their default, except the
+        efficiency of ``inversion_recovery`` and ``molli``, which is fitted.
+    start
+        Where free parameters begin, instead of the grid: all of them.
+    bounds
+        By name, instead of the model's.
+    mask
+        ``(*voxels)``, bool: where to fit.
+    noise
+        Standard deviation of the noise in each (real) sample; estimated per voxel if None.
+    rician
+        Maximise the likelihood of magnitudes of complex noise (needs ``noise`` and magnitudes), by expectation
+        maximisation over the unknown phase.
+    max_iter
+        Steps at most.
+    tol
+        See above.
+
+    Returns
+    -------
+    FitResult
+        Maps.
+
+    Raises
+    ------
+    TypeError
+        Unknown names; a complex model and a real signal.
+    ValueError
+        Shapes that do not fit, no free parameter, fewer samples than parameters.
+
+    References
+    ----------
+    Golub GH, Pereyra V. The differentiation of pseudo-inverses and nonlinear least squares problems whose variables
+    separate. SIAM J Numer Anal 1973;10:413-432. Marquardt DW. An algorithm for least-squares estimation of nonlinear
+    parameters. J Soc Ind Appl Math 1963;11:431-441.
+    """
+    problem, inside = _problem(op, signal, fixed or {}, start, bounds or {}, mask)
+    sigma = None if noise is None else torch.as_tensor(noise, dtype=problem.samples.dtype)
+    if sigma is not None and sigma.ndim:
+        sigma = sigma.expand(signal.shape[1:]).reshape(-1)[inside]
+    if rician and (sigma is None or not op.magnitude):
+        raise ValueError("rician: expected a model of magnitude and noise, the standard deviation of the noise")
+    with torch.no_grad():
+        solution = least_squares(problem, max_iter=max_iter, tol=tol)
+        if rician and sigma is not None:
+            solution = _expectation_maximisation(problem, solution, sigma, max_iter, tol)
+    parameters = solution.parameters
+    if problem.samples.requires_grad:
+        parameters = implicit_step(problem, parameters)
+    freedom = problem.samples.shape[0] - len(problem.free)
+    if sigma is None:
+        left = solution.cost * 2 / freedom if freedom > 0 else torch.full_like(solution.cost, math.nan)
+        sigma = left.clamp_min(0).sqrt()
+    deviation = solution.deviation * sigma
+    return _maps(op, signal, inside, parameters, deviation, sigma.expand_as(solution.cost), solution.iterations)
+
+
+def _samples(op: SignalOp, signal: Tensor) -> Tensor:
+    """Real samples ``(samples, voxels)``, times outermost, then real and imaginary part."""
+    if not isinstance(signal, Tensor):
+        raise TypeError(f"signal: expected torch.Tensor, got {type(signal).__module__}.{type(signal).__qualname__}")
+    if signal.ndim < 1 or signal.shape[0] != op.times:
+        raise ValueError(f"signal: expected shape ({op.times}, *voxels), times first, got {tuple(signal.shape)}")
+    flat = signal.reshape(op.times, -1)
+    if not flat.is_complex():
+        if op.is_complex:
+            raise TypeError(f"signal: expected a complex dtype for {op.name} (or magnitude=True), got {signal.dtype}")
+        return flat if flat.is_floating_point() else flat.to(torch.get_default_dtype())
+    if op.magnitude:
+        return flat.abs()
+    if op.is_complex:
+        return torch.view_as_real(flat).movedim(-1, 1).flatten(0, 1)
+    phase = torch.angle((flat * flat).sum(0)) / 2
+    return (flat * torch.polar(torch.ones_like(phase), -phase)).real
+
+
+def _values(op: SignalOp, given: Mapping[str, Any], what: str) -> dict[str, Any]:
+    unknown = set(given) - set(op.names)
+    if unknown:
+        raise TypeError(f"{what}: expected names among {', '.join(op.names)}, got {', '.join(sorted(unknown))}")
+    return dict(given)
+
+
+def _as_rows(p: Any, value: Any, like: Tensor, voxels: tuple[int, ...], inside: Tensor) -> list[Tensor]:
+    tensor = torch.as_tensor(value)
+    parts = [tensor.real, tensor.imag] if tensor.is_complex() else [tensor]
+    if isinstance(p.kind, int):
+        parts = list(tensor.unbind(0))
+    elif p.kind == "complex" and not tensor.is_complex():
+        parts = [tensor, torch.zeros_like(tensor)]
+    if len(parts) != p.rows:
+        raise ValueError(f"{p.name}: expected {p.rows} real components, got {len(parts)}")
+    try:
+        return [part.to(like).expand(voxels).reshape(-1)[inside] for part in parts]
+    except RuntimeError as error:
+        raise ValueError(f"{p.name}: expected voxels {voxels}, got {tuple(tensor.shape)}") from error
+
+
+def _problem(
+    op: SignalOp,
+    signal: Tensor,
+    fixed: Mapping[str, Any],
+    start: Mapping[str, Any] | None,
+    bounds: Mapping[str, tuple[float, float]],
+    mask: Tensor | None,
+) -> tuple[Problem, Tensor]:
+    samples = _samples(op, signal).cpu()
+    voxels = tuple(signal.shape[1:])
+    if mask is not None and tuple(mask.shape) != voxels:
+        raise ValueError(f"mask: expected shape {voxels}, got {tuple(mask.shape)}")
+    keep = torch.ones(voxels, dtype=torch.bool) if mask is None else mask.cpu() != 0
+    inside = keep.reshape(-1).nonzero()[:, 0]
+    if mask is not None:
+        samples = samples[:, inside]
+    known = _values(op, fixed, "fixed")
+    begin = _values(op, start or {}, "start")
+    limits = _values(op, bounds, "bounds")
+    forced = _FREE_ALL_THE_SAME.get(op.name, ())
+    free = [p.name for p in op.model.parameters if p.name not in known and (p.default is None or p.name in forced)]
+    if not free:
+        raise ValueError("fixed: expected at least one parameter left to fit, got none")
+    rows, free_rows, linear_rows, low, high = [], [], [], [], []
+    for p in op.model.parameters:
+        value = known.get(p.name, begin.get(p.name, p.default if p.default is not None else 1.0))
+        if isinstance(p.kind, int) and not isinstance(value, Tensor):
+            value = torch.full((p.kind,), float(value))[(...,) + (None,) * len(voxels)]
+        if p.name in free:
+            free_rows += range(len(rows), len(rows) + p.rows)
+            linear_rows += range(len(rows), len(rows) + p.rows) if p.linear else []
+        rows += _as_rows(p, value, samples.detach(), voxels, inside)
+        lower, upper = limits.get(p.name, (p.lower, p.upper))
+        low, high = low + [lower] * p.rows, high + [upper] * p.rows
+    if samples.shape[0] < len(free_rows):
+        raise ValueError(
+            f"signal: expected at least {len(free_rows)} samples for {', '.join(free)}, got {samples.shape[0]}"
+        )
+    problem = Problem(
+        op, samples, torch.stack(rows), torch.tensor([low, high], dtype=torch.float64), free_rows, [], None
+    )
+    if start is None:
+        known_values = {
+            p.name: _typical(known.get(p.name, p.default)) for p in op.model.parameters if p.name not in free
+        }
+        atoms = make_atoms(op, free, known_values, linear_rows)
+        if linear_rows:
+            problem = problem._replace(linear=linear_rows, atoms=atoms)
+        else:
+            nearest = nearest_atoms(atoms, samples.detach())
+            chosen = problem.start.clone()
+            chosen[free_rows] = nearest[free_rows]
+            problem = problem._replace(start=chosen)
+    elif set(free) - set(begin):
+        raise TypeError(f"start: expected all of {', '.join(free)}, got {', '.join(begin)}")
+    return problem, inside
+
+
+def _typical(value: Any) -> float:
+    """One value for a map, for the grid of starts."""
+    if not isinstance(value, Tensor):
+        return 1.0 if value is None else float(value)
+    finite = value[value.isfinite()]
+    return float(finite.median()) if finite.numel() else 1.0
+
+
+def _expectation_maximisation(problem: Problem, solution: Any, sigma: Tensor, max_iter: int, tol: float) -> Any:
+    """Rician likelihood: magnitudes are replaced by their expectation along the signal, then fitted, in turns."""
+    data = problem.samples
+    for _ in range(30):
+        model = problem.op.of_stack(solution.parameters)
+        z = data * model / sigma**2
+        expected = data * torch.special.i1e(z) / torch.special.i0e(z)
+        again = problem._replace(samples=expected.detach(), start=solution.parameters, atoms=None)
+        before, solution = solution.parameters, least_squares(again, max_iter=max_iter, tol=tol)
+        change = ((solution.parameters - before).abs() / (solution.deviation * sigma))[problem.free]
+        if not bool((change > 10 * tol).any()):
+            break
+    return solution
+
+
+def _maps(
+    op: SignalOp,
+    signal: Tensor,
+    inside: Tensor,
+    parameters: Tensor,
+    deviation: Tensor,
+    noise: Tensor,
+    iterations: Tensor,
+) -> FitResult:
+    voxels, device = tuple(signal.shape[1:]), signal.device
+    n = math.prod(voxels)
+
+    def put(values: Tensor, fill: Any = math.nan) -> Tensor:
+        full = values.new_full((*values.shape[:-1], n), fill)
+        if len(inside) == n:
+            full = values
+        elif len(inside):
+            full = full.index_copy(values.ndim - 1, inside, values)
+        return full.reshape(*values.shape[:-1], *voxels).to(device)
+
+    found, spread = put(parameters), put(deviation)
+    maps: dict[str, Tensor] = {}
+    uncertainty: dict[str, Tensor] = {}
+    row = 0
+    for p in op.model.parameters:
+        part, width = found[row : row + p.rows], spread[row : row + p.rows]
+        if p.kind == "complex":
+            maps[p.name], uncertainty[p.name] = torch.complex(part[0], part[1]), width.square().sum(0).sqrt()
+        else:
+            maps[p.name], uncertainty[p.name] = (part, width) if isinstance(p.kind, int) else (part[0], width[0])
+        row += p.rows
+    steps = put(iterations, 0)
+    return FitResult(maps, uncertainty, steps > 0, put(noise), steps.abs().to(torch.int32))

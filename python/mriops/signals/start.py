@@ -1,0 +1,111 @@
+"""Where fits start: signals on a grid of the parameters that are not linear, as orthonormal bases."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from mriops import ops
+
+from .operator import SignalOp
+
+__all__ = ["Atoms", "grid_of", "make_atoms", "nearest_atoms"]
+
+#: Diffusivities of the isotropic tensors that tensor fits start from [m^2/s].
+_ISOTROPIC = (3e-10, 7e-10, 1.2e-9, 2e-9, 3e-9)
+_MAX_ATOMS = 4096
+
+
+class Atoms(NamedTuple):
+    """Bases ``(atoms, linear, samples)``, what turns projections into linear parameters, and the other parameters."""
+
+    bases: Tensor
+    solve: Tensor
+    parameters: Tensor
+
+
+def grid_of(values: Sequence[float]) -> list[float]:
+    """The values of a grid: ``(first, last, count)`` is spaced by powers where ``count`` is an integer above 3."""
+    if len(values) == 3 and isinstance(values[2], int) and values[2] > 3:
+        first, last, count = values[0], values[1], int(values[2])
+        return [first * (last / first) ** (i / (count - 1)) for i in range(count)]
+    return list(values)
+
+
+def _rows(op: SignalOp, free: Sequence[str], fixed: dict[str, float]) -> Tensor:
+    """Points of the grid ``(points, rows)``; linear parameters are 0."""
+    per_row: list[list[float]] = []
+    isotropic = op.name.startswith("diffusion_")
+    for p in op.model.parameters:
+        if p.linear:
+            grid = [0.0]
+        elif p.name not in free:
+            grid = [fixed[p.name]]
+        elif isotropic:
+            grid = [0.0]
+        else:
+            grid = grid_of(p.grid)
+        per_row += [grid] * p.rows
+    if isotropic and op.name != "diffusion":
+        points = [[0.0, d, d, d, *([0.0] * (len(per_row) - 4))] for d in _ISOTROPIC]
+    else:
+        points = [list(point) for point in itertools.islice(itertools.product(*per_row), _MAX_ATOMS)]
+    return torch.tensor(points, dtype=torch.float64)
+
+
+def _signals(op: SignalOp, parameters: Tensor) -> Tensor:
+    """Real samples ``(samples, points)`` of parameters ``(points, rows)``."""
+    signal = ops.signal_model(parameters.T.contiguous(), op.design, model=op.name, magnitude=op.magnitude)
+    return signal.movedim(-1, 1).flatten(0, 1) if signal.ndim == 3 else signal
+
+
+def make_atoms(op: SignalOp, free: Sequence[str], fixed: dict[str, float], linear: Sequence[int]) -> Atoms:
+    """Atoms of a model on its grid.
+
+    Parameters
+    ----------
+    op
+        Model and measurement.
+    free
+        Names of the parameters to be fitted.
+    fixed
+        One value for each of the others.
+    linear
+        Rows of the linear parameters that are free.
+
+    Returns
+    -------
+    Atoms
+        In float64; without linear parameters ``bases`` holds the signals themselves.
+    """
+    points = _rows(op, free, fixed)
+    if not linear:
+        return Atoms(_signals(op, points).T[:, None], torch.zeros(len(points), 1, 1), points)
+    columns = []
+    for row in linear:
+        unit = points.clone()
+        unit[:, row] = 1.0
+        columns.append(_signals(op, unit).T)
+    basis = torch.stack(columns, dim=-1)  # (points, samples, linear)
+    # A signal of zeros has no basis: leave it out.
+    fine = basis.isfinite().all(-1).all(-1) & (basis.norm(dim=-2) > 0).all(-1)
+    q, r = torch.linalg.qr(basis[fine])
+    signs = torch.where(r.diagonal(dim1=-2, dim2=-1) < 0, -1.0, 1.0)[:, None]
+    q, r = q * signs, r * signs.mT  # positive projections are positive parameters
+    well = r.diagonal(dim1=-2, dim2=-1).abs().amin(-1) > 1e-6 * r.abs().amax((-1, -2))
+    if not bool(well.any()):
+        raise ValueError(f"{op.name}: expected times that tell the linear parameters apart, got {op.times} times")
+    solve = torch.linalg.inv(r[well])
+    return Atoms(q[well].mT.contiguous(), solve.contiguous(), points[fine][well].contiguous())
+
+
+def nearest_atoms(atoms: Atoms, samples: Tensor) -> Tensor:
+    """Parameters ``(rows, voxels)`` of the atom nearest to each signal ``(samples, voxels)``: no linear parameter."""
+    signals = atoms.bases[:, 0].to(samples.dtype)
+    half = 0.5 * signals.square().sum(-1, keepdim=True)
+    chosen = [torch.argmin(half - signals @ part, dim=0) for part in torch.nan_to_num(samples).split(1 << 14, dim=1)]
+    return atoms.parameters.to(samples.dtype)[torch.cat(chosen)].T.contiguous()

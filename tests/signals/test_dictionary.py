@@ -1,0 +1,58 @@
+"""Dictionary matching against all correlations at once."""
+
+import pytest
+import torch
+
+from mriops.signals import Dictionary, SignalOp, match
+
+
+@pytest.fixture(scope="module")
+def entries():
+    op = SignalOp("inversion_recovery", inversion_time=[0.05 * 1.5**i for i in range(12)])
+    t1 = torch.logspace(-1, 0.6, 60, dtype=torch.float64)
+    efficiency = torch.linspace(0.8, 1.0, 5, dtype=torch.float64)
+    parameters = torch.stack([x.reshape(-1) for x in torch.meshgrid(t1, efficiency, indexing="ij")])
+    return op, op(m0=1.0, t1=parameters[0], efficiency=parameters[1]), parameters
+
+
+@pytest.mark.parametrize("rank", [None, 6])
+@pytest.mark.parametrize("as_complex", [False, True])
+def test_finds_entries_and_their_scale(entries, rank, as_complex):
+    _, signals, parameters = entries
+    chosen = torch.randperm(300, generator=torch.Generator().manual_seed(0)).reshape(15, 20)
+    phase = torch.exp(torch.tensor(0.7j, dtype=torch.complex128)) if as_complex else 1.0
+    signal = 3 * phase * signals[:, chosen]
+    dictionary = Dictionary(signals.to(signal.dtype), parameters, rank=rank)
+    found = match(dictionary, signal, block=64)
+    assert torch.equal(found.index, chosen)
+    assert torch.equal(found.parameters, parameters[:, chosen])
+    # Six singular vectors of this dictionary keep 1 - 1e-7 of every entry.
+    assert torch.allclose(found.scale, torch.as_tensor(3 * phase).expand(15, 20).to(found.scale), rtol=1e-5)
+    assert torch.allclose(found.correlation, torch.ones(15, 20, dtype=torch.float64), rtol=1e-9)
+
+
+def test_refined_between_entries(entries):
+    op, signals, parameters = entries
+    signals, parameters = signals[:, 2::5], parameters[:1, 2::5]  # efficiency 0.9
+    t1 = torch.linspace(0.3, 2.0, 101, dtype=torch.float64)
+    signal = op(m0=1.0, t1=t1, efficiency=0.9)
+    dictionary = Dictionary(signals, parameters)
+    coarse = match(dictionary, signal).parameters[0]
+    fine = match(dictionary, signal, refine=True).parameters[0]
+    assert ((fine - t1) / t1).abs().max() < 0.2 * ((coarse - t1) / t1).abs().max()
+
+
+def test_bad_dictionaries_are_named(entries):
+    _, signals, parameters = entries
+    broken = signals.clone()
+    broken[:, 7] = 0
+    with pytest.raises(ValueError, match="expected finite entries that are not zero, got entry 7"):
+        Dictionary(broken, parameters)
+    with pytest.raises(ValueError, match="rank: expected 1 to 12"):
+        Dictionary(signals, parameters, rank=13)
+    with pytest.raises(ValueError, match="parameters: expected"):
+        Dictionary(signals, parameters[:, :5])
+    with pytest.raises(ValueError, match="signal: expected 12 times first, got 5"):
+        match(Dictionary(signals, parameters), torch.ones(5, 3, dtype=torch.float64))
+    with pytest.raises(ValueError, match="refine: expected parameters on a full grid"):
+        match(Dictionary(signals[:, 1:], parameters[:, 1:]), signals, refine=True)
