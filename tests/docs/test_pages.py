@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 # Peers that a page compares with; the page is skipped where they are missing.
-NEEDS = {"sigpy": ["sigpy"], "torchkbnufft": ["torchkbnufft"]}
+NEEDS = {"sigpy": ["sigpy"], "torchkbnufft": ["torchkbnufft"], "finufft": ["finufft"]}
 
 
 def blocks(page: Path) -> list[tuple[str, str, int]]:
