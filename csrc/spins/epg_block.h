@@ -48,9 +48,9 @@ struct Block {
     R t1, t2, r1, r2, b1, omega, m0;
 
     // Numbers that often repeat from segment to segment.
-    T last_duration[2] = {}, last_flip[2] = {}, last_time[2] = {};
-    bool last_adiabatic = false, have_duration = false, have_flip = false, have_time = false;
-    R e1, e2, sine, cosine, sample_decay;
+    T last_duration[2] = {}, last_flip[2] = {}, last_time[2] = {}, last_angle[2] = {};
+    bool last_adiabatic = false, have_duration = false, have_flip = false, have_time = false, have_angle = false;
+    R e1, e2, sine, cosine, sample_decay, sample_sine, sample_cosine;
 
     Block(const EpgProblem& p, const EpgTrain& t, const EpgArrays& arrays, int64_t block)
         : train(t), arguments{arrays}, first(block * LaneOf<T>::width) {
@@ -162,9 +162,8 @@ struct Block {
         if (train.real_signal) return {sample_decay, R{}};
         R angle = arguments.shared(epg_phase, n) - arguments.shared(epg_receiver_phase, j);
         if constexpr (StateOf<S>::complex) angle = angle - omega * time;
-        R s, c;
-        sincos(angle, s, c);
-        return {-(sample_decay * s), sample_decay * c};  // i times
+        if (StateOf<S>::complex || renew(last_angle, have_angle, angle)) sincos(angle, sample_sine, sample_cosine);
+        return {-(sample_decay * sample_sine), sample_decay * sample_cosine};  // i times
     }
     MRIOPS_LANE_INLINE Pair<R> times(Pair<R> f, S state) const {
         if constexpr (StateOf<S>::complex)

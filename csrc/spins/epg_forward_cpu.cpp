@@ -1,18 +1,21 @@
 // Signals of all atoms, and their derivatives along given tangents.
 #include <cstring>
 
+#include "../core/huge_pages.h"
 #include "../core/isa_namespace.h"
 #include "../core/parallel.h"
 #include "../core/scratch.h"
 #include "epg_block.h"
 #include "epg_kernels.h"
+#include "flush_denormals.h"
 
 namespace mriops {
 namespace MRIOPS_ISA_NAMESPACE {
 namespace {
 
 template <class T, class S>
-void run_block(const EpgProblem& p, const EpgTrain& train, const EpgArrays& arrays, int64_t index, T* signal) {
+void run_block(const EpgProblem& p, const EpgTrain& train, const EpgArrays& arrays, int64_t index, T* signal,
+               bool stream) {
     using R = typename StateOf<S>::Real;
     Block<T, S> block(p, train, arrays, index);
     const StateSize size{block.orders, std::max(train.widest_shift, 1) + 1};
@@ -31,10 +34,13 @@ void run_block(const EpgProblem& p, const EpgTrain& train, const EpgArrays& arra
             const Pair<R> factor = block.sample_factor(n, j);
             const Pair<R> y = block.times(factor, block.state_of(now, n, train.offsets[j]));
             const int64_t at = j * p.atoms + block.first;
-            if (train.real_signal)
-                lane_store(signal + at, wanted(block.m0 * y.re), block.lanes);
+            if (!train.real_signal)
+                store_interleaved(signal + 2 * at, wanted(block.m0 * y.re), wanted(block.m0 * y.im), block.lanes,
+                                  stream);
+            else if (stream && block.lanes == LaneOf<T>::width)
+                lane_stream(signal + at, wanted(block.m0 * y.re));
             else
-                store_interleaved(signal + 2 * at, wanted(block.m0 * y.re), wanted(block.m0 * y.im), block.lanes);
+                lane_store(signal + at, wanted(block.m0 * y.re), block.lanes);
         }
     }
 }
@@ -43,10 +49,16 @@ template <class T, class S>
 void run(const EpgProblem& p, const EpgTrain& train, const EpgArrays& arrays, int threads) {
     // Neighbouring blocks go to one thread: each row of the signal is then written in longer pieces.
     constexpr int64_t together = 4;
+    constexpr int64_t large = 1 << 20;  // bytes: less may still be in a cache when it is read
     const int64_t blocks = block_count<T>(p);
+    const int64_t bytes = p.samples * p.atoms * int64_t(sizeof(T)) * (train.real_signal ? 1 : 2);
+    const bool stream = bytes > large;
+    if (stream) prefer_huge_pages(arrays.signal, size_t(bytes));
     parallel_for((blocks + together - 1) / together, threads, [&](int64_t i, int) {
+        const FlushDenormals flush;
         for (int64_t b = i * together; b < std::min(blocks, (i + 1) * together); ++b)
-            run_block<T, S>(p, train, arrays, b, static_cast<T*>(arrays.signal));
+            run_block<T, S>(p, train, arrays, b, static_cast<T*>(arrays.signal), stream);
+        if (stream) lane_fence();
     });
 }
 

@@ -187,11 +187,18 @@ MRIOPS_L LaneVec<T> zip_high(LaneVec<T> a, LaneVec<T> b, std::integer_sequence<i
     return __builtin_shufflevector(a, b, (W / 2 + I / 2 + (I % 2 ? W : 0))...);
 }
 template <class T>
-MRIOPS_L void store_interleaved(T* p, LaneVec<T> re, LaneVec<T> im, int n) {
+MRIOPS_L void store_interleaved(T* p, LaneVec<T> re, LaneVec<T> im, int n, bool stream) {
     constexpr int W = LaneOf<T>::width;
     if (n == W) {
-        lane_store(p, zip_low<T>(re, im, std::make_integer_sequence<int, W>{}));
-        lane_store(p + W, zip_high<T>(re, im, std::make_integer_sequence<int, W>{}));
+        const LaneVec<T> low = zip_low<T>(re, im, std::make_integer_sequence<int, W>{});
+        const LaneVec<T> high = zip_high<T>(re, im, std::make_integer_sequence<int, W>{});
+        if (stream) {
+            lane_stream(p, low);
+            lane_stream(p + W, high);
+        } else {
+            lane_store(p, low);
+            lane_store(p + W, high);
+        }
         return;
     }
     for (int i = 0; i < n; ++i) {

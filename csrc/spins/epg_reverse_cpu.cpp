@@ -6,6 +6,7 @@
 #include "../core/scratch.h"
 #include "epg_block.h"
 #include "epg_kernels.h"
+#include "flush_denormals.h"
 
 namespace mriops {
 namespace MRIOPS_ISA_NAMESPACE {
@@ -200,6 +201,7 @@ void run(const EpgProblem& p, const EpgTrain& train, const EpgArrays& arrays, in
     const int64_t blocks = block_count<T>(p), parts = std::min(blocks, most_parts);
     std::vector<double> totals(size_t(parts * length), 0.0);
     parallel_for(parts, threads, [&](int64_t part, int) {
+        const FlushDenormals flush;
         SequenceSums<T> sums;
         for (int i = 0; i < epg_sequence_arguments; ++i)
             if (arrays.gradient[i]) sums.at[i] = totals.data() + part * length + offsets[i];

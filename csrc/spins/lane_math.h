@@ -83,6 +83,28 @@ MRIOPS_LANE_INLINE void lane_store(T* p, LaneVec<T> v, int n) {
     else
         for (int i = 0; i < n; ++i) p[i] = v[i];
 }
+// A whole vector past the caches, for results larger than they are: memory is not read first, and what is in the caches
+// stays. Places that are not aligned to a vector are written as always. Whoever has streamed calls lane_fence.
+template <class T>
+MRIOPS_LANE_INLINE void lane_stream(T* p, LaneVec<T> v) {
+    if (reinterpret_cast<uintptr_t>(p) % MRIOPS_LANE_BYTES != 0) return lane_store(p, v);
+#if defined(__clang__)
+    __builtin_nontemporal_store(v, reinterpret_cast<LaneVec<T>*>(p));
+#elif defined(__AVX512F__)
+    __builtin_ia32_movntps512(reinterpret_cast<float*>(p), reinterpret_cast<LaneVec<float>>(v));
+#elif defined(__AVX__)
+    __builtin_ia32_movntps256(reinterpret_cast<float*>(p), reinterpret_cast<LaneVec<float>>(v));
+#elif defined(__SSE2__)
+    __builtin_ia32_movntps(reinterpret_cast<float*>(p), reinterpret_cast<LaneVec<float>>(v));
+#else
+    lane_store(p, v);
+#endif
+}
+MRIOPS_LANE_INLINE void lane_fence() {
+#if defined(__SSE2__)
+    __builtin_ia32_sfence();
+#endif
+}
 // Sum over lanes in double, in a fixed order.
 template <class T>
 MRIOPS_LANE_INLINE double lane_sum(LaneVec<T> v) {
