@@ -1,0 +1,269 @@
+"""Extended phase graphs: fingerprinting dictionaries and echo trains, their Jacobians and gradients.
+
+Peers get their sequence built outside the clock where their interface allows it; compiling is outside it too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmarks.case import Built, Case
+from benchmarks.contender import Contender
+
+PULSES, ORDERS = 1000, 20
+INVERSION = 0.02  # s
+ECHOES, SPACING, REFOCUSING = 32, 0.01, 160.0
+
+
+@dataclass(frozen=True)
+class Dictionary:
+    """Atoms (s, s, 1) and a train of pulses (rad, s)."""
+
+    t1: Tensor
+    t2: Tensor
+    b1: Tensor
+    flip_angle: Tensor
+    repetition_time: Tensor
+    phase: Tensor | None
+
+
+def _dictionary(atoms: int, *, phases: bool = False) -> Dictionary:
+    generator = torch.Generator().manual_seed(0)
+
+    def between(low: float, high: float) -> Tensor:
+        return low + (high - low) * torch.rand(atoms, generator=generator)
+
+    i = torch.arange(PULSES, dtype=torch.float64)
+    spoiling = torch.remainder(math.radians(117) * i * (i + 1) / 2, 2 * math.pi).float()
+    return Dictionary(
+        between(0.3, 3.3),
+        between(0.02, 0.22),
+        between(0.8, 1.2),
+        torch.deg2rad(10 + 60 * torch.sin(0.01 * i).abs()).float(),
+        (0.012 + 0.003 * torch.sin(1.7 * i).abs()).float(),
+        spoiling if phases else None,
+    )
+
+
+def _signal(d: Dictionary, t1: Tensor, t2: Tensor, b1: Tensor, flips: Tensor) -> Tensor:
+    from mriops import ops
+
+    return ops.epg_fisp(
+        flips,
+        d.repetition_time,
+        t1,
+        t2,
+        b1,
+        phase=d.phase,
+        echo_time=0.0,
+        inversion_time=INVERSION,
+        orders=ORDERS,
+    )
+
+
+def _pull(signal: Callable[..., Tensor], values: Sequence[Tensor]) -> list[Tensor]:
+    """Signal, and the gradient of half its energy for every argument."""
+    leaves = [value.clone().requires_grad_() for value in values]
+    out = signal(*leaves)
+    return list(torch.autograd.grad(out, leaves, out.detach()))
+
+
+def _fisp_mriops(d: Dictionary, what: str) -> list[Contender]:
+    values = (d.t1, d.t2, d.b1)
+
+    def jacobian() -> Tensor:
+        tangents = []
+        for i, value in enumerate(values):
+
+            def along(x: Tensor, i: int = i) -> Tensor:
+                return _signal(d, *values[:i], x, *values[i + 1 :], d.flip_angle)
+
+            tangents.append(torch.func.jvp(along, (value,), (torch.ones_like(value),))[1])
+        return torch.stack(tangents)
+
+    calls: dict[str, Callable[[], Any]] = {
+        "forward": lambda: _signal(d, *values, d.flip_angle),
+        "jacobian": jacobian,
+        "vjp": lambda: _pull(lambda *v: _signal(d, *v), (*values, d.flip_angle))[0],
+    }
+    return [Contender("mriops", what, calls[what], lambda x: x.abs())]
+
+
+def _fisp_torchsim(d: Dictionary, what: str) -> list[Contender]:
+    from torchsim.simulators import MRFSimulator
+
+    def simulator(flips: Tensor) -> Any:
+        phases = 0.0 if d.phase is None else torch.rad2deg(d.phase)
+        return MRFSimulator(
+            flip=torch.rad2deg(flips), TR=1e3 * d.repetition_time, TI=1e3 * INVERSION, phases=phases, states=ORDERS
+        )
+
+    ready = simulator(d.flip_angle)
+
+    def forward(t1: Tensor, t2: Tensor, b1: Tensor, sequence: Any = ready) -> Tensor:
+        return sequence.simulate(T1=1e3 * t1, T2=1e3 * t2, B1=b1)
+
+    calls: dict[str, Callable[[], Any]] = {
+        "forward": lambda: forward(d.t1, d.t2, d.b1),
+        "jacobian": lambda: ready.jacobian(("T1", "T2", "B1"), T1=1e3 * d.t1, T2=1e3 * d.t2, B1=d.b1),
+        # The flip angles are leaves: the sequence is theirs, and is built again.
+        "vjp": lambda: _pull(lambda *v: forward(*v[:3], simulator(v[3])), (d.t1, d.t2, d.b1, d.flip_angle))[0],
+    }
+    canonical = (lambda x: x) if what == "vjp" else (lambda x: x.abs().movedim(-1, 0))
+    return [Contender("torchsim", what, calls[what], canonical)]
+
+
+def _step(p: Tensor, m: Tensor, z: Tensor, angle: Tensor, e1: Tensor, e2: Tensor) -> tuple[Tensor, ...]:
+    """One repetition in real numbers, states (orders, atoms): what a skilled user of torch writes."""
+    c, s = torch.cos(angle), torch.sin(angle)
+    h = p + m
+    q = 0.5 * (1 - c) * h - s * z
+    p, m, z = (p - q) * e2, (m - q) * e2, (c * z - 0.5 * s * h) * e1
+    signal = p[0] / e2
+    z = torch.cat((z[:1] + (1 - e1), z[1:]))
+    return torch.cat((m[1:2], p[:-1])), torch.cat((m[1:], torch.zeros_like(m[:1]))), z, signal
+
+
+def _fisp_torch(d: Dictionary, what: str) -> list[Contender]:
+    if d.phase is not None or what != "forward":
+        return []
+
+    def run(step: Callable[..., tuple[Tensor, ...]]) -> Tensor:
+        with torch.no_grad():
+            z = torch.zeros(ORDERS, d.t1.shape[0])
+            z[0] = 1 - 2 * torch.exp(-INVERSION / d.t1)
+            p, m = torch.zeros_like(z), torch.zeros_like(z)
+            out = torch.empty(PULSES, d.t1.shape[0])
+            for n in range(PULSES):
+                tr = d.repetition_time[n]
+                p, m, z, out[n] = step(p, m, z, d.flip_angle[n] * d.b1, torch.exp(-tr / d.t1), torch.exp(-tr / d.t2))
+            return out
+
+    compiled = torch.compile(_step, dynamic=False)
+    return [
+        Contender("torch", "compiled step", lambda: run(compiled), lambda x: x.abs()),
+        Contender("torch", "eager", lambda: run(_step), lambda x: x.abs()),
+    ]
+
+
+def _built(
+    makers: dict[str, Callable[[], list[Contender]]], peers: Sequence[str] | None, truth: Callable[[], Tensor]
+) -> Built:
+    contenders: list[Contender] = []
+    missing: list[str] = []
+    for peer, make in makers.items():
+        if peers is not None and peer not in peers:
+            continue
+        try:
+            contenders += make()
+        except Exception as error:
+            if peer == "mriops":
+                raise
+            missing.append(f"{peer}: {error}")  # not installed, or another version
+    expected = truth()
+
+    def quality(contender: Contender, result: object) -> float:
+        value = contender.canonical(result).to(torch.float64)
+        if value.shape != expected.shape:
+            return math.nan
+        return float((value - expected).norm() / expected.norm())
+
+    return Built(contenders, quality, missing)
+
+
+def _build_fisp(what: str, atoms: int, phases: bool, peers: Sequence[str] | None) -> Built:
+    d = _dictionary(atoms, phases=phases)
+    makers = {
+        "mriops": lambda: _fisp_mriops(d, what),
+        "torch": lambda: _fisp_torch(d, what),
+        "torchsim": lambda: _fisp_torchsim(d, what),
+    }
+
+    def truth() -> Tensor:
+        wide = Dictionary(*(None if v is None else v.double() for v in d.__dict__.values()))  # type: ignore[arg-type]
+        result = _fisp_mriops(wide, what)[0].call()
+        return result if what == "vjp" else result.abs()
+
+    return _built(makers, peers, truth)
+
+
+def _build_cpmg(what: str, voxels: int, peers: Sequence[str] | None) -> Built:
+    generator = torch.Generator().manual_seed(0)
+    t1, t2, b1 = (
+        low + span * torch.rand(voxels, generator=generator) for low, span in ((0.8, 0.6), (0.02, 0.2), (0.7, 0.5))
+    )
+    flips = torch.full((ECHOES,), math.radians(REFOCUSING))
+
+    def ours(*values: Tensor) -> Tensor:
+        from mriops import ops
+
+        return ops.epg_fse(values[3], *values[:3], echo_spacing=SPACING)
+
+    def mriops() -> list[Contender]:
+        values = (t1, t2, b1, flips)
+        call = (lambda: ours(*values)) if what == "forward" else (lambda: _pull(ours, values)[1])
+        return [Contender("mriops", what, call, lambda x: x)]
+
+    def torchsim() -> list[Contender]:
+        from torchsim.simulators import FSESimulator
+
+        def build(angles: Tensor) -> Any:
+            return FSESimulator(flip=torch.rad2deg(angles), ESP=1e3 * SPACING, states=ECHOES + 1)
+
+        ready = build(flips)
+
+        def simulate(*v: Tensor) -> Tensor:
+            return (ready if v[3] is flips else build(v[3])).simulate(T1=1e3 * v[0], T2=1e3 * v[1], B1=v[2])
+
+        values = (t1, t2, b1, flips)
+        if what == "forward":
+            return [Contender("torchsim", f"{ECHOES + 1} states", lambda: simulate(*values), lambda x: x.abs().T)]
+        return [Contender("torchsim", f"{ECHOES + 1} states", lambda: _pull(simulate, values)[1], lambda x: x)]
+
+    def truth() -> Tensor:
+        wide = tuple(v.double() for v in (t1, t2, b1, flips))
+        return ours(*wide) if what == "forward" else _pull(ours, wide)[1]
+
+    return _built({"mriops": mriops, "torchsim": torchsim}, peers, truth)
+
+
+def _fisp(what: str, atoms: int, goals: dict[str, float], *, phases: bool = False) -> Case:
+    words = {"forward": "signals", "jacobian": "Jacobian t1, t2, b1", "vjp": "gradients t1, t2, b1, every flip angle"}
+    name = f"epg-fisp-{atoms}x{PULSES}{'-phases' if phases else ''}-{what}"
+    title = f"FISP, {atoms} atoms x {PULSES} TR x {ORDERS} orders{', RF phase' if phases else ''}: {words[what]}"
+    return Case(
+        name=name,
+        title=title,
+        build=lambda peers: _build_fisp(what, atoms, phases, peers),
+        goals=goals,
+        memory=False,
+        seconds=30.0,
+    )
+
+
+def _cpmg(what: str, goal: float) -> Case:
+    words = {"forward": "echoes", "vjp": "echoes and gradients t1, t2, b1, every flip angle"}
+    return Case(
+        name=f"epg-cpmg-100000x{ECHOES}-{what}",
+        title=f"CPMG, 100,000 voxels x {ECHOES} echoes, {words[what]}",
+        build=lambda peers: _build_cpmg(what, 100_000, peers),
+        goals={"torchsim": goal},
+        memory=False,
+        seconds=30.0,
+    )
+
+
+CASES: tuple[Case, ...] = (
+    _fisp("forward", 10_000, {"torchsim": 20.0, "torch": 6.0}),
+    _fisp("forward", 10_000, {"torchsim": 60.0}, phases=True),
+    _fisp("jacobian", 10_000, {"torchsim": 15.0}),
+    _fisp("vjp", 2_000, {"torchsim": 100.0}),
+    _cpmg("forward", 300.0),
+    _cpmg("vjp", 400.0),
+)
