@@ -1,16 +1,18 @@
-"""The benchmark cases: the Cartesian SENSE table, Toeplitz, op overhead, CG-SENSE, ESPIRiT, Bloch."""
+"""The benchmark cases: the Cartesian SENSE table, Toeplitz, op overhead, CG-SENSE, ESPIRiT, Bloch,
+extended phase graphs."""
 
 from __future__ import annotations
 
 from benchmarks.case import Case
 from benchmarks.cases.bloch import CASES as _BLOCH
 from benchmarks.cases.cg_sense import CASES as _CG
+from benchmarks.cases.epg import CASES as _EPG
 from benchmarks.cases.espirit import CASES as _ESPIRIT
 from benchmarks.cases.overhead import CASES as _OVERHEAD
 from benchmarks.cases.sense import CASES as _SENSE
 from benchmarks.cases.toeplitz import CASES as _TOEPLITZ
 
-CASES: tuple[Case, ...] = (*_SENSE, *_TOEPLITZ, *_OVERHEAD, *_CG, *_ESPIRIT, *_BLOCH)
+CASES: tuple[Case, ...] = (*_SENSE, *_TOEPLITZ, *_OVERHEAD, *_CG, *_ESPIRIT, *_BLOCH, *_EPG)
 
 
 def by_name(names: list[str] | None, *, quick: bool = False) -> list[Case]:
