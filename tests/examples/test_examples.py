@@ -10,11 +10,16 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = sorted((ROOT / "examples").glob("[0-9][0-9]_*.py"))
-NEEDS = {"07_scipy_and_sigpy": ["scipy", "sigpy"], "03_gfactor": ["scipy"], "17_slr_pulse": ["scipy"]}
+NEEDS = {
+    "03_gfactor": ["scipy"],
+    "07_scipy_and_sigpy": ["scipy", "sigpy"],
+    "10_radial": ["scipy"],
+    "17_slr_pulse": ["scipy"],
+}
 
 
 def test_there_are_scripts():
-    assert len(SCRIPTS) >= 9
+    assert len(SCRIPTS) >= 13
 
 
 @pytest.mark.slow
