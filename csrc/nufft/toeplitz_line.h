@@ -77,13 +77,6 @@ struct AddTwistedBack {
     }
 };
 
-template <class T>
-struct StridedRows {
-    const Cx<T>* data;
-    int64_t step;
-    MRIOPS_INLINE Cx<T> operator()(int64_t j) const { return data[j * step]; }
-};
-
 // One axis of a problem.
 template <class T>
 struct DoubledAxis {
@@ -97,26 +90,31 @@ struct DoubledAxis {
 };
 
 // In place over data[j * step]: both halves of an axis, `even` and `odd` the weights in the plan's order. `line` and
-// `other` hold n rows.
+// `other` hold n rows; `line` may be `data` itself. Not inlined: the unrolled stages are compiled once.
 template <class T, class Weight>
-inline void doubled_roundtrip(const DoubledAxis<T>& axis, Cx<T>* data, int64_t step, Cx<T>* line, Cx<T>* other,
-                              Cx<T>* work, const Weight& even, const Weight& odd) {
-    const T* w = axis.twist.scalar.data();
-    roundtrip_columns_through(axis.plan, other, work, Twisted<T>{data, step, w}, Rows<T>{other}, odd);
-    roundtrip_columns_through(axis.plan, line, work, StridedRows<T>{data, step},
-                              AddTwistedBack<T>{data, step, other, w}, even);
-}
-
-// The same where the middle is more than weights: middle(odd, rows) works on transformed rows in place.
-template <class T, class Middle>
-inline void doubled_columns(const DoubledAxis<T>& axis, Cx<T>* data, Cx<T>* other, Cx<T>* work, const Middle& middle) {
-    const T* w = axis.twist.scalar.data();
-    forward_columns_from(axis.plan, other, work, Twisted<T>{data, 1, w});
-    middle(1, other);
-    inverse_columns(axis.plan, other, work);
-    forward_columns(axis.plan, data, work);
-    middle(0, data);
-    inverse_columns_into(axis.plan, data, work, AddTwistedBack<T>{data, 1, other, w});
+__attribute__((noinline)) void doubled_roundtrip(const DoubledAxis<T>& axis, Cx<T>* data, int64_t step, Cx<T>* line,
+                                                 Cx<T>* other, Cx<T>* work, const Weight& even, const Weight& odd) {
+    const Plan<T>& plan = axis.plan;
+    const Twisted<T> load{data, step, axis.twist.scalar.data()};
+    const AddTwistedBack<T> store{data, step, other, axis.twist.scalar.data()};
+    for (int64_t j = 0; line != data && j < axis.n; ++j) line[j] = data[j * step];
+    if (!fusible(plan)) {
+        for (int64_t j = 0; j < axis.n; ++j) other[j] = load(j);
+        roundtrip_columns(plan, other, work, odd);
+        roundtrip_columns(plan, line, work, even);
+        for (int64_t j = 0; j < axis.n; ++j) store(j, line[j]);
+        return;
+    }
+    run_dif<T>(plan.stages.front(), load, Rows<T>{other});
+    dif_middle(plan, other);
+    turn<Turn::both>(plan, other, odd);
+    dit_middle(plan, other);
+    dit_last(plan, other);
+    dif_first(plan, line);
+    dif_middle(plan, line);
+    turn<Turn::both>(plan, line, even);
+    dit_middle(plan, line);
+    run_dit<T>(plan.stages.front(), Rows<T>{line}, store);
 }
 
 }  // namespace

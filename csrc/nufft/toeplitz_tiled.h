@@ -14,15 +14,15 @@ namespace {
 
 // y transform of map * image down the columns of one tile, and back with conj(map) and the sum.
 template <class T>
-void toeplitz_expand(const Plan<T>& plan, const T* map, int64_t step, int lanes, const Cx<T>* image, Cx<T>* column,
-                     Cx<T>* work) {
+__attribute__((noinline)) void toeplitz_expand(const Plan<T>& plan, const T* map, int64_t step, int lanes,
+                                               const Cx<T>* image, Cx<T>* column, Cx<T>* work) {
     if (lanes == Lanes<T>::width) return forward_columns_from(plan, column, work, MapTimes<T>{map, step, image});
     for (int64_t i = 0; i < plan.n; ++i) column[i] = load_complex(map + i * step, lanes) * image[i];
     forward_columns(plan, column, work);
 }
 template <class T>
-void toeplitz_combine(const Plan<T>& plan, const T* map, int64_t step, int lanes, Cx<T>* sum, bool first, Cx<T>* column,
-                      Cx<T>* work) {
+__attribute__((noinline)) void toeplitz_combine(const Plan<T>& plan, const T* map, int64_t step, int lanes, Cx<T>* sum,
+                                                bool first, Cx<T>* column, Cx<T>* work) {
     if (lanes == Lanes<T>::width) return inverse_columns_into(plan, column, work, AddConjMap<T>{map, step, sum, first});
     inverse_columns(plan, column, work);
     for (int64_t i = 0; i < plan.n; ++i) {
