@@ -158,6 +158,22 @@ def test_a_trained_trajectory_gets_its_gradient_and_is_sorted_anew() -> None:
     assert float(loss().detach()) < 1e-3 * first
 
 
+@pytest.mark.parametrize("moves", [False, True])
+def test_operators_compile(moves: bool) -> None:
+    trajectory = torch.nn.Parameter(points(4, 9)) if moves else points(4, 9)
+    op = SenseOp(random(3, 8, 10), trajectory=trajectory, dcf=weights(4, 9), eps=1e-8)
+
+    def loss(x: torch.Tensor) -> torch.Tensor:
+        return (op.gram(x) - op.H(op(x) + 1)).abs().square().sum()
+
+    x = random(8, 10).requires_grad_()
+    inputs = (x, *op.parameters())
+    expected = torch.autograd.grad(loss(x), inputs)
+    found = torch.autograd.grad(torch.compile(loss, fullgraph=True, backend="aot_eager")(x), inputs)
+    for one, other in zip(found, expected, strict=True):
+        assert relative_error(one, other) < 1e-10
+
+
 def test_gradients_reach_maps_and_weights() -> None:
     csm, dcf = random(3, 8, 10).requires_grad_(), weights(4, 9).requires_grad_()
     op = SenseOp(csm, trajectory=points(4, 9), dcf=dcf, gram="toeplitz", eps=1e-8)

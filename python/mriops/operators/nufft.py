@@ -206,8 +206,7 @@ class NufftOp(LinearOperator):
     ) -> torch.Tensor:
         """`decode` of `encode`."""
         if self.uses_toeplitz():
-            double = image.dtype in (torch.complex128, torch.float64)
-            spectrum = self.toeplitz_spectrum().to(torch.float64 if double else torch.float32)
+            spectrum = self.toeplitz_spectrum()
             if csm is not None:
                 return ops.sense_toeplitz(image, csm, spectrum, ndim=self.ndim)
             return ops.toeplitz(image, spectrum.unsqueeze(-self.ndim - 1) if coils else spectrum, ndim=self.ndim)

@@ -104,9 +104,8 @@ class SubspaceNufftOp(LinearOperator):
         if not self.sampling.uses_toeplitz() or self.basis.requires_grad:
             return self.adjoint(self(coefficients))
         columns = coefficients.unsqueeze(-self.ndim - 2)  # the same for each coefficient of the result
-        real = coefficients.dtype.to_real()
         parts = [
-            ops.sense_toeplitz(columns, self.csm, spectrum.to(real), ndim=self.ndim).sum(-self.ndim - 1)
+            ops.sense_toeplitz(columns, self.csm, spectrum, ndim=self.ndim).sum(-self.ndim - 1)
             for spectrum in self._spectra()
         ]
         return parts[0] if len(parts) == 1 else parts[0] + 1j * parts[1]

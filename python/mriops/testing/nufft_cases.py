@@ -83,11 +83,11 @@ class _Maker:
 
 
 _SHAPES: Mapping[str, Mapping[str, Any]] = {
-    "gradient": {"im": (3, 4), "coils": 2, "samples": 5},
+    "gradient": {"im": (2, 3), "coils": 2, "samples": 4},
     "gradient_frames": {
-        "im": (3, 2),
-        "coils": 2,
-        "samples": 4,
+        "im": (2, 2),
+        "coils": 1,
+        "samples": 3,
         "batch": (2,),
         "traj_batch": (2,),
         "csm_batch": (1,),
