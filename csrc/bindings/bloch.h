@@ -101,6 +101,26 @@ void register_bloch(nanobind::module_& m) {
                  (MRIOPS_INPUTS, MRIOPS_SET(receive), MRIOPS_SET(grad), MRIOPS_TANGENTS, MRIOPS_SET(d_receive),
                   MRIOPS_SET(d_grad), MRIOPS_GRADIENTS, MRIOPS_SET(grad_receive)));
 
+#define MRIOPS_FIELD MRIOPS_SET(waveform), MRIOPS_SET(spins)
+    MRIOPS_BLOCH("bloch_spinor", spinor_forward, (Address waveform, Address spins, Address out),
+                 ("waveform"_a, "spins"_a, "out"_a), (MRIOPS_FIELD, MRIOPS_SET(out)));
+    MRIOPS_BLOCH("bloch_spinor_jvp", spinor_jvp,
+                 (Address waveform, Address spins, Address d_waveform, Address d_spins, Address out),
+                 ("waveform"_a, "spins"_a, "d_waveform"_a, "d_spins"_a, "out"_a),
+                 (MRIOPS_FIELD, MRIOPS_SET(d_waveform), MRIOPS_SET(d_spins), MRIOPS_SET(out)));
+    MRIOPS_BLOCH("bloch_spinor_vjp", spinor_vjp,
+                 (Address waveform, Address spins, Address grad, Address grad_waveform, Address grad_spins),
+                 ("waveform"_a, "spins"_a, "grad"_a, "grad_waveform"_a, "grad_spins"_a),
+                 (MRIOPS_FIELD, MRIOPS_SET(grad), MRIOPS_SET(grad_waveform), MRIOPS_SET(grad_spins)));
+    MRIOPS_BLOCH(
+        "bloch_spinor_hvp", spinor_hvp,
+        (Address waveform, Address spins, Address grad, Address d_waveform, Address d_spins, Address d_grad,
+         Address grad_waveform, Address grad_spins),
+        ("waveform"_a, "spins"_a, "grad"_a, "d_waveform"_a, "d_spins"_a, "d_grad"_a, "grad_waveform"_a, "grad_spins"_a),
+        (MRIOPS_FIELD, MRIOPS_SET(grad), MRIOPS_SET(d_waveform), MRIOPS_SET(d_spins), MRIOPS_SET(d_grad),
+         MRIOPS_SET(grad_waveform), MRIOPS_SET(grad_spins)));
+
+#undef MRIOPS_FIELD
 #undef MRIOPS_BLOCH
 #undef MRIOPS_UNPACK
 #undef MRIOPS_SET
@@ -112,18 +132,19 @@ void register_bloch(nanobind::module_& m) {
 // The kernels for the CPU keep scratch per thread, so every workspace is empty.
 struct BlochCpu {
     static int64_t workspace_bytes(const BlochProblem&) { return 0; }
-    static void forward(const BlochProblem& p, Dtype t, const BlochArrays& a, int64_t lane) {
-        bloch_kernels().forward(p, t, a, threads_of(lane));
+#define MRIOPS_SWEEP(name, sweep)                                                          \
+    static void name(const BlochProblem& p, Dtype t, const BlochArrays& a, int64_t lane) { \
+        bloch_kernels().sweep(p, t, a, threads_of(lane));                                  \
     }
-    static void jvp(const BlochProblem& p, Dtype t, const BlochArrays& a, int64_t lane) {
-        bloch_kernels().jvp(p, t, a, threads_of(lane));
-    }
-    static void vjp(const BlochProblem& p, Dtype t, const BlochArrays& a, int64_t lane) {
-        bloch_kernels().vjp(p, t, a, threads_of(lane));
-    }
-    static void hvp(const BlochProblem& p, Dtype t, const BlochArrays& a, int64_t lane) {
-        bloch_kernels().hvp(p, t, a, threads_of(lane));
-    }
+    MRIOPS_SWEEP(forward, states.forward)
+    MRIOPS_SWEEP(jvp, states.jvp)
+    MRIOPS_SWEEP(vjp, states.vjp)
+    MRIOPS_SWEEP(hvp, states.hvp)
+    MRIOPS_SWEEP(spinor_forward, spinor.forward)
+    MRIOPS_SWEEP(spinor_jvp, spinor.jvp)
+    MRIOPS_SWEEP(spinor_vjp, spinor.vjp)
+    MRIOPS_SWEEP(spinor_hvp, spinor.hvp)
+#undef MRIOPS_SWEEP
 };
 
 // There are no kernels for devices yet: the negative workspace tells callers to use another way.
@@ -132,10 +153,17 @@ struct BlochDevice {
     [[noreturn]] static void none() {
         throw std::invalid_argument("bloch: expected arrays in CPU memory, got a device without Bloch kernels");
     }
-    static void forward(const BlochProblem&, Dtype, const BlochArrays&, int64_t) { none(); }
-    static void jvp(const BlochProblem&, Dtype, const BlochArrays&, int64_t) { none(); }
-    static void vjp(const BlochProblem&, Dtype, const BlochArrays&, int64_t) { none(); }
-    static void hvp(const BlochProblem&, Dtype, const BlochArrays&, int64_t) { none(); }
+#define MRIOPS_SWEEP(name) \
+    static void name(const BlochProblem&, Dtype, const BlochArrays&, int64_t) { none(); }
+    MRIOPS_SWEEP(forward)
+    MRIOPS_SWEEP(jvp)
+    MRIOPS_SWEEP(vjp)
+    MRIOPS_SWEEP(hvp)
+    MRIOPS_SWEEP(spinor_forward)
+    MRIOPS_SWEEP(spinor_jvp)
+    MRIOPS_SWEEP(spinor_vjp)
+    MRIOPS_SWEEP(spinor_hvp)
+#undef MRIOPS_SWEEP
 };
 
 #undef MRIOPS_BLOCH_SHAPE

@@ -42,16 +42,19 @@ struct BlochArrays {
     void *grad_waveform, *grad_spins, *grad_magnetization, *grad_receive;
 };
 
-// One instance per instruction set; `threads` is the number of threads a call may use.
 //   forward   out
 //   jvp       its tangent, from d_waveform, d_spins, d_magnetization, d_receive
 //   vjp       grad_* from grad
 //   hvp       tangent of vjp, from d_* and d_grad
+// `threads` is the number of threads a call may use.
+struct BlochSweeps {
+    using Sweep = void(const BlochProblem&, Dtype, const BlochArrays&, int threads);
+    Sweep *forward, *jvp, *vjp, *hvp;
+};
+
+// One instance per instruction set. `states` gives signals too; `spinor` takes waveform and spins alone.
 struct BlochKernels {
-    void (*forward)(const BlochProblem&, Dtype, const BlochArrays&, int threads);
-    void (*jvp)(const BlochProblem&, Dtype, const BlochArrays&, int threads);
-    void (*vjp)(const BlochProblem&, Dtype, const BlochArrays&, int threads);
-    void (*hvp)(const BlochProblem&, Dtype, const BlochArrays&, int threads);
+    BlochSweeps states, spinor;
 };
 
 extern const BlochKernels bloch_kernels_v2, bloch_kernels_v3, bloch_kernels_v4, bloch_kernels_generic;

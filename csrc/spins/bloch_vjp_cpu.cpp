@@ -7,29 +7,13 @@
 
 #include "../core/by_dtype.h"
 #include "../core/parallel.h"
+#include "bloch_gradients.h"
 #include "bloch_kernels.h"
 #include "bloch_receive.h"
 #include "bloch_walk.h"
 
 namespace mriops {
 namespace {
-
-// Gradients of the table, summed over the isochromats of a chunk, one vector per row: rows of `step`, then of `half`
-// per record. With tangents these are the tangents, and the gradients themselves follow: products need both.
-template <class N>
-struct TableGradient {
-    using T = typename N::Real;
-
-    MRIOPS_LANE_INLINE void add(LaneVec<T>* row, const typename N::Vec& g) const {
-        *row += N::result(g);
-        if constexpr (N::dual) row[rows] += N::value(g);
-    }
-
-    LaneVec<T>* steps;
-    LaneVec<T>* halves;
-    int64_t rows;
-    bool wanted;
-};
 
 template <class N>
 struct Gradients {
@@ -90,7 +74,14 @@ class Sweep {
   public:
     Sweep(const BlochProblem& p, const BlochTable<N>& table, const Isochromats<N>& spins, const Source<N>& source,
           const TableGradient<N>& shared, const Gradients<N>& own)
-        : p_(p), table_(table), spins_(spins), source_(source), shared_(shared), own_(own), walk_(p, table, spins) {}
+        : p_(p),
+          table_(table),
+          spins_(spins),
+          source_(source),
+          shared_(shared),
+          own_(own),
+          field_{table, spins, shared, own.spins},
+          walk_(p, table, spins) {}
 
     // States kept: all, or every `interval`-th and those of one interval.
     static int64_t interval(const BlochProblem& p) {
@@ -140,36 +131,6 @@ class Sweep {
         bar = relaxation.back(bar);
         return g1 * spins_.r1() + g2 * spins_.r2();
     }
-    // Gradient of a precession angle: to the isochromats' off-resonance and position, and to the table.
-    MRIOPS_LANE_INLINE void precession_back(Vec z, const Scalar* rest, LaneVec<T>* gradient) {
-        const int64_t axes = table_.axes;
-        own_.spins[2] = own_.spins[2] + z * rest[axes];
-        Vec* const position = own_.spins + (spins_.position - spins_.rows);
-        for (int64_t i = 0; i < axes; ++i) position[i] = position[i] + z * rest[i];
-        if (!shared_.wanted) return;
-        for (int64_t i = 0; i < axes; ++i) shared_.add(gradient + i, z * spins_.position[i]);
-        shared_.add(gradient + axes, z * spins_.off_resonance());
-    }
-    MRIOPS_LANE_INLINE void nutation_back(Vec x, Vec y, const Scalar* rf, LaneVec<T>* gradient) {
-        const int64_t channels = table_.channels;
-        if (!spins_.b1) {
-            if (!shared_.wanted) return;
-            shared_.add(gradient + 0, x);
-            shared_.add(gradient + channels, y);
-            return;
-        }
-        Vec* const re = own_.spins + 3;
-        Vec* const im = re + channels;
-        for (int64_t c = 0; c < channels; ++c) {
-            re[c] = re[c] + (x * rf[c] + y * rf[channels + c]);
-            im[c] = im[c] + (y * rf[c] - x * rf[channels + c]);
-            if (!shared_.wanted) continue;
-            const Vec &br = spins_.b1[c], &bi = spins_.b1[channels + c];
-            shared_.add(gradient + c, br * x + bi * y);
-            shared_.add(gradient + channels + c, br * y - bi * x);
-        }
-    }
-
     // Record j, taken after step n from the state m in the middle of it.
     void enter(int64_t j, int64_t n, const Triple<Vec>& m, Triple<Vec>& bar) {
         const Scalar* rest = table_.half(n);
@@ -182,7 +143,7 @@ class Sweep {
             seen = turned<N>(relaxed, w);
         }
         Triple<Vec> g = source_.cotangent(j, seen, own_.receive);
-        if (p_.split) precession_back(turned_back<N>(relaxed, w, g).z, rest, gradient);
+        if (p_.split) field_.precession_back(turned_back<N>(relaxed, w, g).z, rest, gradient);
         const Vec time = relaxation_back(relaxed, g, walk_.half_relaxation, rest[table_.axes + 1]);
         if (shared_.wanted) shared_.add(gradient + table_.axes + 1, time);
         bar = {bar.x + g.x, bar.y + g.y, bar.z + g.z};
@@ -202,8 +163,8 @@ class Sweep {
         } else {
             g = turned_back<N>(m, w, bar);
         }
-        nutation_back(g.x, g.y, row, gradient);
-        precession_back(g.z, rest, rest_gradient);
+        field_.nutation_back(g.x, g.y, row, gradient);
+        field_.precession_back(g.z, rest, rest_gradient);
         const Vec time = relaxation_back(m, bar, walk_.relaxation, rest[table_.axes + 1]);
         if (shared_.wanted) shared_.add(rest_gradient + table_.axes + 1, time);
     }
@@ -214,52 +175,9 @@ class Sweep {
     const Source<N>& source_;
     const TableGradient<N>& shared_;
     const Gradients<N>& own_;
+    FieldGradient<N> field_;
     Walk<N> walk_;
 };
-
-// Gradients of the rows of the table, summed over isochromats, as numbers with a tangent where the table has one.
-//
-// `out` gets the gradient of the waveform: angles are 2 pi dt times its rows, times are means of neighbours' dt.
-// With tangents, `value` holds the gradient itself and `sum` its tangent: products of both are needed.
-template <class N>
-void waveform_gradient(const BlochProblem& p, const BlochArrays& a, int64_t b, const double* sum, const double* value,
-                       typename N::Real* out) {
-    using T = typename N::Real;
-    const int64_t axes = p.axes, nutations = 2 * p.channels, width = nutations + axes + 2, half_width = axes + 2;
-    const int64_t offset = p.own_waveform ? b * p.waveform_rows() * p.steps : 0;
-    const T* v = static_cast<const T*>(a.waveform) + offset;
-    const T* d = N::dual ? static_cast<const T*>(a.d_waveform) + offset : nullptr;
-    const int64_t time = p.waveform_rows() - 1;
-    int64_t record = 0;
-    while (record < p.records && p.record[record] == 0) ++record;
-    for (int64_t n = 0; n < p.steps; ++n) {
-        const bool recorded = record < p.records && p.record[record] == n + 1;
-        const auto row = [&](const double* from, int64_t i) { return from[n * width + i]; };
-        // Row i of `rest`: all in this step, or shared by halves with the next one and what is recorded between.
-        const auto rest = [&](const double* from, int64_t i) {
-            if (!p.split && i != axes + 1) return from[n * width + nutations + i];
-            double total = from[n * width + nutations + i];
-            if (n + 1 < p.steps) total += from[(n + 1) * width + nutations + i];
-            if (recorded) total += from[p.steps * width + record * half_width + i];
-            return 0.5 * total;
-        };
-        const double dt = v[time * p.steps + n], d_dt = d ? d[time * p.steps + n] : 0;
-        double dt_gradient = kTwoPi * rest(sum, axes) + rest(sum, axes + 1);
-        for (int64_t i = 0; i < nutations + axes; ++i) {
-            const double g = i < nutations ? row(sum, i) : rest(sum, i - nutations);
-            double result = dt * g;
-            dt_gradient += kTwoPi * g * double(v[i * p.steps + n]);
-            if (N::dual) {
-                const double base = i < nutations ? row(value, i) : rest(value, i - nutations);
-                result += d_dt * base;
-                dt_gradient += kTwoPi * base * double(d[i * p.steps + n]);
-            }
-            out[i * p.steps + n] = T(kTwoPi * result);
-        }
-        out[time * p.steps + n] = T(dt_gradient);
-        record += recorded;
-    }
-}
 
 template <class N>
 void run(const BlochProblem& p, const BlochArrays& a, int threads) {

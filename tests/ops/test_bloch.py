@@ -88,6 +88,33 @@ def test_composite_pulse_inverts() -> None:
     torch.testing.assert_close(m, torch.tensor([[0.0, 0.0, -1.0]], **F64), atol=1e-13, rtol=0)
 
 
+# --- spinors ----------------------------------------------------------------------------------------------------------
+
+
+def test_spinors_turn_as_vectors_do() -> None:
+    """Any magnetization, M . sigma -> U M . sigma U^H, after 200 random steps; and U stays unitary."""
+    generator = torch.Generator().manual_seed(0)
+    rf = 2e-6 * torch.randn(200, dtype=torch.complex128, generator=generator)
+    gradient = 5e-3 * torch.randn(200, 2, **F64, generator=generator)
+    place = 1e-2 * torch.randn(9, 2, **F64, generator=generator)
+    start = torch.randn(9, 3, **F64, generator=generator)
+    frequency = torch.linspace(-500, 500, 9, **F64)
+    turned_by = ops.bloch_spinor(rf, gradient, 1e-5, place, frequency)
+    alpha, beta = turned_by[:, 0], turned_by[:, 1]
+    torch.testing.assert_close(alpha.abs() ** 2 + beta.abs() ** 2, torch.ones(9, **F64), atol=1e-13, rtol=0)
+    m = ops.bloch(rf, gradient, 1e-5, place, None, None, frequency, None, start)
+    transverse, z = torch.complex(start[:, 0], start[:, 1]), start[:, 2]
+    across = alpha.conj() ** 2 * transverse - beta**2 * transverse.conj() + 2 * alpha.conj() * beta * z
+    along = (alpha.abs() ** 2 - beta.abs() ** 2) * z - 2 * (alpha * beta * transverse.conj()).real
+    torch.testing.assert_close(torch.complex(m[:, 0], m[:, 1]), across, atol=1e-12, rtol=0)
+    torch.testing.assert_close(m[:, 2], along, atol=1e-12, rtol=0)
+
+
+def test_a_full_turn_changes_the_sign_of_a_spinor() -> None:
+    turned_by = ops.bloch_spinor(one_pulse(2 * math.pi), None, 1e-6, None)
+    torch.testing.assert_close(turned_by, torch.tensor([[-1, 0]], dtype=torch.complex128), atol=1e-14, rtol=0)
+
+
 # --- closed forms ----------------------------------------------------------------------------------------------------
 
 

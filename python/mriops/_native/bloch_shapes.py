@@ -11,7 +11,7 @@ from itertools import pairwise
 from math import prod
 from typing import Any, NamedTuple
 
-from .dtypes import DTYPE_CODE
+from .dtypes import COMPLEX_OF, DTYPE_CODE
 from .plan import Facts, NativeOp, Output, Plan
 
 __all__ = [
@@ -23,6 +23,10 @@ __all__ = [
     "BLOCH_SIGNAL_HVP",
     "BLOCH_SIGNAL_JVP",
     "BLOCH_SIGNAL_VJP",
+    "BLOCH_SPINOR",
+    "BLOCH_SPINOR_HVP",
+    "BLOCH_SPINOR_JVP",
+    "BLOCH_SPINOR_VJP",
     "BLOCH_VJP",
     "GAMMA",
     "BlochLayout",
@@ -224,10 +228,10 @@ def _pad(batch: Shape, rank: int) -> Shape:
 
 def _rule(names: tuple[str, ...], kind: str) -> Any:
     """Rule of one native function: ``names`` are its arrays, ``kind`` what it gives."""
-    signal = "receive" in names
+    signal, spinor = "receive" in names, "magnetization" not in names
 
     def core_rank(name: str) -> int:
-        return (2 if signal else 3) if name.endswith("grad") else 2
+        return 3 if name.endswith("grad") and not (signal or spinor) else 2
 
     def rule(*given: Any) -> Plan:
         arrays: tuple[Facts, ...] = given[: len(names)]
@@ -243,7 +247,7 @@ def _rule(names: tuple[str, ...], kind: str) -> Any:
             "spins": (3 + (2 * channels if b1 else 0) + axes, spins),
             "magnetization": (spins, 3),
             "receive": (coils, spins),
-            "grad": (coils, len(record)) if signal else (len(record), spins, 3),
+            "grad": (coils, len(record)) if signal else (spins, 2) if spinor else (len(record), spins, 3),
         }
         for name, core in cores.items():
             if core != expected[name.removeprefix("d_")]:
@@ -263,11 +267,11 @@ def _rule(names: tuple[str, ...], kind: str) -> Any:
             own |= _BITS.get(group, 0)
             layouts.append(None if _pad(batches[name], len(batch)) == batch else (*batch, *cores[name]))
         real = arrays[0].dtype
-        data = arrays[names.index("receive")].dtype if signal else real
+        data = COMPLEX_OF[real] if signal or spinor else real
         if kind == "value":
             outputs = (Output((*batch, *expected["grad"]), data),)
         else:
-            wanted = ("waveform", "spins", "magnetization", *(("receive",) if signal else ()))
+            wanted = [n for n in ("waveform", "spins", "magnetization", "receive") if n in names]
             outputs = tuple(Output((*batch, *cores[n]), data if n == "receive" else real) for n in wanted)
         numbers = (count, spins, steps, channels, axes, bool(b1), bool(split), own, coils, record, DTYPE_CODE[real])
         return Plan(outputs=outputs, arguments=numbers, layouts=tuple(layouts), zero=count == 0)  # type: ignore[arg-type]
@@ -275,24 +279,38 @@ def _rule(names: tuple[str, ...], kind: str) -> Any:
     return rule
 
 
-def _native(suffix: str, signal: bool, kind: str) -> NativeOp:
-    inputs = ("waveform", "spins", "magnetization", *(("receive",) if signal else ()))
-    tangents = tuple("d_" + name for name in inputs)
+_INPUTS = {
+    "bloch": ("waveform", "spins", "magnetization"),
+    "bloch_signal": ("waveform", "spins", "magnetization", "receive"),
+    "bloch_spinor": ("waveform", "spins"),
+}
+
+
+def _native(name: str, suffix: str = "") -> NativeOp:
+    inputs = _INPUTS[name]
+    tangents = tuple("d_" + n for n in inputs)
     names = {
         "": inputs,
         "_jvp": (*inputs, *tangents),
         "_vjp": (*inputs, "grad"),
         "_hvp": (*inputs, "grad", *tangents, "d_grad"),
     }[suffix]
-    kinds = {n: "complex" if n.endswith("receive") or (signal and n.endswith("grad")) else "real" for n in names}
-    return NativeOp(("bloch_signal" if signal else "bloch") + suffix, kinds, _rule(names, kind))
+    complex_output = name != "bloch"
+    kinds = {
+        n: "complex" if n.endswith("receive") or (complex_output and n.endswith("grad")) else "real" for n in names
+    }
+    return NativeOp(name + suffix, kinds, _rule(names, "gradients" if suffix in ("_vjp", "_hvp") else "value"))
 
 
-BLOCH = _native("", False, "value")
-BLOCH_JVP = _native("_jvp", False, "value")
-BLOCH_VJP = _native("_vjp", False, "gradients")
-BLOCH_HVP = _native("_hvp", False, "gradients")
-BLOCH_SIGNAL = _native("", True, "value")
-BLOCH_SIGNAL_JVP = _native("_jvp", True, "value")
-BLOCH_SIGNAL_VJP = _native("_vjp", True, "gradients")
-BLOCH_SIGNAL_HVP = _native("_hvp", True, "gradients")
+BLOCH = _native("bloch")
+BLOCH_JVP = _native("bloch", "_jvp")
+BLOCH_VJP = _native("bloch", "_vjp")
+BLOCH_HVP = _native("bloch", "_hvp")
+BLOCH_SIGNAL = _native("bloch_signal")
+BLOCH_SIGNAL_JVP = _native("bloch_signal", "_jvp")
+BLOCH_SIGNAL_VJP = _native("bloch_signal", "_vjp")
+BLOCH_SIGNAL_HVP = _native("bloch_signal", "_hvp")
+BLOCH_SPINOR = _native("bloch_spinor")
+BLOCH_SPINOR_JVP = _native("bloch_spinor", "_jvp")
+BLOCH_SPINOR_VJP = _native("bloch_spinor", "_vjp")
+BLOCH_SPINOR_HVP = _native("bloch_spinor", "_hvp")

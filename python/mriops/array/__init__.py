@@ -6,7 +6,7 @@ kind and on their device. The calls on NumPy arrays use :func:`get_num_threads` 
 
 from ._nufft_plan import NufftPlan, nufft_plan
 from ._threads import get_num_threads, set_num_threads
-from .bloch import bloch, bloch_signal
+from .bloch import bloch, bloch_signal, bloch_spinor
 from .coils import coil_combine, coil_expand
 from .epg import epg, epg_bssfp, epg_dess, epg_fisp, epg_fse, epg_spgr
 from .fft import fft, ifft
@@ -47,6 +47,7 @@ __all__ = [
     "NufftPlan",
     "bloch",
     "bloch_signal",
+    "bloch_spinor",
     "coil_combine",
     "coil_expand",
     "epg",

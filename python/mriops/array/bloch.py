@@ -12,6 +12,7 @@ from mriops._native.bloch_shapes import (
     ARGUMENTS,
     BLOCH,
     BLOCH_SIGNAL,
+    BLOCH_SPINOR,
     GAMMA,
     bloch_layout,
     check_integrator,
@@ -21,7 +22,7 @@ from mriops._native.dtypes import COMPLEX_OF, REAL_OF
 
 from ._call import array_facts, array_module, call
 
-__all__ = ["bloch", "bloch_signal"]
+__all__ = ["bloch", "bloch_signal", "bloch_spinor"]
 
 
 class _Packed(NamedTuple):
@@ -245,3 +246,65 @@ def bloch_signal(
     given = (rf, gradient, dt, position, t1, t2, off_resonance, b1, magnetization, velocity, receive)
     packed = _pack(given, record, multi_transmit, integrator, gamma)
     return call(BLOCH_SIGNAL, packed[:4], packed.parameters)
+
+
+def bloch_spinor(
+    rf: Any,
+    gradient: Any,
+    dt: Any,
+    position: Any,
+    off_resonance: Any = None,
+    b1: Any = None,
+    velocity: Any = None,
+    *,
+    multi_transmit: bool = False,
+    gamma: float = GAMMA,
+) -> Any:
+    """Cayley-Klein parameters of a waveform: what it does to any magnetization, without relaxation.
+
+    ``U = prod exp(i w.sigma/2) = [[alpha, -conj(beta)], [beta, conj(alpha)]]`` with ``w`` the turn of each step in the
+    sense of :func:`bloch`. From equilibrium ``Mx + i My = 2 conj(alpha) beta`` and ``Mz = |alpha|^2 - |beta|^2``; a
+    crushed spin echo of transverse magnetization ``m`` is ``-beta^2 conj(m)``.
+
+    Parameters
+    ----------
+    rf
+        RF waveform ``(*batch, steps)`` [T], complex: real part along x, imaginary part along y. With ``multi_transmit``
+        ``(*batch, channels, steps)``. Its precision is that of the simulation.
+    gradient
+        ``(*batch, steps, axes)`` [T/m], or ``None``. The axes are those of position, in any order and number.
+    dt
+        Duration of each step ``(*batch, steps)`` or of all [s].
+    position
+        ``(*batch, spins, axes)`` [m], or ``None`` without gradient.
+    off_resonance
+        ``(*batch, spins)`` or one for all [Hz]; ``None`` is zero.
+    b1
+        Relative transmit sensitivity ``(*batch, spins)``, complex or real; ``None`` is one. With ``multi_transmit``
+        ``(*batch, channels, spins)``: the field is ``sum_c b1[c] rf[c]``.
+    velocity
+        ``(*batch, spins, axes)`` [m/s]: the position is ``position + t velocity``, t from the start of the waveform.
+    multi_transmit
+        Whether rf and b1 have an axis of channels.
+    gamma
+        Gyromagnetic ratio [Hz/T], the proton's by default.
+
+    Returns
+    -------
+    ndarray
+        alpha and beta ``(*batch, spins, 2)``, complex. Batches of all arguments broadcast.
+
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`bloch`.
+
+    References
+    ----------
+    Pauly J, Le Roux P, Nishimura D, Macovski A. Parameter relations for the Shinnar-Le Roux selective excitation pulse
+    design algorithm. IEEE Trans Med Imaging 1991;10:53-65.
+    """
+    given = (rf, gradient, dt, position, None, None, off_resonance, b1, None, velocity, None)
+    packed = _pack(given, None, multi_transmit, "exact", gamma)
+    return call(BLOCH_SPINOR, packed[:2], packed.parameters)

@@ -6,7 +6,7 @@ in forward mode, under ``torch.func`` (grad, vjp, jvp, vmap), ``torch.compile`` 
 for NumPy and CuPy.
 """
 
-from .bloch import bloch, bloch_signal
+from .bloch import bloch, bloch_signal, bloch_spinor
 from .coils import coil_combine, coil_expand
 from .epg import epg, epg_bssfp, epg_dess, epg_fisp, epg_fse, epg_spgr
 from .fft import fft, ifft
@@ -49,6 +49,7 @@ __all__ = [
     "NufftPlan",
     "bloch",
     "bloch_signal",
+    "bloch_spinor",
     "coil_combine",
     "coil_expand",
     "epg",

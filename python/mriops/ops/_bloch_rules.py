@@ -1,7 +1,7 @@
 """The Bloch kernels as differentiable ops on packed arrays: values, tangents, gradients and second derivatives.
 
-Each of the two families (states, signal) is closed up to the second order: the gradient of a gradient is the tangent of
-the reverse sweep, since second derivatives are symmetric.
+Each of the three families (states, signal, spinor) is closed up to the second order: the gradient of a gradient is the
+tangent of the reverse sweep, since second derivatives are symmetric.
 """
 
 from __future__ import annotations
@@ -21,6 +21,10 @@ from mriops._native.bloch_shapes import (
     BLOCH_SIGNAL_HVP,
     BLOCH_SIGNAL_JVP,
     BLOCH_SIGNAL_VJP,
+    BLOCH_SPINOR,
+    BLOCH_SPINOR_HVP,
+    BLOCH_SPINOR_JVP,
+    BLOCH_SPINOR_VJP,
     BLOCH_VJP,
 )
 from mriops._native.plan import NativeOp, make_plan
@@ -29,7 +33,7 @@ from ._declaration import OpDeclaration
 from ._execute import DTYPES, tensor_facts
 from ._factory import define_op
 
-__all__ = ["bloch_signal_op", "bloch_states_op"]
+__all__ = ["bloch_signal_op", "bloch_spinor_op", "bloch_states_op"]
 
 _PARAMETERS = "int channels, int axes, bool b1, bool split, int[] record"
 
@@ -74,7 +78,7 @@ def _family(natives: tuple[NativeOp, NativeOp, NativeOp, NativeOp]) -> Callable[
     n = len(inputs)
 
     def core_rank(name: str) -> Callable[..., int]:
-        rank = 3 if name.endswith("grad") and "receive" not in inputs else 2
+        rank = 3 if name.endswith("grad") and value is BLOCH else 2
         return lambda *parameters: rank
 
     def declare(native: NativeOp, outputs: int, **rules: Any) -> Callable[..., Any]:
@@ -129,3 +133,5 @@ def _family(natives: tuple[NativeOp, NativeOp, NativeOp, NativeOp]) -> Callable[
 bloch_states_op = _family((BLOCH, BLOCH_JVP, BLOCH_VJP, BLOCH_HVP))
 #: ``(waveform, spins, magnetization, receive, ...)`` -> signal ``(*batch, coils, records)``.
 bloch_signal_op = _family((BLOCH_SIGNAL, BLOCH_SIGNAL_JVP, BLOCH_SIGNAL_VJP, BLOCH_SIGNAL_HVP))
+#: ``(waveform, spins, ...)`` -> alpha and beta ``(*batch, spins, 2)``.
+bloch_spinor_op = _family((BLOCH_SPINOR, BLOCH_SPINOR_JVP, BLOCH_SPINOR_VJP, BLOCH_SPINOR_HVP))

@@ -11,9 +11,9 @@ from torch import Tensor
 from mriops._native.bloch_pack import pack_magnetization, pack_spins, pack_waveform
 from mriops._native.bloch_shapes import ARGUMENTS, GAMMA, bloch_layout, check_integrator, check_record
 
-from ._bloch_rules import bloch_signal_op, bloch_states_op
+from ._bloch_rules import bloch_signal_op, bloch_spinor_op, bloch_states_op
 
-__all__ = ["bloch", "bloch_signal"]
+__all__ = ["bloch", "bloch_signal", "bloch_spinor"]
 
 _REAL = {torch.complex64: torch.float32, torch.complex128: torch.float64}
 _COMPLEX = {real: dtype for dtype, real in _REAL.items()}
@@ -238,3 +238,66 @@ def bloch_signal(
     given = (rf, gradient, dt, position, t1, t2, off_resonance, b1, magnetization, velocity, receive)
     packed = _pack(given, record, multi_transmit, integrator, gamma)
     return bloch_signal_op(*packed[:4], *packed.parameters)
+
+
+def bloch_spinor(
+    rf: Tensor,
+    gradient: Tensor | None,
+    dt: Tensor | float,
+    position: Tensor | None,
+    off_resonance: Tensor | float | None = None,
+    b1: Tensor | None = None,
+    velocity: Tensor | None = None,
+    *,
+    multi_transmit: bool = False,
+    gamma: float = GAMMA,
+) -> Tensor:
+    """Cayley-Klein parameters of a waveform: what it does to any magnetization, without relaxation.
+
+    ``U = prod exp(i w.sigma/2) = [[alpha, -conj(beta)], [beta, conj(alpha)]]`` with ``w`` the turn of each step in the
+    sense of :func:`bloch`. From equilibrium ``Mx + i My = 2 conj(alpha) beta`` and ``Mz = |alpha|^2 - |beta|^2``; a
+    crushed spin echo of transverse magnetization ``m`` is ``-beta^2 conj(m)``.
+
+    Parameters
+    ----------
+    rf
+        RF waveform ``(*batch, steps)`` [T], complex: real part along x, imaginary part along y. With ``multi_transmit``
+        ``(*batch, channels, steps)``. Its precision is that of the simulation.
+    gradient
+        ``(*batch, steps, axes)`` [T/m], or ``None``. The axes are those of position, in any order and number.
+    dt
+        Duration of each step ``(*batch, steps)`` or of all [s].
+    position
+        ``(*batch, spins, axes)`` [m], or ``None`` without gradient.
+    off_resonance
+        ``(*batch, spins)`` or one for all [Hz]; ``None`` is zero.
+    b1
+        Relative transmit sensitivity ``(*batch, spins)``, complex or real; ``None`` is one. With ``multi_transmit``
+        ``(*batch, channels, spins)``: the field is ``sum_c b1[c] rf[c]``.
+    velocity
+        ``(*batch, spins, axes)`` [m/s]: the position is ``position + t velocity``, t from the start of the waveform.
+    multi_transmit
+        Whether rf and b1 have an axis of channels.
+    gamma
+        Gyromagnetic ratio [Hz/T], the proton's by default.
+
+    Returns
+    -------
+    Tensor
+        alpha and beta ``(*batch, spins, 2)``, complex. Batches of all arguments broadcast.
+        Every tensor argument has derivatives
+        up to the second order; memory does not grow with spins times steps.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`bloch`.
+
+    References
+    ----------
+    Pauly J, Le Roux P, Nishimura D, Macovski A. Parameter relations for the Shinnar-Le Roux selective excitation pulse
+    design algorithm. IEEE Trans Med Imaging 1991;10:53-65.
+    """
+    given = (rf, gradient, dt, position, None, None, off_resonance, b1, None, velocity, None)
+    packed = _pack(given, None, multi_transmit, "exact", gamma)
+    return bloch_spinor_op(packed.waveform, packed.spins, *packed.parameters)

@@ -143,4 +143,23 @@ def _row(name: str, coils: int) -> OpCase:
     )
 
 
-BLOCH_CASES: tuple[OpCase, ...] = (_row("bloch", 0), _row("bloch_signal", 3))
+def _make_spinor(dtype: torch.dtype, seed: int, **shape: Any) -> Sample:
+    sample = _make(dtype, seed, **shape)
+    tensors = {n: t for n, t in sample.tensors.items() if n not in ("t1", "t2", "magnetization")}
+    return Sample(tensors, {n: v for n, v in sample.keywords.items() if n not in ("record", "integrator")})
+
+
+_NOT_FOR_SPINORS = ("gradient_split", "split_lanes", "split_b1", "no_relaxation", "every_step")
+
+_SPINOR = OpCase(
+    name="bloch_spinor",
+    native="bloch_spinor",
+    make=_make_spinor,
+    shapes={name: shape for name, shape in _SHAPES.items() if name not in _NOT_FOR_SPINORS},
+    differentiable=("rf", "gradient", "dt", "position", "off_resonance", "b1", "velocity"),
+    flops=lambda sample: 75.0 * _sizes(sample)[0],
+    points=_points,
+    large="many_isochromats",
+)
+
+BLOCH_CASES: tuple[OpCase, ...] = (_row("bloch", 0), _row("bloch_signal", 3), _SPINOR)

@@ -6,7 +6,7 @@ Same names and signatures as :mod:`mriops.ops`. The kernels are tested against t
 forms and direct sums.
 """
 
-from .bloch import bloch, bloch_signal
+from .bloch import bloch, bloch_signal, bloch_spinor
 from .coils import coil_combine, coil_expand
 from .epg_trains import epg, epg_bssfp, epg_dess, epg_fisp, epg_fse, epg_spgr
 from .fft import fft, ifft
@@ -48,6 +48,7 @@ from .toeplitz import sense_toeplitz, toeplitz, toeplitz_kernel
 __all__ = [
     "bloch",
     "bloch_signal",
+    "bloch_spinor",
     "coil_combine",
     "coil_expand",
     "epg",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-__all__ = ["bloch", "bloch_signal"]
+__all__ = ["bloch", "bloch_signal", "bloch_spinor"]
 
 GAMMA = 42.577478518e6  # of the proton [Hz/T]
 
@@ -31,6 +31,29 @@ def _value(value: Tensor | float | None, default: float, like: Tensor) -> Tensor
     return tensor if tensor.ndim else tensor.unsqueeze(0)
 
 
+def _field(
+    rf: Tensor,
+    gradient: Tensor | None,
+    position: Tensor | None,
+    off_resonance: Tensor,
+    b1: Tensor | None,
+    velocity: Tensor | None,
+    middle: Tensor,
+    n: int,
+    multi_transmit: bool,
+    gamma: float,
+) -> tuple[Tensor, Tensor]:
+    """Frequency and transverse field [Hz] of step n."""
+    frequency = off_resonance
+    if gradient is not None and position is not None:
+        place = position if velocity is None else position + middle[..., n, None, None] * velocity
+        frequency = frequency + gamma * (place @ gradient[..., n, :, None]).squeeze(-1)
+    field = rf[..., n, None] * gamma
+    if b1 is not None:
+        field = (b1 * field).sum(-2) if multi_transmit else b1 * field
+    return frequency, field if field.is_complex() else torch.complex(field, torch.zeros_like(field))
+
+
 def _simulate(
     arguments: tuple, record: Sequence[int] | None, multi_transmit: bool, integrator: str, gamma: float
 ) -> Tensor:
@@ -47,14 +70,7 @@ def _simulate(
     states = [m] if 0 in wanted else []
     for n in range(steps):
         angle, half = 2 * torch.pi * dt[..., n, None], dt[..., n, None] / 2
-        frequency = off_resonance
-        if gradient is not None:
-            place = position if velocity is None else position + middle[..., n, None, None] * velocity
-            frequency = frequency + gamma * (place @ gradient[..., n, :, None]).squeeze(-1)
-        field = rf[..., n, None] * gamma
-        if b1 is not None:
-            field = (b1 * field).sum(-2) if multi_transmit else b1 * field
-        field = field if field.is_complex() else torch.complex(field, torch.zeros_like(field))
+        frequency, field = _field(rf, gradient, position, off_resonance, b1, velocity, middle, n, multi_transmit, gamma)
         none = torch.zeros_like(field.real)
         m = _relax(m, t1, t2, half)
         m = _turn(m, none, none, sides[0] * angle * frequency)
@@ -144,3 +160,42 @@ def bloch_signal(
     states = _simulate(arguments, record, multi_transmit, integrator, gamma)
     transverse = torch.complex(states[..., 0], states[..., 1])
     return (receive.unsqueeze(-2) * transverse.unsqueeze(-3)).sum(-1)
+
+
+def bloch_spinor(
+    rf: Tensor,
+    gradient: Tensor | None,
+    dt: Tensor | float,
+    position: Tensor | None,
+    off_resonance: Tensor | float | None = None,
+    b1: Tensor | None = None,
+    velocity: Tensor | None = None,
+    *,
+    multi_transmit: bool = False,
+    gamma: float = GAMMA,
+) -> Tensor:
+    """First column of the product of ``exp(i w.sigma / 2)`` over the steps.
+
+    Parameters
+    ----------
+    rf, gradient, dt, position, off_resonance, b1, velocity, multi_transmit, gamma
+        As :func:`mriops.ops.bloch_spinor`.
+
+    Returns
+    -------
+    Tensor
+        alpha, beta: ``(*batch, spins, 2)``.
+    """
+    real = rf.real if rf.is_complex() else rf
+    dt, off_resonance = _value(dt, 0.0, real), _value(off_resonance, 0.0, real)
+    dt = dt.expand(*dt.shape[:-1], rf.shape[-1])
+    middle = dt.cumsum(-1) - dt / 2
+    spinor = torch.complex(real.new_tensor([1.0, 0.0]), real.new_zeros(2)).unsqueeze(-1)
+    for n in range(rf.shape[-1]):
+        angle = torch.pi * dt[..., n, None]
+        frequency, field = _field(rf, gradient, position, off_resonance, b1, velocity, middle, n, multi_transmit, gamma)
+        z, field = angle * frequency, 1j * angle * field
+        z, field = torch.broadcast_tensors(torch.complex(torch.zeros_like(z), z), field)
+        generator = torch.stack([torch.stack([z, -field.conj()], -1), torch.stack([field, -z], -1)], -2)
+        spinor = torch.linalg.matrix_exp(generator) @ spinor
+    return spinor.squeeze(-1)
