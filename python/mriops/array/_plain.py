@@ -17,6 +17,7 @@ from ._plain_nufft import (
 __all__ = [
     "coil_combine",
     "coil_expand",
+    "epg",
     "fft",
     "nufft",
     "nufft_adjoint",
@@ -91,3 +92,8 @@ def sense_csm_adjoint(
     padded = (1,) * (product.ndim - len(shape)) + shape
     axes = tuple(i for i, (have, want) in enumerate(zip(product.shape, padded, strict=True)) if have != want)
     return product.sum(axis=axes, keepdims=True).reshape(shape)
+
+
+def epg(xp: Any, *_: Any) -> Any:
+    """There is none."""
+    raise ValueError("t1: expected a numpy.ndarray (mriops.ops.epg_* take CUDA tensors), got an array on a GPU")

@@ -8,7 +8,8 @@ for NumPy and CuPy.
 
 from .bloch import bloch, bloch_signal, bloch_spinor
 from .coils import coil_combine, coil_expand
-from .epg import epg, epg_bssfp, epg_dess, epg_fisp, epg_fse, epg_spgr
+from .epg import epg, epg_fse
+from .epg_steady_state import epg_bssfp, epg_dess, epg_fisp, epg_spgr
 from .fft import fft, ifft
 from .nufft import (
     NufftPlan,

@@ -1,0 +1,293 @@
+"""Extended phase graphs of gradient-echo trains on NumPy arrays: FISP, SPGR, bSSFP, DESS."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from mriops._native.epg_trains import balanced, dess, gradient_echo, kept_orders
+
+from ._epg_words import own, signal_of, words
+
+__all__ = ["epg_bssfp", "epg_dess", "epg_fisp", "epg_spgr"]
+
+
+def epg_fisp(
+    flip_angle: Any,
+    repetition_time: Any,
+    t1: Any,
+    t2: Any,
+    b1: Any = None,
+    off_resonance: Any = None,
+    m0: Any = None,
+    phase: Any = None,
+    *,
+    echo_time: Any,
+    inversion_time: Any = None,
+    orders: int | None = None,
+) -> Any:
+    """Unbalanced steady-state train (FISP, MRF): every repetition is pulse, echo, and a gradient that shifts by one.
+
+    The sample of repetition n is ``m0 F_0 exp(-echo_time / t2 - 2 pi i off_resonance echo_time - i phase_n)``, taken
+    from the states after pulse n (see :func:`epg` for those). The receiver follows the phase of the pulse.
+
+    Parameters
+    ----------
+    flip_angle
+        ``(pulses,)`` [rad].
+    repetition_time
+        A number or ``(pulses,)`` [s].
+    t1, t2
+        Relaxation times [s], ``(*atoms)``. All arguments of atoms broadcast. Infinity means no relaxation; an atom
+        whose t1 or t2 is not positive becomes NaN, and no other one.
+    b1
+        Factor on every flip angle, ``(*atoms)``.
+    off_resonance
+        ``(*atoms)`` [Hz].
+    m0
+        Equilibrium magnetization, real, ``(*atoms)``.
+    phase
+        Phase of the pulses, ``(pulses,)`` [rad]; 0 where absent.
+    echo_time
+        From pulse to sample, a number or ``(pulses,)`` [s].
+    inversion_time
+        Time from an adiabatic inversion with perfect spoiling to the first pulse [s]; no inversion where ``None``.
+    orders
+        Dephasing orders kept, 0 to ``orders - 1``. ``None`` keeps, for each block of atoms, those whose echoes have not
+        decayed below 1e-4 when they come back, ``exp(-2 orders TR / t2)``, and never more than can be seen.
+
+    Returns
+    -------
+    ndarray
+        ``(pulses, *atoms)``, complex.
+
+    Raises
+    ------
+    TypeError
+        An argument that is not an array, or not real; precisions mixed.
+    ValueError
+        An empty train, lengths or shapes that do not fit, an echo later than the next pulse.
+
+    Warns
+    -----
+    UserWarning
+        An angle larger than 4 pi: degrees, most likely.
+
+    References
+    ----------
+    Weigel M. Extended phase graphs: dephasing, RF pulses, and echoes - pure and simple. J Magn Reson Imaging
+    2015;41:266-295.
+    Jiang Y, et al. MR fingerprinting using fast imaging with steady state precession (FISP) with spiral readout. Magn
+    Reson Med 2015;74:1621-1631.
+    """
+    t1 = own(t1)
+    train = gradient_echo(words(t1), t1, flip_angle, repetition_time, phase, echo_time, inversion_time)
+    return signal_of(train, t1, t2, b1, off_resonance, m0, kept_orders(orders))
+
+
+def epg_spgr(
+    flip_angle: Any,
+    repetition_time: Any,
+    t1: Any,
+    t2: Any,
+    b1: Any = None,
+    off_resonance: Any = None,
+    m0: Any = None,
+    *,
+    echo_time: Any,
+    phase_increment: float | None = math.radians(117.0),
+    inversion_time: Any = None,
+    orders: int | None = None,
+) -> Any:
+    """Spoiled gradient-echo train (SPGR, FLASH): :func:`epg_fisp` whose RF phase grows quadratically.
+
+    Pulse n has the phase ``phase_increment n (n + 1) / 2``, and the receiver follows. Without an increment nothing
+    transverse outlives a repetition: perfect spoiling, which tends to Ernst's formula.
+
+    Parameters
+    ----------
+    flip_angle
+        ``(pulses,)`` [rad].
+    repetition_time
+        A number or ``(pulses,)`` [s].
+    t1, t2
+        Relaxation times [s], ``(*atoms)``. All arguments of atoms broadcast. Infinity means no relaxation; an atom
+        whose t1 or t2 is not positive becomes NaN, and no other one.
+    b1
+        Factor on every flip angle, ``(*atoms)``.
+    off_resonance
+        ``(*atoms)`` [Hz].
+    m0
+        Equilibrium magnetization, real, ``(*atoms)``.
+    echo_time
+        From pulse to sample, a number or ``(pulses,)`` [s].
+    phase_increment
+        Of the RF spoiling [rad], a plain number; ``None`` for perfect spoiling.
+    inversion_time
+        Time from an adiabatic inversion with perfect spoiling to the first pulse [s]; no inversion where ``None``.
+    orders
+        Dephasing orders kept, 0 to ``orders - 1``. ``None`` keeps, for each block of atoms, those whose echoes have not
+        decayed below 1e-4 when they come back, ``exp(-2 orders TR / t2)``, and never more than can be seen.
+
+    Returns
+    -------
+    ndarray
+        ``(pulses, *atoms)``, complex.
+
+    Raises
+    ------
+    TypeError
+        An argument that is not an array, or not real; precisions mixed.
+    ValueError
+        An empty train, lengths or shapes that do not fit, an echo later than the next pulse.
+
+    Warns
+    -----
+    UserWarning
+        An angle larger than 4 pi: degrees, most likely.
+
+    References
+    ----------
+    Zur Y, Wood ML, Neuringer LJ. Spoiling of transverse magnetization in steady-state sequences. Magn Reson Med
+    1991;21:251-263.
+    """
+    t1 = own(t1)
+    train = gradient_echo(
+        words(t1),
+        t1,
+        flip_angle,
+        repetition_time,
+        None,
+        echo_time,
+        inversion_time,
+        spoil=phase_increment is None,
+        increment=phase_increment,
+    )
+    return signal_of(train, t1, t2, b1, off_resonance, m0, kept_orders(orders))
+
+
+def epg_bssfp(
+    flip_angle: Any,
+    repetition_time: Any,
+    t1: Any,
+    t2: Any,
+    b1: Any = None,
+    off_resonance: Any = None,
+    m0: Any = None,
+    *,
+    echo_time: Any = None,
+    phase_increment: float = math.pi,
+) -> Any:
+    """Balanced steady-state train (bSSFP, TrueFISP): no gradient is left over, so that one order is all there is.
+
+    Pulse n has the phase ``n phase_increment``, and the receiver follows.
+
+    Parameters
+    ----------
+    flip_angle
+        ``(pulses,)`` [rad].
+    repetition_time
+        A number or ``(pulses,)`` [s].
+    t1, t2
+        Relaxation times [s], ``(*atoms)``. All arguments of atoms broadcast. Infinity means no relaxation; an atom
+        whose t1 or t2 is not positive becomes NaN, and no other one.
+    b1
+        Factor on every flip angle, ``(*atoms)``.
+    off_resonance
+        ``(*atoms)`` [Hz].
+    m0
+        Equilibrium magnetization, real, ``(*atoms)``.
+    echo_time
+        From pulse to sample, a number or ``(pulses,)`` [s]; half the repetition time where ``None``.
+    phase_increment
+        From pulse to pulse [rad], a plain number.
+
+    Returns
+    -------
+    ndarray
+        ``(pulses, *atoms)``, complex.
+
+    Raises
+    ------
+    TypeError
+        An argument that is not an array, or not real; precisions mixed.
+    ValueError
+        An empty train, lengths or shapes that do not fit, an echo later than the next pulse.
+
+    Warns
+    -----
+    UserWarning
+        An angle larger than 4 pi: degrees, most likely.
+
+    References
+    ----------
+    Freeman R, Hill HDW. Phase and intensity anomalies in Fourier transform NMR. J Magn Reson 1971;4:366-383.
+    """
+    t1 = own(t1)
+    train = balanced(words(t1), t1, flip_angle, repetition_time, echo_time, phase_increment)
+    return signal_of(train, t1, t2, b1, off_resonance, m0, 0)
+
+
+def epg_dess(
+    flip_angle: Any,
+    repetition_time: Any,
+    t1: Any,
+    t2: Any,
+    b1: Any = None,
+    off_resonance: Any = None,
+    m0: Any = None,
+    *,
+    echo_time: Any,
+    orders: int | None = None,
+) -> Any:
+    """Double-echo steady-state train (DESS): the FID after each pulse, and the echo before the next.
+
+    The FID is sampled ``echo_time`` after the pulse, the echo ``echo_time`` before the next one, behind the gradient.
+
+    Parameters
+    ----------
+    flip_angle
+        ``(pulses,)`` [rad].
+    repetition_time
+        A number or ``(pulses,)`` [s].
+    t1, t2
+        Relaxation times [s], ``(*atoms)``. All arguments of atoms broadcast. Infinity means no relaxation; an atom
+        whose t1 or t2 is not positive becomes NaN, and no other one.
+    b1
+        Factor on every flip angle, ``(*atoms)``.
+    off_resonance
+        ``(*atoms)`` [Hz].
+    m0
+        Equilibrium magnetization, real, ``(*atoms)``.
+    echo_time
+        From pulse to FID and from echo to pulse, a number or ``(pulses,)`` [s].
+    orders
+        Dephasing orders kept, 0 to ``orders - 1``. ``None`` keeps, for each block of atoms, those whose echoes have not
+        decayed below 1e-4 when they come back, ``exp(-2 orders TR / t2)``, and never more than can be seen.
+
+    Returns
+    -------
+    ndarray
+        ``(pulses, 2, *atoms)``, complex: FID and echo.
+
+    Raises
+    ------
+    TypeError
+        An argument that is not an array, or not real; precisions mixed.
+    ValueError
+        An empty train, lengths or shapes that do not fit, an echo later than the next pulse.
+
+    Warns
+    -----
+    UserWarning
+        An angle larger than 4 pi: degrees, most likely.
+
+    References
+    ----------
+    Bruder H, Fischer H, Graumann R, Deimling M. A new steady-state imaging sequence for simultaneous acquisition of two
+    MR images with clearly different contrasts. Magn Reson Med 1988;7:35-42.
+    """
+    t1 = own(t1)
+    train = dess(words(t1), t1, flip_angle, repetition_time, echo_time)
+    signal = signal_of(train, t1, t2, b1, off_resonance, m0, kept_orders(orders))
+    return signal.reshape((signal.shape[0] // 2, 2, *signal.shape[1:]))
