@@ -192,6 +192,9 @@ def test_recon_of_a_radial_file(mriops, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "50 shots of 80 samples" in done.stderr
     assert (tmp_path / "out" / "image.nii.gz").exists()
+    units = mriops("recon", tmp_path / "radial.h5", "-o", tmp_path / "units", "--trajectory-units", "pixel")
+    assert units.returncode == 0, units.stderr
+    assert (tmp_path / "units" / "image.nii.gz").read_bytes() != b""
     told = mriops("info", tmp_path / "radial.h5")
     assert told.returncode == 0 and "shot 50, sample 80" in told.stdout
     refused = mriops("recon", tmp_path / "radial.h5", "-o", tmp_path / "other", "--acceleration", "2")

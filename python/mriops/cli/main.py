@@ -38,6 +38,11 @@ def _add_file(command: argparse.ArgumentParser) -> None:
     command.add_argument("--key", help="array in an npz file")
     command.add_argument("--axes", help="names of the axes of an npz or cfl array, such as slice,coil,y,x")
     command.add_argument("--dataset", help="group in an ISMRMRD file")
+    command.add_argument(
+        "--trajectory-units",
+        choices=("auto", "pixel", "fov", "1/m"),
+        help="of trajectories in an ISMRMRD file: cycles per pixel, per field of view or per metre (default: by size)",
+    )
 
 
 def _add_recon(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

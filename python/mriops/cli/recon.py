@@ -49,7 +49,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 def file_options(arguments: argparse.Namespace) -> dict[str, Any]:
     """The options of `mriops.io.open_raw` that were given."""
-    options: dict[str, Any] = {name: getattr(arguments, name) for name in ("format", "key", "dataset")}
+    options: dict[str, Any] = {
+        name: getattr(arguments, name) for name in ("format", "key", "dataset", "trajectory_units")
+    }
     options["axes"] = tuple(arguments.axes.split(",")) if arguments.axes else None
     return {name: value for name, value in options.items() if value is not None}
 
@@ -112,7 +114,7 @@ def _open(file: Path, options: dict[str, Any]) -> RawFile:
     try:
         return open_raw(file, **options)
     except TypeError as error:
-        given = ", ".join(f"--{name}" for name in options if name != "format")
+        given = ", ".join(f"--{name.replace('_', '-')}" for name in options if name != "format")
         raise ValueError(f"{file}: this format does not take {given} ({error})") from error
 
 

@@ -143,6 +143,12 @@ def stack(
     ValueError
         If plane is not (shots, readout, 2), or there is no partition.
 
+    Notes
+    -----
+    Density weights are those of the plane, times the distance of the partitions:
+    ``dcf_radial(plane, (y, x)).repeat(partitions, 1)``. `operators.StackOfPlanesOp` transforms such samples plane by
+    plane.
+
     Examples
     --------
     >>> from mriops.trajectories import radial, stack
