@@ -21,6 +21,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_recon(commands)
+    _add_qmri(commands)
     _add_demo(commands)
     _add_info(commands)
     _add_bench(commands)
@@ -79,6 +80,38 @@ def _add_recon(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     _add_common(c)
 
 
+def _add_qmri(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = (
+        "Fit a signal model to a series of images, voxel by voxel: maps in SI units with their standard deviations "
+        "(Cramer-Rao bound) and a map of convergence as NIfTI, pictures with colour bars in OUT/png, OUT/report.json. "
+        "Numbers are separated by commas, or @NAME takes an array of the npz file."
+    )
+    c = commands.add_parser("qmri", help="image series to parameter maps", description=text, epilog=_EXIT_CODES)
+    c.add_argument("file", help="NIfTI (times last), npz or npy (times first)")
+    c.add_argument("-o", "--out", default="maps", help="folder for the results (default: %(default)s)")
+    c.add_argument(
+        "--model", required=True, choices=("t2", "t2star", "t1rho", "ir", "sr", "molli", "vfa", "adc", "ivim")
+    )
+    c.add_argument("--times", metavar="LIST", help="echo, inversion, saturation or spin lock times [s]")
+    c.add_argument("--ms", action="store_true", help="--times are in milliseconds")
+    c.add_argument("--angles", metavar="LIST", help="flip angles [degrees]")
+    c.add_argument("--b-values", metavar="LIST", help="[s/mm^2]")
+    c.add_argument("--tr", type=float, metavar="S", help="repetition time [s]")
+    c.add_argument("--b1", metavar="FILE", help="map of the relative transmit field")
+    c.add_argument("--mask", metavar="FILE", help="where to fit (default: by --threshold)")
+    c.add_argument(
+        "--threshold", type=_not_negative, default=0.05, help="of the brightest signal (default: %(default)s)"
+    )
+    c.add_argument("--signed", action="store_true", help="real images have signs: do not fit magnitudes")
+    c.add_argument("--two-parameter", action="store_true", help="ir, sr: a perfect preparation is known")
+    c.add_argument("--noise", type=float, metavar="SIGMA", help="standard deviation of the noise, if known")
+    c.add_argument("--rician", action="store_true", help="likelihood of magnitudes (needs --noise)")
+    c.add_argument("--key", help="array in an npz file")
+    c.add_argument("--time-axis", type=int, metavar="N", help="axis of the times")
+    c.add_argument("--slice-axis", type=int, metavar="N", help="axis of the slices of an npz or npy file")
+    _add_common(c)
+
+
 def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     text = (
         "Simulate an undersampled multi-coil brain scan from analytic k-space, write it as ISMRMRD, reconstruct it "
@@ -128,6 +161,8 @@ def _not_negative(text: str) -> float:
 def _dispatch(arguments: argparse.Namespace) -> int:
     if arguments.command == "recon":
         from mriops.cli.recon import run
+    elif arguments.command == "qmri":
+        from mriops.cli.qmri import run
     elif arguments.command == "demo":
         from mriops.cli.demo import run
     elif arguments.command == "info":

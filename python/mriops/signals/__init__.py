@@ -1,4 +1,4 @@
-"""F5: signal models as operators, fits of their parameters voxel by voxel, pulse sequences and Bloch simulations of them.
+"""F5: signal models as operators, fits of their parameters per voxel, pulse sequences, Bloch simulations of them.
 
 May import ``mriops.ops``, operators, solvers and trajectories, torch and numpy; pypulseq is imported when a Pulseq file
 is read. :class:`SignalOp` joins a model to the times and angles of a measurement, :func:`fit` finds the parameters of

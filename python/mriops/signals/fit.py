@@ -68,7 +68,8 @@ def fit(
         Model and measurement. With ``magnitude=True`` of the model the magnitude is fitted.
     signal
         ``(times, *voxels)``, real, or complex. A complex signal of a real model is first turned, voxel by voxel, by the
-        phase that makes its squares add up; with a model of magnitude its magnitude is taken.
+        phase that makes its squares add up, and m0 is then its absolute value; with a model of magnitude the magnitude
+        is taken.
     fixed
         Parameters that are known: numbers or maps. Optional ones that are not given keep their default, except the
         efficiency of ``inversion_recovery`` and ``molli``, which is fitted.
@@ -106,7 +107,11 @@ def fit(
     separate. SIAM J Numer Anal 1973;10:413-432. Marquardt DW. An algorithm for least-squares estimation of nonlinear
     parameters. J Soc Ind Appl Math 1963;11:431-441.
     """
-    problem, inside = _problem(op, signal, fixed or {}, start, bounds or {}, mask)
+    limits = dict(bounds or {})
+    turned = isinstance(signal, Tensor) and signal.is_complex() and not op.magnitude and not op.model.is_complex
+    if turned and "m0" in op.names:
+        limits.setdefault("m0", (-math.inf, math.inf))  # the phase is known up to half a turn
+    problem, inside = _problem(op, signal, fixed or {}, start, limits, mask)
     sigma = None if noise is None else torch.as_tensor(noise, dtype=problem.samples.dtype)
     if sigma is not None and sigma.ndim:
         sigma = sigma.expand(signal.shape[1:]).reshape(-1)[inside]
@@ -124,6 +129,9 @@ def fit(
         left = solution.cost * 2 / freedom if freedom > 0 else torch.full_like(solution.cost, math.nan)
         sigma = left.clamp_min(0).sqrt()
     deviation = solution.deviation * sigma
+    if turned and "m0" in op.names and "m0" not in (bounds or {}):
+        row = op.model.row_names.index("m0")
+        parameters = torch.cat([parameters[:row], parameters[row : row + 1].abs(), parameters[row + 1 :]])
     return _maps(op, signal, inside, parameters, deviation, sigma.expand_as(solution.cost), solution.iterations)
 
 
@@ -133,7 +141,7 @@ def _samples(op: SignalOp, signal: Tensor) -> Tensor:
         raise TypeError(f"signal: expected torch.Tensor, got {type(signal).__module__}.{type(signal).__qualname__}")
     if signal.ndim < 1 or signal.shape[0] != op.times:
         raise ValueError(f"signal: expected shape ({op.times}, *voxels), times first, got {tuple(signal.shape)}")
-    flat = signal.reshape(op.times, -1)
+    flat = signal.reshape(op.times, -1).resolve_conj()
     if not flat.is_complex():
         if op.is_complex:
             raise TypeError(f"signal: expected a complex dtype for {op.name} (or magnitude=True), got {signal.dtype}")

@@ -1,0 +1,154 @@
+"""Image series in, parameter maps out: npz and NIfTI, with the geometry of the input."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from mriops.io.atomic import atomic_path
+from mriops.io.optional import require
+
+__all__ = ["Series", "numbers", "read_map", "read_series", "write_map"]
+
+_KEYS = ("images", "image", "data", "signal")
+
+
+class Series(NamedTuple):
+    """Images ``(times, slices, y, x)``, the affine of the file [mm] or None, and what else an npz file holds."""
+
+    images: npt.NDArray[Any]
+    affine: npt.NDArray[np.float64] | None
+    extras: dict[str, npt.NDArray[Any]]
+
+
+def _nifti(path: Path) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64]]:
+    nibabel = require("nibabel", "reading NIfTI")
+    try:
+        file = nibabel.load(str(path))
+    except Exception as error:
+        raise ValueError(f"{path}: not a NIfTI file that nibabel can read ({error})") from error
+    return np.asarray(file.dataobj), np.asarray(file.affine, dtype=np.float64)
+
+
+def read_series(
+    path: Path, *, key: str | None = None, time_axis: int | None = None, slice_axis: int | None = None
+) -> Series:
+    """Read a series of images.
+
+    Parameters
+    ----------
+    path
+        ``.npz``, ``.npy``, ``.nii`` or ``.nii.gz``.
+    key
+        Array in an npz file.
+    time_axis
+        Axis of the times; the last one of NIfTI, the first one of NumPy files if None.
+    slice_axis
+        Axis of the slices of a NumPy file; the first one beside the times if None.
+
+    Returns
+    -------
+    Series
+        With times first.
+
+    Raises
+    ------
+    ValueError
+        The file is not readable, or has another number of axes than 3 or 4.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such file")
+    extras: dict[str, npt.NDArray[Any]] = {}
+    affine = None
+    if path.name.endswith((".nii", ".nii.gz")):
+        values, affine = _nifti(path)
+        if values.ndim not in (3, 4):
+            raise ValueError(f"{path}: expected axes (x, y[, z], times), got shape {values.shape}")
+        values = np.moveaxis(values, -1 if time_axis is None else time_axis, -1)
+        images = values.transpose(*reversed(range(values.ndim)))  # (times, [z,] y, x)
+    else:
+        images, extras = _numpy(path, key)
+        if images.ndim not in (3, 4):
+            raise ValueError(f"{path}: expected three or four axes, times among them, got shape {images.shape}")
+        first = 0 if time_axis is None else time_axis
+        if slice_axis is not None and images.ndim == 4:
+            images = np.moveaxis(images, (first, slice_axis), (0, 1))
+        else:
+            images = np.moveaxis(images, first, 0)
+    if images.ndim == 3:
+        images = images[:, None]
+    dtype = np.complex64 if np.iscomplexobj(images) else np.float32
+    return Series(np.ascontiguousarray(images, dtype=dtype), affine, extras)
+
+
+def _numpy(path: Path, key: str | None) -> tuple[npt.NDArray[Any], dict[str, npt.NDArray[Any]]]:
+    try:
+        stored = np.load(path)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: expected npz, npy, nii or nii.gz ({error})") from error
+    if isinstance(stored, np.ndarray):
+        return stored, {}
+    with stored:
+        names = list(stored.files)
+        chosen = key or next((name for name in _KEYS if name in names), None)
+        if chosen not in names:
+            raise ValueError(f"{path}: expected one of the arrays {', '.join(names)} (--key), got {chosen}")
+        return stored[chosen], {name: stored[name] for name in names if name != chosen}
+
+
+def read_map(text: str, series: Series, what: str) -> npt.NDArray[Any]:
+    """One map ``(slices, y, x)`` from a file, or by ``@name`` from the npz file of the series.
+
+    Raises
+    ------
+    ValueError
+        The map does not have the size of the images.
+    """
+    if text.startswith("@"):
+        values = numbers_of(text, series, what)
+    elif text.endswith((".nii", ".nii.gz")):
+        values = _nifti(Path(text))[0]
+        values = values.transpose(*reversed(range(values.ndim)))
+    else:
+        values = _numpy(Path(text), None)[0]
+    shape = series.images.shape[1:]
+    values = values[None] if values.ndim == 2 else values
+    if values.shape != shape:
+        raise ValueError(f"{what}: expected a map of shape {shape} (slices, y, x), got {values.shape}")
+    return np.ascontiguousarray(values)
+
+
+def numbers_of(text: str, series: Series, what: str) -> npt.NDArray[Any]:
+    """The array ``@name`` of the npz file."""
+    name = text[1:]
+    if name not in series.extras:
+        raise ValueError(f"{what}: expected one of {', '.join(series.extras) or 'no arrays'} after @, got {name!r}")
+    return series.extras[name]
+
+
+def numbers(text: str, series: Series, what: str) -> list[float]:
+    """Numbers separated by commas, or the array ``@name``.
+
+    Raises
+    ------
+    ValueError
+        Text that is no number.
+    """
+    if text.startswith("@"):
+        return [float(v) for v in numbers_of(text, series, what).reshape(-1)]
+    try:
+        return [float(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        raise ValueError(f"{what}: expected numbers separated by commas, or @name, got {text!r}") from None
+
+
+def write_map(values: npt.NDArray[Any], path: Path, affine: npt.NDArray[np.float64] | None) -> None:
+    """Write a map ``(slices, y, x)`` as float32 NIfTI, whole or not at all."""
+    nibabel = require("nibabel", "writing NIfTI")
+    file = nibabel.Nifti1Image(values.astype(np.float32).transpose(2, 1, 0), np.eye(4) if affine is None else affine)
+    file.header.set_xyzt_units("mm", "sec")
+    with atomic_path(path) as temporary:
+        nibabel.save(file, str(temporary))
