@@ -140,7 +140,7 @@ def _write(
         deviation = np.stack([part.uncertainty[p.name].numpy() for part in parts])
         if values.ndim != 3 or not np.any(deviation[np.isfinite(deviation)]):
             continue  # fixed
-        name = chosen.renamed.get(p.name, p.name)
+        name = chosen.renamed.get(p.name) or p.name
         write_map(values, out / f"{name}.nii.gz", series.affine)
         write_map(deviation, out / f"{name}_std.nii.gz", series.affine)
         draw_map(values, deviation, out / "png" / f"{name}.png", name=name, unit=p.unit, note=share)
