@@ -75,11 +75,16 @@ def test_both_grams_agree(im: tuple[int, ...], maps: bool) -> None:
     assert relative_error(ways[0].gram(x), ways[1].gram(x)) < 1e-9
 
 
-def test_gram_is_toeplitz_for_images_and_fused_for_volumes_and_moving_trajectories() -> None:
+def test_gram_is_toeplitz_unless_the_trajectory_moves_or_memory_runs_out() -> None:
     flat, volume = points(9), points(9, im=(4, 5, 6))
     assert NufftOp(flat, (8, 10)).uses_toeplitz()
-    assert not NufftOp(volume, (4, 5, 6)).uses_toeplitz()
+    assert NufftOp(volume, (4, 5, 6)).uses_toeplitz()
     assert not NufftOp(flat.requires_grad_(), (8, 10)).uses_toeplitz()
+    assert not NufftOp(points(9), (8, 10), dcf=weights(9).requires_grad_()).uses_toeplitz()
+    assert not NufftOp(volume, (204, 204, 204)).uses_toeplitz()
+    assert NufftOp(volume, (204, 204, 200)).uses_toeplitz()
+    frames = points(2, 1, 9, im=(4, 5, 6))
+    assert not NufftOp(frames, (204, 204, 200)).uses_toeplitz()
 
 
 def test_the_spectrum_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:

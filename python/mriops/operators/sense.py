@@ -21,8 +21,8 @@ class SenseOp(LinearOperator):
 
     ``F`` is the centred orthonormal Fourier transform over the spatial axes, with a `trajectory` the non-uniform one;
     with map sets, ``k_c = mask F sum_m csm_mc x_m``. `gram` is fused: ``mriops.ops.sense_gram``; with a trajectory
-    ``mriops.ops.sense_toeplitz`` for images and ``mriops.ops.sense_nufft_gram`` for volumes, see
-    `mriops.operators.NufftOp`, which also says what `dcf` does.
+    ``mriops.ops.sense_toeplitz`` or ``mriops.ops.sense_nufft_gram``: see `mriops.operators.NufftOp`, which also says
+    what `dcf` does.
 
     Parameters
     ----------

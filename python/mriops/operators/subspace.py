@@ -14,9 +14,8 @@ class SubspaceNufftOp(LinearOperator):
     """Coefficient images to the k-space of all frames: ``y[f, c] = A_f csm_c sum_k basis[f, k] x[k]``.
 
     A sample belongs to one frame, so that ``A_f sum_k basis[f, k] x[k] = sum_k basis[f, k] A_f x[k]``: each coefficient
-    image is transformed once to the samples of all frames, and frames are never formed. `gram` applies, for images, the
-    convolutions with the point-spread functions of all pairs of coefficients, whose spectra are worked out at the first
-    call.
+    image is transformed once to the samples of all frames, and frames are never formed. `gram` applies the convolutions
+    with the point-spread functions of all pairs of coefficients, whose spectra are worked out at the first call.
 
     Parameters
     ----------
@@ -101,7 +100,7 @@ class SubspaceNufftOp(LinearOperator):
     def normal(self, coefficients: torch.Tensor) -> torch.Tensor:
         """``A^H A``, coefficients to coefficients."""
         check_argument(coefficients, "coefficients", self.domain_shape, self.ndim + 1)
-        if not self.sampling.uses_toeplitz() or self.basis.requires_grad:
+        if self.basis.requires_grad or not self.sampling.uses_toeplitz(self.basis.shape[1] ** 2):
             return self.adjoint(self(coefficients))
         columns = coefficients.unsqueeze(-self.ndim - 2)  # the same for each coefficient of the result
         parts = [
