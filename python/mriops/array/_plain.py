@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ._plain_bloch import bloch, bloch_signal, bloch_spinor
 from ._plain_nufft import (
     nufft,
     nufft_adjoint,
@@ -15,6 +16,9 @@ from ._plain_nufft import (
 )
 
 __all__ = [
+    "bloch",
+    "bloch_signal",
+    "bloch_spinor",
     "coil_combine",
     "coil_expand",
     "epg",
