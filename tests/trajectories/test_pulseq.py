@@ -56,6 +56,16 @@ def test_a_file_written_here(written):
     assert torch.allclose(found.trajectory - late.trajectory, torch.tensor([0.0, 0.2]), atol=1e-3)  # 100 1/m per ms
 
 
+def test_a_file_that_ends_with_a_shape(written, tmp_path):
+    body = written.read_text().split("[SIGNATURE]")[0]
+    lines = [line for line in body.splitlines() if not line.startswith("#")]
+    bare = tmp_path / "bare.seq"
+    bare.write_text("\n".join(lines).rstrip() + "\n")
+    assert "[SHAPES]" in body
+    found, expected = (trajectories.from_pulseq(path, samples=20).trajectory for path in (bare, written))
+    assert torch.equal(found, expected)
+
+
 def test_refusals(written, tmp_path, pypulseq):
     with pytest.raises(ValueError, match=r"samples: expected a choice.*\[7, 20\]"):
         trajectories.from_pulseq(written)
@@ -70,6 +80,10 @@ def test_refusals(written, tmp_path, pypulseq):
     nothing.write_text(text.replace("FOV", "Area"))
     with pytest.raises(ValueError, match="field_of_view: expected a length"):
         trajectories.from_pulseq(nothing, samples=20)
+    turned = tmp_path / "turned.seq"
+    turned.write_text(text + "\n[EXTENSIONS]\n1 1 1 0\n\nextension ROTATIONS 1\n1 1 0 0 0\n\n")
+    with pytest.raises(ValueError, match=r"extensions that change gradients or timing, got \['ROTATIONS'\]"):
+        trajectories.from_pulseq(turned, samples=20)
     broken = tmp_path / "broken.seq"
     broken.write_text(text.replace("major 1", "major one"))
     with pytest.raises(ValueError, match=r"pypulseq .* does not read this file"):
@@ -102,5 +116,7 @@ def test_sequences_of_other_programs(data_dir, pypulseq):
     assert ute.trajectory.shape[-1] == 2
     radius = ute.trajectory.norm(dim=-1)
     assert float(radius[:, 0].max()) < 1 and float(radius[:, -1].min()) > 31  # half spokes
+    with pytest.raises(ValueError, match="expected ADC events, got none"):
+        trajectories.from_pulseq(folder / "koma_read_comparison" / "v1.4" / "gr-time-shaped.seq")
     with pytest.raises(ValueError, match="does not read this file"):
         trajectories.from_pulseq(folder / "koosh_ball_3d_testing.seq")

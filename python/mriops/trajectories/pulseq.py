@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import tempfile
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +18,8 @@ from torch import Tensor
 from mriops.trajectories.hardware import check_fov
 
 _AXES = "zyx"
+# Extensions that leave gradients and timing alone. Others (rotations, soft delays) pypulseq would leave out.
+_HARMLESS = {"TRIGGERS", "LABELSET", "LABELINC", "RF_SHIMS"}
 
 
 class PulseqTrajectory(NamedTuple):
@@ -78,8 +82,8 @@ def from_pulseq(
 
     Notes
     -----
-    Extensions that pypulseq does not apply (rotations, soft delays) and shapes of versions before 1.4 are refused or
-    ignored as it does. Version 1.5.0 does not return from files with gradients of arbitrary time points in format 1.4.
+    Extensions other than triggers, labels and RF shims (rotations, soft delays) are refused, since pypulseq would leave
+    them out. It refuses some shapes of files before version 1.4.
 
     References
     ----------
@@ -116,17 +120,35 @@ def _read(path: Path) -> Any:
         raise ImportError(
             "reading Pulseq files needs the package 'pypulseq', which is not installed: pip install 'mriops[pulseq]'"
         ) from error
+    content = path.read_bytes()
+    named = {name.decode(errors="replace") for name in re.findall(rb"^extension\s+(\S+)", content, re.MULTILINE)}
+    if named - _HARMLESS:
+        raise ValueError(
+            f"{path}: expected no extensions that change gradients or timing, got {sorted(named - _HARMLESS)}; "
+            f"{sorted(_HARMLESS)} are let pass"
+        )
     sequence = pypulseq.Sequence()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it warns of every version but its own
-            sequence.read(str(path))
+            _read_terminated(sequence, path, content)
     except Exception as error:  # its parser raises whatever comes
         raise ValueError(
             f"{path}: pypulseq {_version(pypulseq)} does not read this file ({type(error).__name__}: {error}); "
             "expected a Pulseq file of version 1.2 to 1.5 without extensions unknown to it"
         ) from error
     return sequence
+
+
+def _read_terminated(sequence: Any, path: Path, content: bytes) -> None:
+    """Read a file, with an empty line at its end: without one pypulseq 1.5.0 loops forever over a last shape."""
+    if content.endswith((b"\n\n", b"\n\r\n")):
+        sequence.read(str(path))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / path.name
+        copy.write_bytes(content + b"\n\n")
+        sequence.read(str(copy))
 
 
 def _version(pypulseq: Any) -> str:
