@@ -18,8 +18,9 @@ from torch import Tensor
 from mriops.trajectories.hardware import check_fov
 
 _AXES = "zyx"
-# Extensions that leave gradients and timing alone. Others (rotations, soft delays) pypulseq would leave out.
-_HARMLESS = {"TRIGGERS", "LABELSET", "LABELINC", "RF_SHIMS"}
+# Extensions that leave gradients alone (of soft delays the values in the file are taken). Others, such as rotations,
+# pypulseq would leave out with a warning.
+_HARMLESS = {"TRIGGERS", "LABELSET", "LABELINC", "RF_SHIMS", "DELAYS"}
 
 
 class PulseqTrajectory(NamedTuple):
@@ -82,8 +83,8 @@ def from_pulseq(
 
     Notes
     -----
-    Extensions other than triggers, labels and RF shims (rotations, soft delays) are refused, since pypulseq would leave
-    them out. It refuses some shapes of files before version 1.4.
+    Extensions other than triggers, labels, RF shims and soft delays (rotations, for instance) are refused, since
+    pypulseq would leave them out. It refuses some shapes of files before version 1.4.
 
     References
     ----------
@@ -124,7 +125,7 @@ def _read(path: Path) -> Any:
     named = {name.decode(errors="replace") for name in re.findall(rb"^extension\s+(\S+)", content, re.MULTILINE)}
     if named - _HARMLESS:
         raise ValueError(
-            f"{path}: expected no extensions that change gradients or timing, got {sorted(named - _HARMLESS)}; "
+            f"{path}: expected no extensions that change gradients, got {sorted(named - _HARMLESS)}; "
             f"{sorted(_HARMLESS)} are let pass"
         )
     sequence = pypulseq.Sequence()
