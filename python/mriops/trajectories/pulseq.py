@@ -18,9 +18,8 @@ from torch import Tensor
 from mriops.trajectories.hardware import check_fov
 
 _AXES = "zyx"
-# Extensions that leave gradients alone (of soft delays the values in the file are taken). Others, such as rotations,
-# pypulseq would leave out with a warning.
-_HARMLESS = {"TRIGGERS", "LABELSET", "LABELINC", "RF_SHIMS", "DELAYS"}
+# Extensions that pypulseq 1.5 knows. None moves k-space; of soft delays the values in the file are taken.
+_HARMLESS = {"TRIGGERS", "LABELSET", "LABELINC", "DELAYS"}
 
 
 class PulseqTrajectory(NamedTuple):
@@ -83,8 +82,8 @@ def from_pulseq(
 
     Notes
     -----
-    Extensions other than triggers, labels, RF shims and soft delays (rotations, for instance) are refused, since
-    pypulseq would leave them out. It refuses some shapes of files before version 1.4.
+    Extensions other than triggers, labels and soft delays are refused by name (rotations, for instance); pypulseq
+    itself refuses some shapes of files before version 1.4.
 
     References
     ----------
@@ -125,8 +124,8 @@ def _read(path: Path) -> Any:
     named = {name.decode(errors="replace") for name in re.findall(rb"^extension\s+(\S+)", content, re.MULTILINE)}
     if named - _HARMLESS:
         raise ValueError(
-            f"{path}: expected no extensions that change gradients, got {sorted(named - _HARMLESS)}; "
-            f"{sorted(_HARMLESS)} are let pass"
+            f"{path}: expected no extensions but those known, got {sorted(named - _HARMLESS)}; "
+            f"which are {sorted(_HARMLESS)}"
         )
     sequence = pypulseq.Sequence()
     try:
