@@ -237,6 +237,42 @@ def test_frames_with_a_trajectory_each_equal_a_loop() -> None:
     assert relative_error(ops.nufft(coil_images, trajectory[:, None], eps=1e-8), frames) < 1e-13
 
 
+# --- whatever broadcasts ---------------------------------------------------------------------------------------------
+
+
+def _part(full: tuple[int, ...], chance: np.random.Generator) -> tuple[int, ...]:
+    """Batch axes that broadcast to ``full``: some of them one, some of the first left out."""
+    batch = tuple(1 if chance.random() < 0.4 else n for n in full)
+    return batch[int(chance.integers(len(batch) + 1)) :]
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_batches_that_broadcast_anyhow(seed: int) -> None:
+    chance = np.random.default_rng(seed)
+    im = tuple(int(n) for n in chance.integers(1, 10, int(chance.integers(2, 4))))
+    coils, samples = int(chance.integers(1, 10)), int(chance.integers(1, 40))
+    full = tuple(int(n) for n in chance.integers(1, 4, int(chance.integers(4))))
+    image, csm = random(*_part(full, chance), *im, seed=seed), random(*_part(full, chance), coils, *im, seed=seed + 1)
+    trajectory = points(*_part(full, chance), samples, im=im, seed=seed)
+    kspace, tangent = random(*_part(full, chance), coils, samples, seed=seed + 2), points(samples, im=im, seed=seed + 3)
+    dcf = random(*_part(full, chance), samples, seed=seed + 4).abs()
+    calls = [
+        (ops.nufft, (image, trajectory), {}),
+        (ops.nufft_adjoint, (kspace[..., 0, :], trajectory, im), {"dcf": dcf}),
+        (ops.sense_nufft, (image, csm, trajectory), {}),
+        (ops.sense_nufft_adjoint, (kspace, csm, trajectory), {"dcf": dcf}),
+        (ops.sense_nufft_gram, (image, csm, trajectory), {"dcf": dcf}),
+        (ops.nufft_trajectory_jvp, (image, trajectory, tangent), {"csm": csm}),
+        (ops.nufft_trajectory_grad, (image, kspace, trajectory), {"csm": csm}),
+        (ops.toeplitz_kernel, (trajectory, im), {"dcf": dcf}),
+    ]
+    for function, arguments, keywords in calls:
+        exact = function(*arguments, **keywords, method="exact")
+        # Slopes of an image of one pixel are zero, and so is what comes of them, to the error of one.
+        if float(torch.linalg.vector_norm(exact)) > 1e-9:
+            assert relative_error(function(*arguments, **keywords, eps=1e-10), exact) < 1e-8, function.__name__
+
+
 # --- bad input -------------------------------------------------------------------------------------------------------
 
 
