@@ -1,5 +1,5 @@
 """The benchmark cases: the Cartesian SENSE table, Toeplitz, op overhead, CG-SENSE, ESPIRiT, Bloch,
-extended phase graphs."""
+extended phase graphs, voxelwise fits."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from benchmarks.cases.bloch import CASES as _BLOCH
 from benchmarks.cases.cg_sense import CASES as _CG
 from benchmarks.cases.epg import CASES as _EPG
 from benchmarks.cases.espirit import CASES as _ESPIRIT
+from benchmarks.cases.fit import CASES as _FIT
 from benchmarks.cases.overhead import CASES as _OVERHEAD
 from benchmarks.cases.sense import CASES as _SENSE
 from benchmarks.cases.toeplitz import CASES as _TOEPLITZ
 
-CASES: tuple[Case, ...] = (*_SENSE, *_TOEPLITZ, *_OVERHEAD, *_CG, *_ESPIRIT, *_BLOCH, *_EPG)
+CASES: tuple[Case, ...] = (*_SENSE, *_TOEPLITZ, *_OVERHEAD, *_CG, *_ESPIRIT, *_BLOCH, *_EPG, *_FIT)
 
 
 def by_name(names: list[str] | None, *, quick: bool = False) -> list[Case]:

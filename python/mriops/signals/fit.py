@@ -161,7 +161,7 @@ def _values(op: SignalOp, given: Mapping[str, Any], what: str) -> dict[str, Any]
     return dict(given)
 
 
-def _as_rows(p: Any, value: Any, like: Tensor, voxels: tuple[int, ...], inside: Tensor) -> list[Tensor]:
+def _as_rows(p: Any, value: Any, like: Tensor, voxels: tuple[int, ...], inside: Any) -> list[Tensor]:
     tensor = torch.as_tensor(value)
     parts = [tensor.real, tensor.imag] if tensor.is_complex() else [tensor]
     if isinstance(p.kind, int):
@@ -183,14 +183,14 @@ def _problem(
     start: Mapping[str, Any] | None,
     bounds: Mapping[str, tuple[float, float]],
     mask: Tensor | None,
-) -> tuple[Problem, Tensor]:
+) -> tuple[Problem, Any]:
     samples = _samples(op, signal).cpu()
     voxels = tuple(signal.shape[1:])
     if mask is not None and tuple(mask.shape) != voxels:
         raise ValueError(f"mask: expected shape {voxels}, got {tuple(mask.shape)}")
-    keep = torch.ones(voxels, dtype=torch.bool) if mask is None else mask.cpu() != 0
-    inside = keep.reshape(-1).nonzero()[:, 0]
+    inside: Any = slice(None)
     if mask is not None:
+        inside = (mask.cpu() != 0).reshape(-1).nonzero()[:, 0]
         samples = samples[:, inside]
     known = _values(op, fixed, "fixed")
     begin = _values(op, start or {}, "start")
@@ -260,7 +260,7 @@ def _expectation_maximisation(problem: Problem, solution: Any, sigma: Tensor, ma
 def _maps(
     op: SignalOp,
     signal: Tensor,
-    inside: Tensor,
+    inside: Any,
     parameters: Tensor,
     deviation: Tensor,
     noise: Tensor,
@@ -270,11 +270,11 @@ def _maps(
     n = math.prod(voxels)
 
     def put(values: Tensor, fill: Any = math.nan) -> Tensor:
-        full = values.new_full((*values.shape[:-1], n), fill)
-        if len(inside) == n:
-            full = values
-        elif len(inside):
-            full = full.index_copy(values.ndim - 1, inside, values)
+        full = values
+        if not isinstance(inside, slice):
+            full = values.new_full((*values.shape[:-1], n), fill)
+            if len(inside):
+                full = full.index_copy(values.ndim - 1, inside, values)
         return full.reshape(*values.shape[:-1], *voxels).to(device)
 
     found, spread = put(parameters), put(deviation)
