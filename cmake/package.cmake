@@ -1,7 +1,12 @@
 # What C++ projects need to call the kernels: headers, a static library and find_package(mriops CONFIG).
 # A static library, because then an extension carries what it needs and no search path of shared libraries is involved.
 include(CMakePackageConfigHelpers)
-foreach(header core/checks.h core/dtype.h core/isa.h core/parallel.h sense/sense.h sense/problem.h sense/dispatch.h)
+foreach(header
+    core/checks.h core/dtype.h core/isa.h core/parallel.h
+    sense/sense.h sense/problem.h sense/dispatch.h
+    nufft/nufft.h nufft/problem.h nufft/dispatch.h nufft/toeplitz.h nufft/toeplitz_problem.h
+    spins/bloch.h spins/bloch_problem.h spins/bloch_dispatch.h spins/epg.h spins/epg_dispatch.h
+    spins/models.h spins/models_dispatch.h)
   get_filename_component(folder ${header} DIRECTORY)
   install(FILES csrc/${header} DESTINATION mriops/include/mriops/${folder})
 endforeach()

@@ -22,6 +22,8 @@ def names(wheel: Path) -> list[str]:
         "mriops/py.typed",
         "mriops/_cpu.pyi",
         "mriops/include/mriops/sense/dispatch.h",
+        "mriops/include/mriops/nufft/dispatch.h",
+        "mriops/include/mriops/spins/epg_dispatch.h",
         "mriops/lib/libmriops_kernels.a",
         "mriops/cmake/mriopsConfig.cmake",
     ],
