@@ -19,8 +19,8 @@ torch.manual_seed(0)
 # T2 from echoes with stimulated contributions
 # --------------------------------------------
 # Where the transmit field is 20 % too weak, a refocusing pulse of 180 degrees is one of 144: part of the magnetization
-# is stored along z, where it decays with T1, and comes back later. The echoes decay too slowly, and with 40 % the second
-# is larger than the first.
+# is stored along z, where it decays with T1, and comes back later. The echoes decay too slowly, and with 40 % the
+# second is larger than the first.
 
 n_echoes, spacing = 32, 0.010
 flips = torch.full((n_echoes,), math.pi, dtype=torch.float64)

@@ -92,7 +92,7 @@ def _fisp_mriops(d: Dictionary, what: str) -> list[Contender]:
         "jacobian": jacobian,
         "vjp": lambda: _pull(lambda *v: _signal(d, *v), (*values, d.flip_angle))[0],
     }
-    return [Contender("mriops", what, calls[what], lambda x: x.abs())]
+    return [Contender("mriops", what, calls[what], (lambda x: x) if what == "vjp" else torch.abs)]
 
 
 def _fisp_torchsim(d: Dictionary, what: str) -> list[Contender]:
@@ -115,8 +115,13 @@ def _fisp_torchsim(d: Dictionary, what: str) -> list[Contender]:
         # The flip angles are leaves: the sequence is theirs, and is built again.
         "vjp": lambda: _pull(lambda *v: forward(*v[:3], simulator(v[3])), (d.t1, d.t2, d.b1, d.flip_angle))[0],
     }
-    canonical = (lambda x: x) if what == "vjp" else (lambda x: x.abs().movedim(-1, 0))
-    return [Contender("torchsim", what, calls[what], canonical)]
+    per_second = torch.tensor([1e3, 1e3, 1.0])[:, None, None]
+    canonical: dict[str, Callable[[Any], Tensor]] = {
+        "forward": lambda x: x.abs().T,
+        "jacobian": lambda x: x[1].abs().permute(1, 2, 0) * per_second,
+        "vjp": lambda x: x,
+    }
+    return [Contender("torchsim", what, calls[what], canonical[what])]
 
 
 def _step(p: Tensor, m: Tensor, z: Tensor, angle: Tensor, e1: Tensor, e2: Tensor) -> tuple[Tensor, ...]:

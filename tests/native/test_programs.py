@@ -33,3 +33,8 @@ def test_random_problems_agree_with_direct_sums(cpp_build: Path, program: str) -
 @pytest.mark.slow
 def test_exp_and_sincos_keep_their_stated_errors(cpp_build: Path) -> None:
     assert "eps" in run(cpp_build / "tests" / "native" / "lane_math")
+
+
+@pytest.mark.slow
+def test_random_pulse_trains_have_consistent_derivatives(cpp_build: Path) -> None:
+    assert "200 cases" in run(cpp_build / "tests" / "native" / "fuzz_epg", "200")
