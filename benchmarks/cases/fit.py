@@ -1,7 +1,7 @@
 """Voxelwise fits and dictionary matching: 655,360 voxels beside a batched Levenberg-Marquardt in torch, and scipy.
 
-Quality: median of ``|estimate - truth| / truth`` of the relaxation time. scipy fits a part of the voxels, and its time is
-scaled up: it goes voxel by voxel.
+Quality: median of ``|estimate - truth| / truth`` of the relaxation time. scipy fits a part of the voxels, one
+after the other, and its time is scaled up.
 """
 
 from __future__ import annotations

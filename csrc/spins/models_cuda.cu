@@ -35,12 +35,13 @@ __device__ __forceinline__ void to_magnitude(T* s, T* g, bool derivatives) {
         u = s[0] * scale, v = s[1] * scale;
     }
     s[0] = size;
-    if (derivatives)
-        for (int k = 0; k < P; ++k) g[k] = C == 1 ? u * g[k] : u * g[k * C] + v * g[k * C + C - 1];
+    if (!derivatives) return;
+    MRIOPS_UNROLL
+    for (int k = 0; k < P; ++k) g[k * C] = C == 1 ? u * g[k] : u * g[k * C] + v * g[k * C + C - 1];
 }
 
 template <class T, template <class> class Model>
-__global__ void __launch_bounds__(kThreads) sweep(const __grid_constant__ Sweep<T> a) {
+__global__ void __launch_bounds__(kThreads, 2) sweep(const __grid_constant__ Sweep<T> a) {
     using M = Model<T>;
     constexpr int P = M::parameters, C = M::components;
     const Design<T> design = {a.design, a.steps};
@@ -48,6 +49,7 @@ __global__ void __launch_bounds__(kThreads) sweep(const __grid_constant__ Sweep<
     const int64_t stride = int64_t(gridDim.x) * blockDim.x;
     for (int64_t voxel = blockIdx.x * int64_t(blockDim.x) + threadIdx.x; voxel < a.voxels; voxel += stride) {
         T p[P], tangent[P], sum[P];
+        MRIOPS_UNROLL
         for (int k = 0; k < P; ++k) {
             p[k] = a.parameters[k * a.voxels + voxel];
             tangent[k] = a.task == SignalTask::jvp ? a.in[k * a.voxels + voxel] : T(0);
@@ -55,6 +57,7 @@ __global__ void __launch_bounds__(kThreads) sweep(const __grid_constant__ Sweep<
         }
         M model;
         model.prepare(p, design);
+        MRIOPS_MODELS_ROLLED
         for (int64_t i = 0; i < a.steps; ++i) {
             T s[C], g[P * C];
             const bool derivatives = a.task != SignalTask::value;
@@ -64,11 +67,14 @@ __global__ void __launch_bounds__(kThreads) sweep(const __grid_constant__ Sweep<
                 model.template at<false>(i, design, s, g);
             if (a.magnitude) to_magnitude<T, P, C>(s, g, derivatives);
             const int64_t at = (i * a.voxels + voxel) * c_out;
-            for (int c = 0; c < c_out; ++c) {
+            MRIOPS_UNROLL
+            for (int c = 0; c < C; ++c) {
+                if (c >= c_out) continue;
                 if (a.task == SignalTask::value || a.task == SignalTask::jacobian) a.out[at + c] = s[c];
                 T pushed = T(0);
+                MRIOPS_UNROLL
                 for (int k = 0; k < P; ++k) {
-                    const T d = derivatives ? g[k * c_out + c] : T(0);
+                    const T d = derivatives ? g[k * C + c] : T(0);
                     if (a.task == SignalTask::jacobian) a.more[k * a.steps * a.voxels * c_out + at + c] = d;
                     if (a.task == SignalTask::vjp) sum[k] = sum[k] + a.in[at + c] * d;
                     pushed = pushed + tangent[k] * d;
@@ -76,8 +82,9 @@ __global__ void __launch_bounds__(kThreads) sweep(const __grid_constant__ Sweep<
                 if (a.task == SignalTask::jvp) a.out[at + c] = pushed;
             }
         }
-        if (a.task == SignalTask::vjp)
-            for (int k = 0; k < P; ++k) a.out[k * a.voxels + voxel] = sum[k];
+        if (a.task != SignalTask::vjp) continue;
+        MRIOPS_UNROLL
+        for (int k = 0; k < P; ++k) a.out[k * a.voxels + voxel] = sum[k];
     }
 }
 

@@ -131,11 +131,13 @@ struct ExponentialOfSum {
     template <bool J>
     MRIOPS_HD void at(int64_t i, const Design<T>& d, V* s, V* g) {
         V x = V{};
+        MRIOPS_MODELS_UNROLL
         for (int k = 0; k < K; ++k) x = x + d.at(k, i) * p[k + 1];
         const V e = exp_of(-x);
         s[0] = p[0] * e;
         if constexpr (J) {
             g[0] = e;
+            MRIOPS_MODELS_UNROLL
             for (int k = 0; k < K; ++k) g[k + 1] = -d.at(k, i) * s[0];
         }
     }

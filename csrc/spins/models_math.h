@@ -10,6 +10,14 @@
 #include "lane_math.h"
 #endif
 
+#if defined(__CUDACC__)
+#define MRIOPS_MODELS_UNROLL _Pragma("unroll")
+#define MRIOPS_MODELS_ROLLED _Pragma("unroll 1")
+#else
+#define MRIOPS_MODELS_ROLLED
+#define MRIOPS_MODELS_UNROLL
+#endif
+
 namespace mriops {
 namespace {
 
@@ -24,8 +32,9 @@ MRIOPS_HD float exp_minus_one(float x) { return expm1f(x); }
 MRIOPS_HD double exp_minus_one(double x) { return expm1(x); }
 MRIOPS_HD float log_of(float x) { return logf(x); }
 MRIOPS_HD double log_of(double x) { return log(x); }
-MRIOPS_HD void sincos_of(float x, float& s, float& c) { s = sinf(x), c = cosf(x); }
-MRIOPS_HD void sincos_of(double x, double& s, double& c) { s = sin(x), c = cos(x); }
+// sincospi needs no table in local memory for large arguments, which sin and cos keep.
+MRIOPS_HD void sincos_of(float x, float& s, float& c) { sincospif(x * 0.318309886183790671f, &s, &c); }
+MRIOPS_HD void sincos_of(double x, double& s, double& c) { sincospi(x * 0.318309886183790671, &s, &c); }
 #else
 template <class V>
 struct RealOf;
