@@ -18,6 +18,18 @@ struct Narrow<T, 0> {
     typedef T vec_u;
 };
 
+namespace shuffle {
+template <class T, int... I>
+MRIOPS_INLINE Vec<T> swap_halves(Vec<T> v, std::integer_sequence<int, I...>) {
+    return MRIOPS_SHUFFLE(v, v, ((I + Lanes<T>::width / 2) % Lanes<T>::width)...);
+}
+}  // namespace shuffle
+
+template <class T>
+MRIOPS_INLINE void store_lower(T* p, Vec<T> v) {
+    std::memcpy(p, &v, sizeof v / 2);
+}
+
 template <class T, int N>
 struct Cell {
     static constexpr int L = Lanes<T>::width, whole = N / L, rest = N % L;
@@ -42,18 +54,25 @@ struct Cell {
         for (int i = 0; i < whole; ++i) store_unaligned(p + i * L, v[i]);
         if constexpr (rest != 0) *reinterpret_cast<typename Narrow<T, rest>::vec_u*>(p + whole * L) = tail;
     }
-    // this += s * c
-    MRIOPS_INLINE void add(T s, const Cell& c) {
+    // this += w * c, w the same number in every lane
+    MRIOPS_INLINE void add(Vec<T> w, const Cell& c) {
 #pragma GCC unroll 16
-        for (int i = 0; i < whole; ++i) v[i] += s * c.v[i];
-        if constexpr (rest != 0) tail += s * c.tail;
+        for (int i = 0; i < whole; ++i) v[i] += w * c.v[i];
+        if constexpr (rest != 0) tail += lower(w) * c.tail;
     }
-    MRIOPS_INLINE Cell times(T s) const {
+    MRIOPS_INLINE Cell times(Vec<T> w) const {
         Cell c;
 #pragma GCC unroll 16
-        for (int i = 0; i < whole; ++i) c.v[i] = s * v[i];
-        if constexpr (rest != 0) c.tail = s * tail;
+        for (int i = 0; i < whole; ++i) c.v[i] = w * v[i];
+        if constexpr (rest != 0) c.tail = lower(w) * tail;
         return c;
+    }
+
+  private:
+    static MRIOPS_INLINE typename Narrow<T, rest>::vec lower(Vec<T> w) {
+        typename Narrow<T, rest>::vec part;
+        std::memcpy(&part, &w, sizeof part);
+        return part;
     }
 };
 

@@ -37,7 +37,7 @@ struct GridPlanes {
           pitch(rows * coils * tiles + 1),
           row_step((p.gx + width) * stored * 2 + 64 / int(sizeof(T))),
           line_reals(ndim == 3 ? (p.gy + width) * row_step : row_step),
-          row{x, width, stored * 2, tiles, int(std::min<int64_t>({4, L, stored}))} {}
+          row(x, p.width, stored * 2, tiles, int(std::min<int64_t>({4, L, stored}))) {}
 
     int64_t spectrum_size() const { return outer.grid * pitch; }
     // Lines that `produce` and `absorb` work on together.

@@ -4,6 +4,7 @@
 // oversampled row of cells, coil innermost, with the halo that kernels reach into. A call does rows x coils lanes.
 #pragma once
 #include <algorithm>
+#include <vector>
 
 #include "../core/scratch.h"
 #include "../fft/plan_cache.h"
@@ -73,22 +74,50 @@ MRIOPS_INLINE void store_cells(Cx<T> v, T* const* row, int64_t offset) {
         for (int r = 0; r < rows; ++r) std::memcpy(row[r] + offset, buffer + 2 * Q * r, 2 * Q * sizeof(T));
     }
 }
+template <class T, int Q, int... I>
+MRIOPS_INLINE Vec<T> load_pair(const T* first, const T* second, std::integer_sequence<int, I...>) {
+    typedef T part __attribute__((vector_size(2 * Q * sizeof(T))));
+    typedef T part_u __attribute__((vector_size(2 * Q * sizeof(T)), aligned(alignof(T))));
+    const part a = *reinterpret_cast<const part_u*>(first), b = *reinterpret_cast<const part_u*>(second);
+    return MRIOPS_SHUFFLE(a, b, I...);
+}
 template <class T, int Q>
 MRIOPS_INLINE Cx<T> load_cells(T* const* row, int64_t offset) {
     constexpr int L = Lanes<T>::width, rows = L / Q;
-    alignas(64) T buffer[2 * L];
-    for (int r = 0; r < rows; ++r) std::memcpy(buffer + 2 * Q * r, row[r] + offset, 2 * Q * sizeof(T));
-    return load_complex(buffer);
+    if constexpr (rows == 1) {
+        return load_complex(row[0] + offset);
+    } else if constexpr (rows == 2 || rows == 4) {
+        Vec<T> a, b;
+        if constexpr (rows == 2) {
+            a = load_unaligned(row[0] + offset);
+            b = load_unaligned(row[1] + offset);
+        } else {
+            a = load_pair<T, Q>(row[0] + offset, row[1] + offset, LaneIndex<T>{});
+            b = load_pair<T, Q>(row[2] + offset, row[3] + offset, LaneIndex<T>{});
+        }
+        return {shuffle::even<T>(a, b, LaneIndex<T>{}), shuffle::odd<T>(a, b, LaneIndex<T>{})};
+    } else {
+        alignas(64) T buffer[2 * L];
+        for (int r = 0; r < rows; ++r) std::memcpy(buffer + 2 * Q * r, row[r] + offset, 2 * Q * sizeof(T));
+        return load_complex(buffer);
+    }
 }
 
 template <class T>
 struct RowPass {
     static constexpr int L = Lanes<T>::width;
     GridAxis<T> x;
-    int width;           // of the halo
-    int64_t cell_reals;  // of a cell
-    int64_t tiles;       // of a line
-    int coils_at_once;   // Q: 1, 2 or 4 lanes of a row are its coils
+    int width;                  // of the halo
+    int64_t cell_reals;         // of a cell
+    int64_t tiles;              // of a line
+    int coils_at_once;          // Q: 1, 2 or 4 lanes of a row are its coils
+    std::vector<int64_t> cell;  // where in a row of cells the transform's k-th result belongs
+
+    RowPass(const GridAxis<T>& x, int width, int64_t cell_reals, int64_t tiles, int coils_at_once)
+        : x(x), width(width), cell_reals(cell_reals), tiles(tiles), coils_at_once(coils_at_once), cell(size_t(x.grid)) {
+        for (int64_t k = 0; k < x.grid; ++k)
+            cell[size_t(k)] = x.cell_of_frequency(x.plan->frequency[size_t(k)]) * cell_reals;
+    }
 
     int rows_at_once() const { return L / coils_at_once; }
 
@@ -105,8 +134,9 @@ struct RowPass {
         forward_columns(*x.plan, line, work);
         with_coils([&](auto coils) {
             constexpr int Q = decltype(coils)::value;
-            for (int64_t k = 0; k < x.grid; ++k)
-                store_cells<T, Q>(line[k], to, x.cell_of_frequency(x.plan->frequency[size_t(k)]) * cell_reals);
+            T* row[L / Q];
+            std::copy_n(to, L / Q, row);
+            for (int64_t k = 0; k < x.grid; ++k) store_cells<T, Q>(line[k], row, cell[size_t(k)]);
         });
         for (int r = 0; r < rows_at_once(); ++r)
             for (int e = 0; e < width; ++e)
@@ -122,8 +152,9 @@ struct RowPass {
                     from[r][e * cell_reals + i] += from[r][(x.grid + e) * cell_reals + i];
         with_coils([&](auto coils) {
             constexpr int Q = decltype(coils)::value;
-            for (int64_t k = 0; k < x.grid; ++k)
-                line[k] = load_cells<T, Q>(from, x.cell_of_frequency(x.plan->frequency[size_t(k)]) * cell_reals);
+            T* row[L / Q];
+            std::copy_n(from, L / Q, row);
+            for (int64_t k = 0; k < x.grid; ++k) line[k] = load_cells<T, Q>(row, cell[size_t(k)]);
         });
         inverse_columns(*x.plan, line, work);
         for (int64_t t = 0; t < tiles; ++t) {

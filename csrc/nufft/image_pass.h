@@ -10,6 +10,13 @@
 namespace mriops {
 namespace {
 
+// Strided writes wait for their lines one after the other unless they were asked for before.
+template <class T>
+MRIOPS_INLINE void prefetch_to_write(const Cx<T>* p) {
+    for (size_t line = 0; line < sizeof(Cx<T>); line += 64)
+        __builtin_prefetch(reinterpret_cast<const char*>(p) + line, 1, 2);
+}
+
 // The image of one batch item and the maps (or null: coil images) of one block of coils, first coil of the block first.
 template <class T>
 struct ImagePass {
@@ -31,82 +38,115 @@ struct ImagePass {
     }
 
     void forward(const T* image, const T* csm, Cx<T>* spectrum, int threads) const {
-        parallel_for(grid.rows, threads, [&](int64_t r, int) {
-            for (int64_t t = 0; t < grid.tiles; ++t) forward_tile(image, csm, spectrum, r, t);
-        });
+        over_groups(threads,
+                    [&](int64_t r, int64_t t0, int64_t t1) { forward_group(image, csm, spectrum, r, t0, t1); });
     }
     // `add`: with maps, add to the image that is there.
     void adjoint(const Cx<T>* spectrum, const T* csm, T* image, bool add, int threads) const {
-        parallel_for(grid.rows, threads, [&](int64_t r, int) {
-            for (int64_t t = 0; t < grid.tiles; ++t) adjoint_tile(spectrum, csm, image, add, r, t);
-        });
+        over_groups(threads,
+                    [&](int64_t r, int64_t t0, int64_t t1) { adjoint_group(spectrum, csm, image, add, r, t0, t1); });
     }
 
   private:
-    struct Tile {
-        int lanes;
-        int64_t offset, step;  // of the first pixel and between pixels along the outer axis, in units of T
-    };
-    Tile tile(int64_t r, int64_t t) const {
-        return {int(std::min<int64_t>(L, nx - t * L)), 2 * (r * nx + t * L), 2 * grid.rows * nx};
-    }
-    Vec<T> weight_of(int64_t r, int64_t t) const {
-        return load_unaligned(x_weight.data() + t * L) * y_weight[size_t(r)];
+    // Neighbouring tiles that are read, transformed and written together: long enough runs of memory for the hardware
+    // to fetch ahead.
+    static constexpr int64_t kGroup = 64 / L;
+
+    template <class F>
+    void over_groups(int threads, const F& f) const {
+        const int64_t groups = (grid.tiles + kGroup - 1) / kGroup;
+        parallel_for(grid.rows * groups, threads, [&](int64_t i, int) {
+            const int64_t t0 = i % groups * kGroup;
+            f(i / groups, t0, std::min(t0 + kGroup, grid.tiles));
+        });
     }
 
-    void forward_tile(const T* image, const T* csm, Cx<T>* spectrum, int64_t r, int64_t t) const {
+    int lanes(int64_t t) const { return int(std::min<int64_t>(L, nx - t * L)); }
+    // First pixel of a tile in units of T; o along the outer axis.
+    int64_t pixel(int64_t o, int64_t r, int64_t t) const { return 2 * ((o * grid.rows + r) * nx + t * L); }
+    Cx<T> weighted(Cx<T> v, int64_t o, int64_t r, int64_t t) const {
+        const Vec<T> w = load_unaligned(x_weight.data() + t * L) * (outer_weight[size_t(o)] * y_weight[size_t(r)]);
+        return {v.re * w, v.im * w};
+    }
+    // One column of the outer axis per tile, a little apart so that they do not share sets of the cache.
+    struct Columns {
+        Cx<T>*data, *sum, *work;
+        int64_t pitch;
+    };
+    Columns columns() const {
         const GridAxis<T>& axis = grid.outer;
-        const Tile at = tile(r, t);
-        const Vec<T> weight = weight_of(r, t);
-        Cx<T>* line = scratch<Cx<T>>(Scratch::rows, size_t(axis.grid + axis.n));
-        Cx<T>*weighted = line + axis.grid, *work = scratch<Cx<T>>(Scratch::work, size_t(axis.plan->work_rows()));
-        const auto weigh = [&](const T* from, int64_t o) {
-            const Cx<T> v = load_complex(from + at.offset + o * at.step, at.lanes);
-            const Vec<T> w = weight * outer_weight[size_t(o)];
-            return Cx<T>{v.re * w, v.im * w};
-        };
+        Columns c;
+        c.pitch = axis.grid + 3;
+        c.data = scratch<Cx<T>>(Scratch::rows, size_t(kGroup * (c.pitch + axis.n)));
+        c.sum = c.data + kGroup * c.pitch;  // [axis.n][kGroup]
+        c.work = scratch<Cx<T>>(Scratch::work, size_t(axis.plan->work_rows()));
+        return c;
+    }
+
+    void forward_group(const T* image, const T* csm, Cx<T>* spectrum, int64_t r, int64_t t0, int64_t t1) const {
+        const GridAxis<T>& axis = grid.outer;
+        const Columns buffer = columns();
         if (csm)
-            for (int64_t o = 0; o < axis.n; ++o) weighted[o] = weigh(image, o);
-        for (int64_t c = 0; c < grid.coils; ++c) {
-            const T* of_coil = (csm ? csm : image) + 2 * c * volume;
-            std::fill(line + axis.gap_begin(), line + axis.gap_end(), Cx<T>{});
             for (int64_t o = 0; o < axis.n; ++o)
-                line[axis.index_of_pixel(o)] =
-                    csm ? load_complex(of_coil + at.offset + o * at.step, at.lanes) * weighted[o] : weigh(of_coil, o);
-            forward_columns(*axis.plan, line, work);
-            Cx<T>* to = spectrum + (r * grid.coils + c) * grid.tiles + t;
-            for (int64_t k = 0; k < axis.grid; ++k) to[axis.plan->frequency[size_t(k)] * grid.pitch] = line[k];
+                for (int64_t t = t0; t < t1; ++t)
+                    buffer.sum[o * kGroup + t - t0] = weighted(load_complex(image + pixel(o, r, t), lanes(t)), o, r, t);
+        for (int64_t c = 0; c < grid.coils; ++c) {
+            const T* from = (csm ? csm : image) + 2 * c * volume;
+            Cx<T>* const out = spectrum + (r * grid.coils + c) * grid.tiles;
+            for (int64_t o = 0; o < axis.n; ++o) {
+                Cx<T>* to = buffer.data + axis.index_of_pixel(o);
+                for (int64_t t = t0; t < t1; ++t) prefetch_to_write(out + o * grid.pitch + t);
+                for (int64_t t = t0; t < t1; ++t) {
+                    const Cx<T> v = load_complex(from + pixel(o, r, t), lanes(t));
+                    to[(t - t0) * buffer.pitch] = csm ? v * buffer.sum[o * kGroup + t - t0] : weighted(v, o, r, t);
+                }
+            }
+            for (int64_t t = t0; t < t1; ++t) {
+                Cx<T>* column = buffer.data + (t - t0) * buffer.pitch;
+                std::fill(column + axis.gap_begin(), column + axis.gap_end(), Cx<T>{});
+                forward_columns(*axis.plan, column, buffer.work);
+            }
+            for (int64_t f = 0; f < axis.grid; ++f) {
+                const Cx<T>* column = buffer.data + axis.plan->position[size_t(f)];
+                for (int64_t t = t0; t < t1; ++t) out[f * grid.pitch + t] = column[(t - t0) * buffer.pitch];
+            }
         }
     }
 
-    void adjoint_tile(const Cx<T>* spectrum, const T* csm, T* image, bool add, int64_t r, int64_t t) const {
+    void adjoint_group(const Cx<T>* spectrum, const T* csm, T* image, bool add, int64_t r, int64_t t0,
+                       int64_t t1) const {
         const GridAxis<T>& axis = grid.outer;
-        const Tile at = tile(r, t);
-        const Vec<T> weight = weight_of(r, t);
-        Cx<T>* line = scratch<Cx<T>>(Scratch::rows, size_t(axis.grid + axis.n));
-        Cx<T>*sum = line + axis.grid, *work = scratch<Cx<T>>(Scratch::work, size_t(axis.plan->work_rows()));
-        const auto put = [&](T* to, int64_t o, Cx<T> v) {
-            const Vec<T> w = weight * outer_weight[size_t(o)];
-            v = {v.re * w, v.im * w};
-            if (add) v = v + load_complex(to + at.offset + o * at.step, at.lanes);
-            store_complex(to + at.offset + o * at.step, v, at.lanes);
+        const Columns buffer = columns();
+        const auto put = [&](T* to, int64_t o, int64_t t, Cx<T> v) {
+            v = weighted(v, o, r, t);
+            if (add) v = v + load_complex(to, lanes(t));
+            store_complex(to, v, lanes(t));
         };
         for (int64_t c = 0; c < grid.coils; ++c) {
-            const Cx<T>* from = spectrum + (r * grid.coils + c) * grid.tiles + t;
-            for (int64_t k = 0; k < axis.grid; ++k) line[k] = from[axis.plan->frequency[size_t(k)] * grid.pitch];
-            inverse_columns(*axis.plan, line, work);
+            const Cx<T>* from = spectrum + (r * grid.coils + c) * grid.tiles;
+            for (int64_t f = 0; f < axis.grid; ++f) {
+                Cx<T>* column = buffer.data + axis.plan->position[size_t(f)];
+                for (int64_t t = t0; t < t1; ++t) column[(t - t0) * buffer.pitch] = from[f * grid.pitch + t];
+            }
+            for (int64_t t = t0; t < t1; ++t)
+                inverse_columns(*axis.plan, buffer.data + (t - t0) * buffer.pitch, buffer.work);
             for (int64_t o = 0; o < axis.n; ++o) {
-                const Cx<T> v = line[axis.index_of_pixel(o)];
-                if (!csm) {
-                    put(image + 2 * c * volume, o, v);
-                    continue;
+                const Cx<T>* column = buffer.data + axis.index_of_pixel(o);
+                for (int64_t t = t0; t < t1; ++t) {
+                    const Cx<T> v = column[(t - t0) * buffer.pitch];
+                    if (!csm) {
+                        put(image + 2 * c * volume + pixel(o, r, t), o, t, v);
+                        continue;
+                    }
+                    Cx<T>& sum = buffer.sum[o * kGroup + t - t0];
+                    const Cx<T> u = mul_conj(load_complex(csm + 2 * c * volume + pixel(o, r, t), lanes(t)), v);
+                    sum = c == 0 ? u : sum + u;
                 }
-                const Cx<T> s = load_complex(csm + 2 * c * volume + at.offset + o * at.step, at.lanes);
-                sum[o] = c == 0 ? mul_conj(s, v) : sum[o] + mul_conj(s, v);
             }
         }
         if (csm)
-            for (int64_t o = 0; o < axis.n; ++o) put(image, o, sum[o]);
+            for (int64_t o = 0; o < axis.n; ++o)
+                for (int64_t t = t0; t < t1; ++t) put(image + pixel(o, r, t), o, t, buffer.sum[o * kGroup + t - t0]);
     }
 };
 

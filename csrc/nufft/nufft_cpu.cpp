@@ -50,8 +50,16 @@ struct Passes {
         : grid(p, coils),
           image(p, grid),
           strips(p, taps, grid, points),
-          spectrum(scratch<Cx<T>>(Scratch::columns, size_t(grid.spectrum_size()))),
-          cell_reals(2 * grid.stored) {}
+          spectrum(scratch<Cx<T>>(Scratch::columns, memory_size())),
+          cell_reals(2 * grid.stored) {
+        strips.set_edges(reinterpret_cast<T*>(spectrum + grid.spectrum_size()));
+    }
+
+  private:
+    size_t memory_size() const {
+        constexpr int64_t reals = int64_t(sizeof(Cx<T>) / sizeof(T));
+        return size_t(grid.spectrum_size() + (strips.edges_size() + reals - 1) / reals);
+    }
 };
 
 template <class T>
@@ -65,8 +73,9 @@ void run_nufft(const NufftProblem& p, const T* image, const T* csm, const T* poi
         const Samples<T, T*> to(kspace + at.kspace(b), order + at.sample(b), p, c, layout);
         run.strips.interpolate(run.spectrum, false, inner, [&](const Block<T>& block, int64_t first) {
             alignas(64) T values[kBlockSamples * 32];
-            with_cell(run.grid.stored, [&](auto n) { interpolate<T, decltype(n)::value>(block, values); });
-            write_samples(to, first, block.count, coils, run.cell_reals, values);
+            interpolate_block(run.grid.stored, block, values);
+            with_cell(run.grid.stored,
+                      [&](auto n) { write_samples<T, decltype(n)::value>(to, first, block.count, coils, values); });
         });
     });
 }
@@ -82,8 +91,10 @@ void run_nufft_adjoint(const NufftProblem& p, const T* kspace, const T* csm, con
         const T* weight = dcf ? dcf + (b / p.batch_per_traj) * dcf_stride : nullptr;
         run.strips.spread(run.spectrum, inner, [&](const Block<T>& block, int64_t first) {
             alignas(64) T values[kBlockSamples * 32];
-            read_samples(from, first, block.count, coils, run.cell_reals, weight, values);
-            with_cell(run.grid.stored, [&](auto n) { spread<T, decltype(n)::value>(block, values); });
+            with_cell(run.grid.stored, [&](auto n) {
+                read_samples<T, decltype(n)::value>(from, first, block.count, coils, weight, values);
+            });
+            spread_block(run.grid.stored, block, values);
         });
         run.image.adjoint(run.spectrum, csm ? csm + at.csm(b, c) : nullptr, image + at.image(b, c, csm), csm && c > 0,
                           inner);
@@ -103,13 +114,14 @@ void run_nufft_gram(const NufftProblem& p, const T* image, const T* csm, const T
         run.image.forward(image + at.image(b, c, csm), maps, run.spectrum, inner);
         run.strips.gram(run.spectrum, inner, [&](Block<T>& block, std::ptrdiff_t apart, int64_t first) {
             alignas(64) T values[kBlockSamples * 32];
-            with_cell(run.grid.stored, [&](auto n) { interpolate<T, decltype(n)::value>(block, values); });
+            interpolate_block(run.grid.stored, block, values);
             if (weight)
                 for (int s = 0; s < block.count; ++s)
                     for (int64_t i = 0; i < run.cell_reals; ++i)
                         values[s * run.cell_reals + i] *= weight[user[first + s]];
-            for (int q = 0; q < block.count * block.rows; ++q) block.line[q] += apart;
-            with_cell(run.grid.stored, [&](auto n) { spread<T, decltype(n)::value>(block, values); });
+            for (int s = 0; s < block.count; ++s)
+                for (int q = 0; q < block.rows; ++q) block.line[s * block.row_stride + q] += apart;
+            spread_block(run.grid.stored, block, values);
         });
         run.image.adjoint(run.spectrum, maps, out + at.image(b, c, csm), csm && c > 0, inner);
     });
@@ -141,8 +153,10 @@ void run_nufft_trajectory_grad(const NufftProblem& p, const T* image, const T* c
                 const Samples<T, const T*> from(kspace + at.kspace(b), order + at.sample(b), p, c, SampleLayout::user);
                 run.strips.interpolate(run.spectrum, true, inner, [&](const Block<T>& block, int64_t first) {
                     alignas(64) T values[kBlockSamples * 32], slopes[3 * kBlockSamples * 32];
-                    read_samples(from, first, block.count, coils, run.cell_reals, static_cast<const T*>(nullptr),
-                                 values);
+                    with_cell(run.grid.stored, [&](auto n) {
+                        read_samples<T, decltype(n)::value>(from, first, block.count, coils,
+                                                            static_cast<const T*>(nullptr), values);
+                    });
                     slopes_of(run, block, p.ndim, slopes);
                     for (int s = 0; s < block.count; ++s)
                         for (int a = 0; a < p.ndim; ++a) {
@@ -181,7 +195,8 @@ void run_nufft_trajectory_jvp(const NufftProblem& p, const T* image, const T* cs
                     const T factor = direction[to.order[first + s] * p.ndim + a] * taps.axis[axis].cells_per_unit;
                     for (int64_t i = 0; i < run.cell_reals; ++i) values[s * run.cell_reals + i] += factor * slope[i];
                 }
-            write_samples(to, first, block.count, coils, run.cell_reals, values);
+            with_cell(run.grid.stored,
+                      [&](auto n) { write_samples<T, decltype(n)::value>(to, first, block.count, coils, values); });
         });
     });
 }

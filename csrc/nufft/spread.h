@@ -6,39 +6,74 @@
 namespace mriops {
 namespace {
 
-template <class T, int N>
-MRIOPS_INLINE Cell<T, N> row_sum(const T* weight, const T* row, int width) {
-    Cell<T, N> sum = Cell<T, N>::load(row).times(weight[0]);
-    for (int j = 1; j < width; ++j) sum.add(weight[j], Cell<T, N>::load(row + j * N));
-    return sum;
-}
+// The weights of one row of taps, each in all lanes. W = 0: as many as `width` says.
+template <class T, int W>
+struct RowWeights {
+    Vec<T> w[W];
+    MRIOPS_INLINE RowWeights(const T* weight, int) {
+#pragma GCC unroll 16
+        for (int j = 0; j < W; ++j) w[j] = weight[j] - Vec<T>{};
+    }
+    template <int N>
+    MRIOPS_INLINE Cell<T, N> sum(const T* row) const {
+        Cell<T, N> total = Cell<T, N>::load(row).times(w[0]);
+#pragma GCC unroll 16
+        for (int j = 1; j < W; ++j) total.add(w[j], Cell<T, N>::load(row + j * N));
+        return total;
+    }
+    template <int N>
+    MRIOPS_INLINE void add_to(T* row, const Cell<T, N>& value) const {
+#pragma GCC unroll 16
+        for (int j = 0; j < W; ++j) {
+            Cell<T, N> cell = Cell<T, N>::load(row + j * N);
+            cell.add(w[j], value);
+            cell.store(row + j * N);
+        }
+    }
+};
+template <class T>
+struct RowWeights<T, 0> {
+    const T* w;
+    int width;
+    MRIOPS_INLINE RowWeights(const T* weight, int width) : w(weight), width(width) {}
+    template <int N>
+    MRIOPS_INLINE Cell<T, N> sum(const T* row) const {
+        Cell<T, N> total = Cell<T, N>::zero();
+        for (int j = 0; j < width; ++j) total.add(w[j] - Vec<T>{}, Cell<T, N>::load(row + j * N));
+        return total;
+    }
+    template <int N>
+    MRIOPS_INLINE void add_to(T* row, const Cell<T, N>& value) const {
+        for (int j = 0; j < width; ++j) {
+            Cell<T, N> cell = Cell<T, N>::load(row + j * N);
+            cell.add(w[j] - Vec<T>{}, value);
+            cell.store(row + j * N);
+        }
+    }
+};
 
 // values[s] = sum of taps, [count][N].
-template <class T, int N>
+template <class T, int N, int W>
 __attribute__((noinline)) void interpolate(const Block<T>& b, T* values) {
     for (int s = 0; s < b.count; ++s) {
+        const RowWeights<T, W> x(b.x_weight + s * kWidest, b.width);
+        T* const* line = b.line + s * b.row_stride;
+        const T* weight = b.row_weight + s * b.row_stride;
         Cell<T, N> total = Cell<T, N>::zero();
-        for (int q = 0; q < b.rows; ++q)
-            total.add(b.row_weight[s * b.rows + q],
-                      row_sum<T, N>(b.x_weight + s * kWidest, b.line[s * b.rows + q], b.width));
+        for (int q = 0; q < b.rows; ++q) total.add(weight[q] - Vec<T>{}, x.template sum<N>(line[q]));
         total.store(values + s * N);
     }
 }
 
 // The transpose: the grid gains weight * values[s].
-template <class T, int N>
+template <class T, int N, int W>
 __attribute__((noinline)) void spread(const Block<T>& b, const T* values) {
     for (int s = 0; s < b.count; ++s) {
+        const RowWeights<T, W> x(b.x_weight + s * kWidest, b.width);
+        T* const* line = b.line + s * b.row_stride;
+        const T* weight = b.row_weight + s * b.row_stride;
         const Cell<T, N> value = Cell<T, N>::load(values + s * N);
-        for (int q = 0; q < b.rows; ++q) {
-            const Cell<T, N> row_value = value.times(b.row_weight[s * b.rows + q]);
-            T* row = b.line[s * b.rows + q];
-            for (int j = 0; j < b.width; ++j) {
-                Cell<T, N> cell = Cell<T, N>::load(row + j * N);
-                cell.add(b.x_weight[s * kWidest + j], row_value);
-                cell.store(row + j * N);
-            }
-        }
+        for (int q = 0; q < b.rows; ++q) x.template add_to<N>(line[q], value.times(weight[q] - Vec<T>{}));
     }
 }
 
@@ -46,19 +81,47 @@ __attribute__((noinline)) void spread(const Block<T>& b, const T* values) {
 template <class T, int N>
 __attribute__((noinline)) void interpolate_slopes(const Block<T>& b, int ndim, T* values) {
     for (int s = 0; s < b.count; ++s) {
+        const RowWeights<T, 0> along(b.x_weight + s * kWidest, b.width), across(b.x_slope + s * kWidest, b.width);
         Cell<T, N> z = Cell<T, N>::zero(), y = z, x = z;
-        for (int q = 0; q < b.rows; ++q) {
-            const Cell<T, N> sum = row_sum<T, N>(b.x_weight + s * kWidest, b.line[s * b.rows + q], b.width);
-            const Cell<T, N> slope = row_sum<T, N>(b.x_slope + s * kWidest, b.line[s * b.rows + q], b.width);
-            if (ndim == 3) z.add(b.row_slope[0][s * b.rows + q], sum);
-            y.add(b.row_slope[1][s * b.rows + q], sum);
-            x.add(b.row_weight[s * b.rows + q], slope);
+        for (int i = 0, q = s * b.row_stride; i < b.rows; ++i, ++q) {
+            const Cell<T, N> sum = along.template sum<N>(b.line[q]), slope = across.template sum<N>(b.line[q]);
+            if (ndim == 3) z.add(b.row_slope[0][q] - Vec<T>{}, sum);
+            y.add(b.row_slope[1][q] - Vec<T>{}, sum);
+            x.add(b.row_weight[q] - Vec<T>{}, slope);
         }
         const int64_t axis = int64_t(kBlockSamples) * N;
         z.store(values + s * N);
         y.store(values + axis + s * N);
         x.store(values + 2 * axis + s * N);
     }
+}
+
+// Calls f with the reals per cell and the width of the kernel as constants where loops of that size are worth a copy of
+// their own, else with width 0.
+template <class T, class F>
+inline void with_cell_and_width(int64_t stored, int width, const F& f) {
+    with_cell(stored, [&](auto n) {
+        if constexpr (sizeof(T) == 4 && Lanes<T>::width >= 8 && decltype(n)::value >= 8) switch (width) {
+                case 4: return f(n, std::integral_constant<int, 4>{});
+                case 5: return f(n, std::integral_constant<int, 5>{});
+                case 6: return f(n, std::integral_constant<int, 6>{});
+                case 7: return f(n, std::integral_constant<int, 7>{});
+                case 8: return f(n, std::integral_constant<int, 8>{});
+                default: break;
+            }
+        f(n, std::integral_constant<int, 0>{});
+    });
+}
+template <class T>
+inline void interpolate_block(int64_t stored, const Block<T>& block, T* values) {
+    with_cell_and_width<T>(stored, block.width, [&](auto n, auto w) {
+        interpolate<T, decltype(n)::value, decltype(w)::value>(block, values);
+    });
+}
+template <class T>
+inline void spread_block(int64_t stored, const Block<T>& block, const T* values) {
+    with_cell_and_width<T>(stored, block.width,
+                           [&](auto n, auto w) { spread<T, decltype(n)::value, decltype(w)::value>(block, values); });
 }
 
 }  // namespace

@@ -129,8 +129,11 @@ SpreadingKernel make(int width, int64_t n, int64_t grid, bool single_precision) 
     const int terms = width + 12;
     std::vector<std::vector<double>> fitted;
     for (int tap = 0; tap < width; ++tap) fitted.push_back(fit_tap(kernel.beta, width, tap, terms));
-    // Terms are dropped while all that is dropped stays well below the error of the kernel itself.
-    const double tolerance = std::max(kernel.aliasing / 16, single_precision ? 3e-8 : 1e-16);
+    // Terms are dropped while all that is dropped stays well below the error of the kernel itself. What is wrong with a
+    // tap is amplified by the deconvolution at the edge of the image.
+    const double edge =
+        std::abs(window_spectrum(kernel.beta, width, half_band) / window_spectrum(kernel.beta, width, 0));
+    const double tolerance = std::max(kernel.aliasing * edge / 8, single_precision ? 3e-8 : 1e-16);
     double dropped = 0;
     kernel.degree = terms - 1;
     for (; kernel.degree > 2; --kernel.degree) {

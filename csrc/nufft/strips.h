@@ -35,6 +35,9 @@ class Strips {
         cut(p);
     }
     int64_t chunks() const { return int64_t(chunks_.size()); }
+    // Memory that `spread` and `gram` need to keep the ends of chunks in.
+    int64_t edges_size() const { return 2 * chunks() * edge_reals(); }
+    void set_edges(T* memory) { edges_ = memory; }
 
     // visit(block, first sample) for every block of samples, with lines of cells in place.
     template <class Visit>
@@ -54,12 +57,12 @@ class Strips {
     // visit(block, first sample) adds to the lines, which go to the spectrum.
     template <class Visit>
     void spread(Cx<T>* spectrum, int threads, const Visit& visit) const {
-        Edges edges(*this);
+        const Edges edges{edges_, edges_ + chunks() * edge_reals()};
         parallel_for(chunks(), threads, [&](int64_t j, int) {
             Walk walk(*this, 1);
-            clear(walk.ring[0]);
-            int64_t absorbed = chunks_[size_t(j)].cells_begin;
+            int64_t absorbed = chunks_[size_t(j)].cells_begin, opened = absorbed;
             for_each_strip(j, [&](int64_t base, int64_t from, int64_t to) {
+                open_lines(j, base, opened, walk.ring[0]);
                 for_each_block(walk, ring_at(walk, 0, base), from, to, false, visit);
                 take_lines(spectrum, edges, j, base + span_, absorbed, walk.ring[0]);
             });
@@ -72,13 +75,13 @@ class Strips {
     // memory are the lines added to, first sample). In place.
     template <class Visit>
     void gram(Cx<T>* spectrum, int threads, const Visit& visit) const {
-        Edges edges(*this);
+        const Edges edges{edges_, edges_ + chunks() * edge_reals()};
         parallel_for(chunks(), threads, [&](int64_t j, int) {
             Walk walk(*this, 2);
-            clear(walk.ring[1]);
-            int64_t produced = chunks_[size_t(j)].cells_begin, absorbed = produced;
+            int64_t produced = chunks_[size_t(j)].cells_begin, absorbed = produced, opened = produced;
             for_each_strip(j, [&](int64_t base, int64_t from, int64_t to) {
                 if (from != to) make_lines(spectrum, j, base, produced, walk.ring[0]);
+                open_lines(j, base, opened, walk.ring[1]);
                 const Ring<T> in = ring_at(walk, 0, base);
                 const std::ptrdiff_t apart = walk.ring[1] - walk.ring[0];
                 for_each_block(walk, in, from, to, false,
@@ -93,9 +96,7 @@ class Strips {
   private:
     // First and last `width` lines of every chunk.
     struct Edges {
-        std::vector<T> head, tail;
-        explicit Edges(const Strips& s)
-            : head(size_t(s.chunks() * s.edge_reals())), tail(size_t(s.chunks() * s.edge_reals())) {}
+        T *head, *tail;
     };
     // Memory of one thread: rings and a block.
     struct Walk {
@@ -127,7 +128,9 @@ class Strips {
     void cut(const NufftProblem& p) {
         const int64_t least = std::max<int64_t>(2 * span_, (p.width + span_ - 1) / span_ * span_),
                       cells = grid_.outer.grid;
-        const int64_t most = std::min<int64_t>(grid_.ndim == 3 ? 4 : 8, cells / (2 * least));
+        // Many batch items keep the threads busy as they are, and little work is not worth cutting.
+        const bool whole = p.batch >= 16 || samples_ * grid_.stored < 32768;
+        const int64_t most = whole ? 1 : std::min<int64_t>(grid_.ndim == 3 ? 4 : 8, cells / (2 * least));
         const double line_work = double(grid_.line_reals) / double(2 * grid_.stored) * 8,
                      total = line_work * double(cells) + double(samples_) * taps_.rows() * p.width;
         int64_t begin = 0;
@@ -169,7 +172,11 @@ class Strips {
         for (size_t i = 0; i < walk.lines.size(); ++i) walk.lines[i] = line_at(walk.ring[which], base + int64_t(i));
         return {walk.lines.data(), base, span_, grid_.row_step};
     }
-    void clear(T* ring) const { std::fill_n(ring, capacity_ * grid_.line_reals, T(0)); }
+    // Zeros for the lines that the strip at `base` is the first to add to.
+    void open_lines(int64_t j, int64_t base, int64_t& opened, T* ring) const {
+        const int64_t end = std::min(base + span_, chunks_[size_t(j)].cells_end) + grid_.width;
+        for (; opened < end; ++opened) std::fill_n(line_at(ring, opened), grid_.line_reals, T(0));
+    }
 
     // Brings lines up to the last tap of the strip at `base` into the ring.
     void make_lines(const Cx<T>* spectrum, int64_t j, int64_t base, int64_t& produced, T* ring) const {
@@ -186,41 +193,36 @@ class Strips {
     }
 
     // Lines before `end` are complete: those of the chunk's head are put aside, the others absorbed.
-    void take_lines(Cx<T>* spectrum, Edges& edges, int64_t j, int64_t end, int64_t& absorbed, T* ring,
+    void take_lines(Cx<T>* spectrum, const Edges& edges, int64_t j, int64_t end, int64_t& absorbed, T* ring,
                     bool all = false) const {
         const Chunk& chunk = chunks_[size_t(j)];
         end = std::min(end, chunk.cells_end);
         const int64_t body = chunk.cells_begin + grid_.width;
         for (; absorbed < std::min(body, end); ++absorbed)
             move_line(line_at(ring, absorbed),
-                      edges.head.data() + j * edge_reals() + (absorbed - chunk.cells_begin) * grid_.line_reals);
+                      edges.head + j * edge_reals() + (absorbed - chunk.cells_begin) * grid_.line_reals);
         while (absorbed < end && (all || end - absorbed >= grid_.lines_at_once())) {
             T* from[Lanes<T>::width];
             for (int i = 0; i < grid_.lines_at_once(); ++i)
                 from[i] = absorbed + i < end ? line_at(ring, absorbed + i) : nullptr;
             grid_.absorb(from, absorbed, spectrum);
-            for (int i = 0; i < grid_.lines_at_once(); ++i)
-                if (from[i]) std::fill_n(from[i], grid_.line_reals, T(0));
             absorbed += grid_.lines_at_once();
         }
         absorbed = std::min(absorbed, end);
     }
-    void finish_chunk(Cx<T>* spectrum, Edges& edges, int64_t j, int64_t& absorbed, T* ring) const {
+    void finish_chunk(Cx<T>* spectrum, const Edges& edges, int64_t j, int64_t& absorbed, T* ring) const {
         const int64_t end = chunks_[size_t(j)].cells_end;
         take_lines(spectrum, edges, j, end, absorbed, ring, true);
         for (int64_t i = 0; i < grid_.width; ++i)
-            move_line(line_at(ring, end + i), edges.tail.data() + j * edge_reals() + i * grid_.line_reals);
+            move_line(line_at(ring, end + i), edges.tail + j * edge_reals() + i * grid_.line_reals);
     }
-    void move_line(T* from, T* to) const {
-        std::copy_n(from, grid_.line_reals, to);
-        std::fill_n(from, grid_.line_reals, T(0));
-    }
+    void move_line(const T* from, T* to) const { std::copy_n(from, grid_.line_reals, to); }
 
-    void join(Cx<T>* spectrum, Edges& edges, int threads) const {
+    void join(Cx<T>* spectrum, const Edges& edges, int threads) const {
         parallel_for(chunks(), threads, [&](int64_t j, int) {
             const int64_t before = (j + chunks() - 1) % chunks();
-            T* head = edges.head.data() + j * edge_reals();
-            const T* tail = edges.tail.data() + before * edge_reals();
+            T* head = edges.head + j * edge_reals();
+            const T* tail = edges.tail + before * edge_reals();
             for (int64_t i = 0; i < edge_reals(); ++i) head[i] += tail[i];
             for (int64_t first = 0; first < grid_.width; first += grid_.lines_at_once()) {
                 T* from[Lanes<T>::width];
@@ -234,6 +236,7 @@ class Strips {
     const GridPlanes<T>& grid_;
     const Taps<T>& taps_;
     const T* points_;
+    T* edges_ = nullptr;
     int64_t samples_, span_, capacity_, strips_;
     std::vector<int64_t> start_;  // first sample of each strip
     std::vector<Chunk> chunks_;

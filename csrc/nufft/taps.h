@@ -19,47 +19,64 @@ struct AxisKernel {
     int64_t grid;
     double scale;  // see position_scale
     T cells_per_unit;
-    int width, padded, degree;
-    alignas(64) T taps[32 * kWidest];    // [degree + 1][padded]
-    alignas(64) T slopes[32 * kWidest];  // derivative by the position, [degree][padded]
+    int degree;
+    alignas(64) T taps[32 * kWidest];    // [degree + 1][kWidest]; up to 8 taps stand there twice
+    alignas(64) T slopes[32 * kWidest];  // derivative by the position, [degree][kWidest]
 
     void set(int64_t n, int64_t g, int w) {
         const SpreadingKernel& kernel = spreading_kernel(w, n, g, sizeof(T) == 4);
         grid = g;
         scale = position_scale(n, g);
         cells_per_unit = T(double(g) / double(n));
-        width = w;
-        padded = w <= 8 ? 8 : 16;
         degree = kernel.degree;
         std::fill_n(taps, 32 * kWidest, T(0));
         std::fill_n(slopes, 32 * kWidest, T(0));
         for (int k = 0; k <= degree; ++k)
-            for (int j = 0; j < w; ++j) taps[k * padded + j] = T(kernel.taps[size_t(k * w + j)]);
-        // Position and fraction run in opposite directions, and x = 2 fraction - 1.
-        for (int k = 0; k < degree; ++k)
-            for (int j = 0; j < w; ++j) slopes[k * padded + j] = T(-2 * (degree - k)) * taps[k * padded + j];
+            for (int j = 0; j < w; ++j) {
+                const T tap = T(kernel.taps[size_t(k * w + j)]);
+                // Position and fraction run in opposite directions, and x = 2 fraction - 1.
+                const T slope = T(-2 * (degree - k)) * tap;
+                for (int copy = j; copy < kWidest; copy += w <= 8 ? 8 : kWidest) {
+                    taps[k * kWidest + copy] = tap;
+                    if (k < degree) slopes[k * kWidest + copy] = slope;
+                }
+            }
     }
 };
 
-// Horner's rule for all taps of one axis at once.
+// Horner's rule for P taps of `count` samples: out[s][kWidest]. A vector holds the taps of several samples or a part of
+// those of one; a few run side by side to hide the latency of the chain.
 template <class T, int P>
-inline void evaluate_padded(const T* coefficients, int degree, T x, T* out) {
-    constexpr int V = std::min(P, Lanes<T>::width);
-    typedef typename Narrow<T, V>::vec vec;
-    vec sum[P / V];
-    for (int i = 0; i < P / V; ++i) sum[i] = *reinterpret_cast<const vec*>(coefficients + i * V);
-    for (int k = 1; k <= degree; ++k)
-#pragma GCC unroll 16
-        for (int i = 0; i < P / V; ++i)
-            sum[i] = sum[i] * x + *reinterpret_cast<const vec*>(coefficients + k * P + i * V);
-    for (int i = 0; i < P / V; ++i) *reinterpret_cast<vec*>(out + i * V) = sum[i];
-}
-template <class T>
-inline void evaluate(const T* coefficients, int degree, int padded, T x, T* out) {
-    if (padded == 8)
-        evaluate_padded<T, 8>(coefficients, degree, x, out);
-    else
-        evaluate_padded<T, 16>(coefficients, degree, x, out);
+__attribute__((noinline)) void evaluate(const T* coefficients, int degree, const T* x, int count, T* out) {
+    constexpr int L = Lanes<T>::width, samples = std::max(1, L / P), parts = std::max(1, P / L), at_once = 4;
+    Vec<T> upper{};  // lanes of the second of two samples
+    for (int l = P; l < L; ++l) upper[l] = 1;
+    for (int s0 = 0; s0 < count; s0 += samples * at_once)
+        for (int part = 0; part < parts; ++part) {
+            const T* c = coefficients + part * L;
+            Vec<T> sum[at_once], at[at_once];
+#pragma GCC unroll 4
+            for (int i = 0; i < at_once; ++i) {
+                at[i] = x[s0 + i * samples] - Vec<T>{};
+                if constexpr (samples == 2) at[i] = upper != 0 ? x[s0 + i * samples + 1] - Vec<T>{} : at[i];
+                sum[i] = load_unaligned(c);
+            }
+            for (int k = 1; k <= degree; ++k) {
+                const Vec<T> next = load_unaligned(c + k * kWidest);
+#pragma GCC unroll 4
+                for (int i = 0; i < at_once; ++i) sum[i] = sum[i] * at[i] + next;
+            }
+#pragma GCC unroll 4
+            for (int i = 0; i < at_once; ++i) {
+                T* to = out + (s0 + i * samples) * kWidest + part * L;
+                if constexpr (samples == 2) {
+                    store_lower(to, sum[i]);
+                    store_lower(to + kWidest, shuffle::swap_halves<T>(sum[i], LaneIndex<T>{}));
+                } else {
+                    store_unaligned(to, sum[i]);
+                }
+            }
+        }
 }
 
 template <class T>
@@ -90,8 +107,8 @@ struct Ring {
 
 template <class T>
 struct Block {
-    int count, rows, width;
-    // [count][rows]: where each row of taps begins, its weight, and the derivatives of that by the position along z, y
+    int count, rows, row_stride, width;
+    // [count][row_stride]: where each row of taps begins, its weight, and its derivatives by the position along z and y
     T* line[kBlockSamples * kWidest * kWidest];
     alignas(64) T row_weight[kBlockSamples * kWidest * kWidest];
     alignas(64) T row_slope[2][kBlockSamples * kWidest * kWidest];
@@ -100,9 +117,30 @@ struct Block {
     alignas(64) T x_slope[kBlockSamples * kWidest];
 };
 
+// Cells and x = 2 fraction - 1 of a block of samples along one axis.
 template <class T>
-MRIOPS_INLINE T unit_interval(int64_t fraction) {  // x = 2 fraction - 1
-    return T(double(fraction) * (2.0 / double(int64_t(1) << kPositionBits)) - 1.0);
+struct Places {
+    int64_t cell[kBlockSamples];
+    alignas(64) T x[kBlockSamples];
+};
+
+template <class T>
+inline void find_places(const AxisKernel<T>& axis, int width, const T* points, int64_t step, int count,
+                        Places<T>& out) {
+    for (int s = 0; s < count; ++s) {
+        const Place at = place(double(points[s * step]), axis.scale, axis.grid, width);
+        out.cell[s] = std::min(std::max<int64_t>(at.cell, 0), axis.grid);
+        out.x[s] = T(double(at.fraction) * (2.0 / double(int64_t(1) << kPositionBits)) - 1.0);
+    }
+    for (int s = count; s < kBlockSamples; ++s) out.x[s] = 0;
+}
+
+template <class T>
+inline void weigh(const T* coefficients, int degree, int width, const Places<T>& at, int count, T* out) {
+    if (width <= 8)
+        evaluate<T, 8>(coefficients, degree, at.x, count, out);
+    else
+        evaluate<T, 16>(coefficients, degree, at.x, count, out);
 }
 
 // Fills the block with samples first .. first + count. Coordinates that do not belong where a sorted plan has them are
@@ -110,42 +148,44 @@ MRIOPS_INLINE T unit_interval(int64_t fraction) {  // x = 2 fraction - 1
 template <class T>
 void make_block(const Taps<T>& taps, const Ring<T>& ring, const T* points, int count, int64_t cell_reals, bool slopes,
                 Block<T>& b) {
-    const int w = taps.width, ndim = taps.ndim;
+    const int w = taps.width, ndim = taps.ndim, outer = 3 - ndim;
+    const AxisKernel<T>*axis = taps.axis, &x_axis = axis[2];
     b.count = count;
     b.rows = taps.rows();
     b.width = w;
-    alignas(64) T weight[2][kWidest], slope[2][kWidest];
+    b.row_stride = ndim == 2 ? kWidest : b.rows;
+    Places<T> at[3];
+    for (int a = outer; a < 3; ++a) find_places(axis[a], w, points + a - outer, ndim, count, at[a]);
+    for (int s = 0; s < count; ++s)
+        at[outer].cell[s] = std::min(std::max<int64_t>(at[outer].cell[s] - ring.first, 0), ring.span - 1);
+    weigh(x_axis.taps, x_axis.degree, w, at[2], count, b.x_weight);
+    if (slopes) weigh(x_axis.slopes, x_axis.degree - 1, w, at[2], count, b.x_slope);
+    if (ndim == 2) {
+        weigh(axis[1].taps, axis[1].degree, w, at[1], count, b.row_weight);
+        if (slopes) weigh(axis[1].slopes, axis[1].degree - 1, w, at[1], count, b.row_slope[1]);
+        for (int s = 0; s < count; ++s)
+            for (int i = 0; i < w; ++i)
+                b.line[s * kWidest + i] = ring.lines[at[1].cell[s] + i] + at[2].cell[s] * cell_reals;
+        return;
+    }
+    alignas(64) T weight[2][kBlockSamples * kWidest], slope[2][kBlockSamples * kWidest];
+    for (int a = 0; a < 2; ++a) {
+        weigh(axis[a].taps, axis[a].degree, w, at[a], count, weight[a]);
+        if (slopes) weigh(axis[a].slopes, axis[a].degree - 1, w, at[a], count, slope[a]);
+    }
     for (int s = 0; s < count; ++s) {
-        int64_t cell[3] = {};
-        for (int a = 3 - ndim; a < 3; ++a) {
-            const AxisKernel<T>& axis = taps.axis[a];
-            const Place at = place(double(points[s * ndim + a - 3 + ndim]), axis.scale, axis.grid, w);
-            cell[a] = std::min(std::max<int64_t>(at.cell, 0), axis.grid);
-            const T x = unit_interval<T>(at.fraction);
-            evaluate(axis.taps, axis.degree, axis.padded, x, a == 2 ? b.x_weight + s * kWidest : weight[a]);
-            if (slopes)
-                evaluate(axis.slopes, axis.degree - 1, axis.padded, x, a == 2 ? b.x_slope + s * kWidest : slope[a]);
+        const int64_t offset = at[1].cell[s] * ring.row_step + at[2].cell[s] * cell_reals;
+        const T *wz = weight[0] + s * kWidest, *wy = weight[1] + s * kWidest;
+        const T *dz = slope[0] + s * kWidest, *dy = slope[1] + s * kWidest;
+        for (int i = 0; i < w; ++i) {
+            T* const line = ring.lines[at[0].cell[s] + i] + offset;
+            const int q = s * b.row_stride + i * w;
+            for (int j = 0; j < w; ++j) b.line[q + j] = line + j * ring.row_step;
+            for (int j = 0; j < w; ++j) b.row_weight[q + j] = wz[i] * wy[j];
+            if (!slopes) continue;
+            for (int j = 0; j < w; ++j) b.row_slope[0][q + j] = dz[i] * wy[j];
+            for (int j = 0; j < w; ++j) b.row_slope[1][q + j] = wz[i] * dy[j];
         }
-        const int outer = 3 - ndim, from = s * b.rows;
-        const int64_t local = std::min(std::max<int64_t>(cell[outer] - ring.first, 0), ring.span - 1);
-        if (ndim == 2) {
-            for (int i = 0; i < w; ++i) {
-                b.line[from + i] = ring.lines[local + i] + cell[2] * cell_reals;
-                b.row_weight[from + i] = weight[1][i];
-                if (slopes) b.row_slope[1][from + i] = slope[1][i];
-            }
-            continue;
-        }
-        const int64_t offset = cell[1] * ring.row_step + cell[2] * cell_reals;
-        for (int i = 0; i < w; ++i)
-            for (int j = 0; j < w; ++j) {
-                const int q = from + i * w + j;
-                b.line[q] = ring.lines[local + i] + offset + j * ring.row_step;
-                b.row_weight[q] = weight[0][i] * weight[1][j];
-                if (!slopes) continue;
-                b.row_slope[0][q] = slope[0][i] * weight[1][j];
-                b.row_slope[1][q] = weight[0][i] * slope[1][j];
-            }
     }
 }
 
