@@ -71,11 +71,10 @@ void run_nufft(const NufftProblem& p, const T* image, const T* csm, const T* poi
         const Passes<T> run(p, taps, points + at.sample(b) * p.ndim, coils);
         run.image.forward(image + at.image(b, c, csm), csm ? csm + at.csm(b, c) : nullptr, run.spectrum, inner);
         const Samples<T, T*> to(kspace + at.kspace(b), order + at.sample(b), p, c, layout);
-        run.strips.interpolate(run.spectrum, false, inner, [&](const Block<T>& block, int64_t first) {
+        run.strips.interpolate(run.spectrum, false, inner, [&](const Block<T>& block) {
             alignas(64) T values[kBlockSamples * 32];
             interpolate_block(run.grid.stored, block, values);
-            with_cell(run.grid.stored,
-                      [&](auto n) { write_samples<T, decltype(n)::value>(to, first, block.count, coils, values); });
+            with_cell(run.grid.stored, [&](auto n) { write_samples<T, decltype(n)::value>(to, block, coils, values); });
         });
     });
 }
@@ -89,11 +88,10 @@ void run_nufft_adjoint(const NufftProblem& p, const T* kspace, const T* csm, con
         const Passes<T> run(p, taps, points + at.sample(b) * p.ndim, coils);
         const Samples<T, const T*> from(kspace + at.kspace(b), order + at.sample(b), p, c, layout);
         const T* weight = dcf ? dcf + (b / p.batch_per_traj) * dcf_stride : nullptr;
-        run.strips.spread(run.spectrum, inner, [&](const Block<T>& block, int64_t first) {
+        run.strips.spread(run.spectrum, inner, [&](const Block<T>& block) {
             alignas(64) T values[kBlockSamples * 32];
-            with_cell(run.grid.stored, [&](auto n) {
-                read_samples<T, decltype(n)::value>(from, first, block.count, coils, weight, values);
-            });
+            with_cell(run.grid.stored,
+                      [&](auto n) { read_samples<T, decltype(n)::value>(from, block, coils, weight, values); });
             spread_block(run.grid.stored, block, values);
         });
         run.image.adjoint(run.spectrum, csm ? csm + at.csm(b, c) : nullptr, image + at.image(b, c, csm), csm && c > 0,
@@ -112,13 +110,13 @@ void run_nufft_gram(const NufftProblem& p, const T* image, const T* csm, const T
         const T* weight = dcf ? dcf + (b / p.batch_per_traj) * dcf_stride : nullptr;
         const int32_t* user = order + at.sample(b);
         run.image.forward(image + at.image(b, c, csm), maps, run.spectrum, inner);
-        run.strips.gram(run.spectrum, inner, [&](Block<T>& block, std::ptrdiff_t apart, int64_t first) {
+        run.strips.gram(run.spectrum, inner, [&](Block<T>& block, std::ptrdiff_t apart) {
             alignas(64) T values[kBlockSamples * 32];
             interpolate_block(run.grid.stored, block, values);
             if (weight)
                 for (int s = 0; s < block.count; ++s)
                     for (int64_t i = 0; i < run.cell_reals; ++i)
-                        values[s * run.cell_reals + i] *= weight[user[first + s]];
+                        values[s * run.cell_reals + i] *= weight[user[block.sample[s]]];
             for (int s = 0; s < block.count; ++s)
                 for (int q = 0; q < block.rows; ++q) block.line[s * block.row_stride + q] += apart;
             spread_block(run.grid.stored, block, values);
@@ -151,11 +149,10 @@ void run_nufft_trajectory_grad(const NufftProblem& p, const T* image, const T* c
                 const Passes<T> run(p, taps, points + at.sample(b) * p.ndim, coils);
                 run.image.forward(image + at.image(b, c, csm), csm ? csm + at.csm(b, c) : nullptr, run.spectrum, inner);
                 const Samples<T, const T*> from(kspace + at.kspace(b), order + at.sample(b), p, c, SampleLayout::user);
-                run.strips.interpolate(run.spectrum, true, inner, [&](const Block<T>& block, int64_t first) {
+                run.strips.interpolate(run.spectrum, true, inner, [&](const Block<T>& block) {
                     alignas(64) T values[kBlockSamples * 32], slopes[3 * kBlockSamples * 32];
                     with_cell(run.grid.stored, [&](auto n) {
-                        read_samples<T, decltype(n)::value>(from, first, block.count, coils,
-                                                            static_cast<const T*>(nullptr), values);
+                        read_samples<T, decltype(n)::value>(from, block, coils, static_cast<const T*>(nullptr), values);
                     });
                     slopes_of(run, block, p.ndim, slopes);
                     for (int s = 0; s < block.count; ++s)
@@ -166,7 +163,7 @@ void run_nufft_trajectory_grad(const NufftProblem& p, const T* image, const T* c
                             for (int64_t i = 0; i < run.cell_reals; ++i)
                                 sum += values[s * run.cell_reals + i] * slope[i];
                             sum *= taps.axis[axis].cells_per_unit;
-                            T& to = out[from.order[first + s] * p.ndim + a];
+                            T& to = out[from.order[block.sample[s]] * p.ndim + a];
                             to = add ? to + sum : sum;
                         }
                 });
@@ -184,7 +181,7 @@ void run_nufft_trajectory_jvp(const NufftProblem& p, const T* image, const T* cs
         const T* direction = tangent + at.sample(b) * p.ndim;
         run.image.forward(image + at.image(b, c, csm), csm ? csm + at.csm(b, c) : nullptr, run.spectrum, inner);
         const Samples<T, T*> to(kspace + at.kspace(b), order + at.sample(b), p, c, SampleLayout::user);
-        run.strips.interpolate(run.spectrum, true, inner, [&](const Block<T>& block, int64_t first) {
+        run.strips.interpolate(run.spectrum, true, inner, [&](const Block<T>& block) {
             alignas(64) T values[kBlockSamples * 32], slopes[3 * kBlockSamples * 32];
             slopes_of(run, block, p.ndim, slopes);
             std::fill_n(values, block.count * run.cell_reals, T(0));
@@ -192,11 +189,10 @@ void run_nufft_trajectory_jvp(const NufftProblem& p, const T* image, const T* cs
                 for (int a = 0; a < p.ndim; ++a) {
                     const int axis = 3 - p.ndim + a;
                     const T* slope = slopes + (axis * kBlockSamples + s) * run.cell_reals;
-                    const T factor = direction[to.order[first + s] * p.ndim + a] * taps.axis[axis].cells_per_unit;
+                    const T factor = direction[to.order[block.sample[s]] * p.ndim + a] * taps.axis[axis].cells_per_unit;
                     for (int64_t i = 0; i < run.cell_reals; ++i) values[s * run.cell_reals + i] += factor * slope[i];
                 }
-            with_cell(run.grid.stored,
-                      [&](auto n) { write_samples<T, decltype(n)::value>(to, first, block.count, coils, values); });
+            with_cell(run.grid.stored, [&](auto n) { write_samples<T, decltype(n)::value>(to, block, coils, values); });
         });
     });
 }

@@ -45,6 +45,6 @@ MRIOPS_HD T wrapped(T coordinate, double n) {
 }
 
 // Samples are sorted by tiles of this many cells along each axis, the slowest axis first.
-constexpr int64_t kTileCells = 16;
+constexpr int64_t kTileCells = 8;
 
 }  // namespace mriops

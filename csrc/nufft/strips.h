@@ -26,7 +26,7 @@ class Strips {
           taps_(taps),
           points_(points),
           samples_(p.samples),
-          span_(std::max<int64_t>(kTileCells, grid.lines_at_once())),
+          span_(p.ndim == 3 ? kTileCells : 2 * kTileCells),
           capacity_(span_ + p.width + grid.lines_at_once()) {
         const int64_t cells = grid.outer.grid;
         strips_ = cells / span_ + 1;
@@ -39,7 +39,7 @@ class Strips {
     int64_t edges_size() const { return 2 * chunks() * edge_reals(); }
     void set_edges(T* memory) { edges_ = memory; }
 
-    // visit(block, first sample) for every block of samples, with lines of cells in place.
+    // visit(block) for every block of samples, with lines of cells in place.
     template <class Visit>
     void interpolate(const Cx<T>* spectrum, bool slopes, int threads, const Visit& visit) const {
         parallel_for(chunks(), threads, [&](int64_t j, int) {
@@ -54,7 +54,7 @@ class Strips {
         });
     }
 
-    // visit(block, first sample) adds to the lines, which go to the spectrum.
+    // visit(block) adds to the lines, which go to the spectrum.
     template <class Visit>
     void spread(Cx<T>* spectrum, int threads, const Visit& visit) const {
         const Edges edges{edges_, edges_ + chunks() * edge_reals()};
@@ -72,7 +72,7 @@ class Strips {
     }
 
     // Both in one walk: visit(block of the lines read, how far behind them in
-    // memory are the lines added to, first sample). In place.
+    // memory are the lines added to). In place.
     template <class Visit>
     void gram(Cx<T>* spectrum, int threads, const Visit& visit) const {
         const Edges edges{edges_, edges_ + chunks() * edge_reals()};
@@ -84,8 +84,7 @@ class Strips {
                 open_lines(j, base, opened, walk.ring[1]);
                 const Ring<T> in = ring_at(walk, 0, base);
                 const std::ptrdiff_t apart = walk.ring[1] - walk.ring[0];
-                for_each_block(walk, in, from, to, false,
-                               [&](Block<T>& block, int64_t first) { visit(block, apart, first); });
+                for_each_block(walk, in, from, to, false, [&](Block<T>& block) { visit(block, apart); });
                 take_lines(spectrum, edges, j, base + span_, absorbed, walk.ring[1]);
             });
             finish_chunk(spectrum, edges, j, absorbed, walk.ring[1]);
@@ -103,6 +102,7 @@ class Strips {
         T* ring[2];
         Block<T>* block;
         std::vector<T*> lines;
+        std::vector<int32_t> samples;
         Walk(const Strips& s, int rings) : lines(size_t(s.span_ + s.grid_.width)) {
             const int64_t size = s.capacity_ * s.grid_.line_reals;
             ring[0] = scratch<T>(Scratch::image, size_t(rings * size));
@@ -112,16 +112,20 @@ class Strips {
     };
 
     int64_t edge_reals() const { return grid_.width * grid_.line_reals; }
-    int64_t first_at(int64_t cell) const {
-        int64_t low = 0, high = samples_;
+    // The first of samples low .. high that is past a line, all before it being so too; `high` if none is.
+    template <class Past>
+    static int64_t first_where(int64_t low, int64_t high, const Past& past) {
         while (low < high) {
             const int64_t middle = (low + high) / 2;
-            if (taps_.outer_cell(points_, middle) < cell)
-                low = middle + 1;
-            else
+            if (past(middle))
                 high = middle;
+            else
+                low = middle + 1;
         }
         return low;
+    }
+    int64_t first_at(int64_t cell) const {
+        return first_where(0, samples_, [&](int64_t s) { return taps_.outer_cell(points_, s) >= cell; });
     }
 
     // Chunks of about equal work, each longer than a kernel is wide.
@@ -157,13 +161,38 @@ class Strips {
         }
     }
 
+    // The samples of a strip in the order of visits. Two rows of tiles in 2D go by in squares of two by two, so that
+    // the user's memory, where a readout runs through neighbouring tiles, is visited in longer runs.
+    void list_samples(int64_t from, int64_t to, std::vector<int32_t>& list) const {
+        list.resize(size_t(to - from));
+        if (grid_.ndim == 3) {
+            for (int64_t s = from; s < to; ++s) list[size_t(s - from)] = int32_t(s);
+            return;
+        }
+        const int64_t lower =
+            first_where(from, to, [&](int64_t s) { return taps_.outer_cell(points_, s) / kTileCells % 2 != 0; });
+        const int64_t end[2] = {lower, to};
+        int64_t next[2] = {from, lower};
+        int32_t* out = list.data();
+        for (int64_t cells = 2 * kTileCells; next[0] < lower || next[1] < to; cells += 2 * kTileCells)
+            for (int row = 0; row < 2; ++row) {
+                const auto past = [&](int64_t s) { return taps_.x_cell(points_, s) >= cells; };
+                const int64_t stop = cells > grid_.x.grid ? end[row] : first_where(next[row], end[row], past);
+                for (; next[row] < stop; ++next[row]) *out++ = int32_t(next[row]);
+            }
+    }
+
     template <class Visit>
-    void for_each_block(const Walk& walk, const Ring<T>& ring, int64_t from, int64_t to, bool slopes,
+    void for_each_block(Walk& walk, const Ring<T>& ring, int64_t from, int64_t to, bool slopes,
                         const Visit& visit) const {
-        for (int64_t s = from; s < to; s += kBlockSamples) {
-            const int count = int(std::min<int64_t>(kBlockSamples, to - s));
-            make_block(taps_, ring, points_ + s * taps_.ndim, count, 2 * grid_.stored, slopes, *walk.block);
-            visit(*walk.block, s);
+        list_samples(from, to, walk.samples);
+        Block<T>& block = *walk.block;
+        for (int64_t s = 0; s < to - from; s += kBlockSamples) {
+            block.count = int(std::min<int64_t>(kBlockSamples, to - from - s));
+            block.sample = walk.samples.data() + s;
+            block.left = to - from - s - block.count;
+            make_block(taps_, ring, points_, 2 * grid_.stored, slopes, block);
+            visit(block);
         }
     }
 

@@ -95,6 +95,9 @@ struct Taps {
         const AxisKernel<T>& a = axis[outer()];
         return place(double(points[s * ndim]), a.scale, a.grid, width).cell;
     }
+    int64_t x_cell(const T* points, int64_t s) const {
+        return place(double(points[s * ndim + ndim - 1]), axis[2].scale, axis[2].grid, width).cell;
+    }
 };
 
 // The grid rows (2D) or planes (3D) that are in memory: those of cells first .. first + span, in a ring.
@@ -108,6 +111,8 @@ struct Ring {
 template <class T>
 struct Block {
     int count, rows, row_stride, width;
+    const int32_t* sample;  // positions in sorted order of these samples and `left` more to come
+    int64_t left;
     // [count][row_stride]: where each row of taps begins, its weight, and its derivatives by the position along z and y
     T* line[kBlockSamples * kWidest * kWidest];
     alignas(64) T row_weight[kBlockSamples * kWidest * kWidest];
@@ -125,10 +130,10 @@ struct Places {
 };
 
 template <class T>
-inline void find_places(const AxisKernel<T>& axis, int width, const T* points, int64_t step, int count,
-                        Places<T>& out) {
+inline void find_places(const AxisKernel<T>& axis, int width, const T* points, int64_t step, const int32_t* sample,
+                        int count, Places<T>& out) {
     for (int s = 0; s < count; ++s) {
-        const Place at = place(double(points[s * step]), axis.scale, axis.grid, width);
+        const Place at = place(double(points[sample[s] * step]), axis.scale, axis.grid, width);
         out.cell[s] = std::min(std::max<int64_t>(at.cell, 0), axis.grid);
         out.x[s] = T(double(at.fraction) * (2.0 / double(int64_t(1) << kPositionBits)) - 1.0);
     }
@@ -143,19 +148,18 @@ inline void weigh(const T* coefficients, int degree, int width, const Places<T>&
         evaluate<T, 16>(coefficients, degree, at.x, count, out);
 }
 
-// Fills the block with samples first .. first + count. Coordinates that do not belong where a sorted plan has them are
-// moved into the ring: a wrong plan gives a wrong result, not a wrong address.
+// Fills in lines and weights of the samples of the block. Coordinates that do not belong where a sorted plan has them
+// are moved into the ring: a wrong plan gives a wrong result, not a wrong address.
 template <class T>
-void make_block(const Taps<T>& taps, const Ring<T>& ring, const T* points, int count, int64_t cell_reals, bool slopes,
+void make_block(const Taps<T>& taps, const Ring<T>& ring, const T* points, int64_t cell_reals, bool slopes,
                 Block<T>& b) {
-    const int w = taps.width, ndim = taps.ndim, outer = 3 - ndim;
+    const int w = taps.width, ndim = taps.ndim, outer = 3 - ndim, count = b.count;
     const AxisKernel<T>*axis = taps.axis, &x_axis = axis[2];
-    b.count = count;
     b.rows = taps.rows();
     b.width = w;
     b.row_stride = ndim == 2 ? kWidest : b.rows;
     Places<T> at[3];
-    for (int a = outer; a < 3; ++a) find_places(axis[a], w, points + a - outer, ndim, count, at[a]);
+    for (int a = outer; a < 3; ++a) find_places(axis[a], w, points + a - outer, ndim, b.sample, count, at[a]);
     for (int s = 0; s < count; ++s)
         at[outer].cell[s] = std::min(std::max<int64_t>(at[outer].cell[s] - ring.first, 0), ring.span - 1);
     weigh(x_axis.taps, x_axis.degree, w, at[2], count, b.x_weight);
