@@ -1,4 +1,4 @@
-"""The benchmark cases: the Cartesian SENSE table, Toeplitz, op overhead, CG-SENSE, ESPIRiT, Bloch,
+"""The benchmark cases: the Cartesian SENSE table, Toeplitz, NUFFT, op overhead, CG-SENSE, ESPIRiT, Bloch,
 extended phase graphs, voxelwise fits."""
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from benchmarks.cases.cg_sense import CASES as _CG
 from benchmarks.cases.epg import CASES as _EPG
 from benchmarks.cases.espirit import CASES as _ESPIRIT
 from benchmarks.cases.fit import CASES as _FIT
+from benchmarks.cases.nufft import CASES as _NUFFT
 from benchmarks.cases.overhead import CASES as _OVERHEAD
 from benchmarks.cases.sense import CASES as _SENSE
 from benchmarks.cases.toeplitz import CASES as _TOEPLITZ
 
-CASES: tuple[Case, ...] = (*_SENSE, *_TOEPLITZ, *_OVERHEAD, *_CG, *_ESPIRIT, *_BLOCH, *_EPG, *_FIT)
+CASES: tuple[Case, ...] = (*_SENSE, *_TOEPLITZ, *_NUFFT, *_OVERHEAD, *_CG, *_ESPIRIT, *_BLOCH, *_EPG, *_FIT)
 
 
 def by_name(names: list[str] | None, *, quick: bool = False) -> list[Case]:
