@@ -125,7 +125,7 @@ def epg(
     """Signal of an arbitrary train of pulses, as a table of segments: pulse, free precession, samples.
 
     With the states ``F_k`` (which multiplies ``exp(i k theta)``) and ``Z_k``, and rotations clockwise, a pulse of angle
-    ``a = flip_angle b1`` about the axis at ``phase`` p is
+    ``a = flip_angle b1`` about the axis at ``phase`` p is::
 
         F_k <- cos^2(a/2) F_k + e^{2ip} sin^2(a/2) conj(F_-k) + i e^{ip} sin(a) Z_k
         Z_k <- cos(a) Z_k + (i/2) sin(a) (e^{-ip} F_k - e^{ip} conj(F_-k))
