@@ -73,6 +73,25 @@ def test_ratios_and_goals():
     assert "Some CPU; 2000-01-01; commit `abc`" in text
 
 
+def test_loops_over_coils_have_a_column_of_their_own():
+    loop = replace(ROW, peer="torch.fft", variant="coil loop", cpu_ms=8.0, wall_ms=4.0)
+    text = table.ratio_table([*_rows(), loop])
+    assert "| mriops | torch.fft | torch.fft, coil by coil | sigpy |" in text
+    assert "| 4 ms | **4.0x** | 2.0x | 5.0x (goal 6x) | 2 ms, 4.0x | 2.0e-07 |" in text
+
+
+def test_families_have_tables_of_their_own():
+    call = replace(ROW, case="overhead-forward")
+    text = table.ratio_table([*_rows(), call, replace(call, peer="torch custom_op")])
+    assert text.count("\n|---") == 2 and "| Cost of a call | mriops | torch custom_op |" in text
+
+
+def test_every_case_is_in_one_family():
+    starts = [start for family in table._FAMILIES.values() for start in family]
+    assert len(starts) == len(set(starts))
+    assert {case.name.split("-")[0] for case in CASES} <= set(starts)
+
+
 def test_without_results_the_table_says_so():
     assert "No measurement" in table.ratio_table([])
     assert "No measurement" in table.rate_table([])
