@@ -1,7 +1,7 @@
 // Registers the Bloch kernels of one backend: the same Python signatures for _cpu, _cuda and _emu.
 //
-// A Backend has `workspace_bytes` (negative: no kernels) and forward, jvp, vjp, hvp as in BlochKernels, which take a
-// lane (threads or stream) last.
+// A Backend has forward, jvp, vjp, hvp as in BlochKernels, and spinor_ of each, which take a workspace and a lane
+// (threads or stream) last, and the size of each one's workspace under its name and _bytes.
 #pragma once
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/vector.h>
@@ -29,24 +29,21 @@ void register_bloch(nanobind::module_& m) {
     const auto release = nb::call_guard<nb::gil_scoped_release>();
 
 // Parameters, names and assignments of the pointers of one function.
-#define MRIOPS_BLOCH(name, method, parameters, names, assign)                       \
-    m.def(                                                                          \
-        name,                                                                       \
-        [](MRIOPS_UNPACK parameters, MRIOPS_BLOCH_SHAPE, Address, int64_t lane) {   \
-            const BlochProblem p = MRIOPS_BLOCH_PROBLEM;                            \
-            const Dtype t = make_dtype(dtype);                                      \
-            if (p.batch == 0) return;                                               \
-            BlochArrays a{};                                                        \
-            assign;                                                                 \
-            Backend::method(p, t, a, lane);                                         \
-        },                                                                          \
-        MRIOPS_UNPACK names, MRIOPS_BLOCH_NAMES, "workspace"_a, "lane"_a, release); \
-    m.def(                                                                          \
-        name "_workspace_bytes",                                                    \
-        [](MRIOPS_BLOCH_SHAPE) {                                                    \
-            make_dtype(dtype);                                                      \
-            return Backend::workspace_bytes(MRIOPS_BLOCH_PROBLEM);                  \
-        },                                                                          \
+#define MRIOPS_BLOCH(name, method, parameters, names, assign)                                                \
+    m.def(                                                                                                   \
+        name,                                                                                                \
+        [](MRIOPS_UNPACK parameters, MRIOPS_BLOCH_SHAPE, Address workspace, int64_t lane) {                  \
+            const BlochProblem p = MRIOPS_BLOCH_PROBLEM;                                                     \
+            const Dtype t = make_dtype(dtype);                                                               \
+            if (p.batch == 0) return;                                                                        \
+            BlochArrays a{};                                                                                 \
+            assign;                                                                                          \
+            Backend::method(p, t, a, workspace, lane);                                                       \
+        },                                                                                                   \
+        MRIOPS_UNPACK names, MRIOPS_BLOCH_NAMES, "workspace"_a, "lane"_a, release);                          \
+    m.def(                                                                                                   \
+        name "_workspace_bytes",                                                                             \
+        [](MRIOPS_BLOCH_SHAPE) { return Backend::method##_bytes(MRIOPS_BLOCH_PROBLEM, make_dtype(dtype)); }, \
         MRIOPS_BLOCH_NAMES)
 #define MRIOPS_UNPACK(...) __VA_ARGS__
 #define MRIOPS_SET(argument) a.argument = pointer(#argument, argument, t)
@@ -131,11 +128,11 @@ void register_bloch(nanobind::module_& m) {
 
 // The kernels for the CPU keep scratch per thread, so every workspace is empty.
 struct BlochCpu {
-    static int64_t workspace_bytes(const BlochProblem&) { return 0; }
-#define MRIOPS_SWEEP(name, sweep)                                                          \
-    static void name(const BlochProblem& p, Dtype t, const BlochArrays& a, int64_t lane) { \
-        bloch_kernels().sweep(p, t, a, threads_of(lane));                                  \
-    }
+#define MRIOPS_SWEEP(name, sweep)                                                                     \
+    static void name(const BlochProblem& p, Dtype t, const BlochArrays& a, uintptr_t, int64_t lane) { \
+        bloch_kernels().sweep(p, t, a, threads_of(lane));                                             \
+    }                                                                                                 \
+    static int64_t name##_bytes(const BlochProblem&, Dtype) { return 0; }
     MRIOPS_SWEEP(forward, states.forward)
     MRIOPS_SWEEP(jvp, states.jvp)
     MRIOPS_SWEEP(vjp, states.vjp)
@@ -144,25 +141,6 @@ struct BlochCpu {
     MRIOPS_SWEEP(spinor_jvp, spinor.jvp)
     MRIOPS_SWEEP(spinor_vjp, spinor.vjp)
     MRIOPS_SWEEP(spinor_hvp, spinor.hvp)
-#undef MRIOPS_SWEEP
-};
-
-// There are no kernels for devices yet: the negative workspace tells callers to use another way.
-struct BlochDevice {
-    static int64_t workspace_bytes(const BlochProblem&) { return -1; }
-    [[noreturn]] static void none() {
-        throw std::invalid_argument("bloch: expected arrays in CPU memory, got a device without Bloch kernels");
-    }
-#define MRIOPS_SWEEP(name) \
-    static void name(const BlochProblem&, Dtype, const BlochArrays&, int64_t) { none(); }
-    MRIOPS_SWEEP(forward)
-    MRIOPS_SWEEP(jvp)
-    MRIOPS_SWEEP(vjp)
-    MRIOPS_SWEEP(hvp)
-    MRIOPS_SWEEP(spinor_forward)
-    MRIOPS_SWEEP(spinor_jvp)
-    MRIOPS_SWEEP(spinor_vjp)
-    MRIOPS_SWEEP(spinor_hvp)
 #undef MRIOPS_SWEEP
 };
 

@@ -3,7 +3,7 @@
 #include <nanobind/stl/string.h>
 
 #include "../core/gpu.h"
-#include "bloch.h"
+#include "bloch_device.h"
 #include "epg.h"
 #include "models_device.h"
 #include "nufft_device.h"

@@ -6,9 +6,12 @@
 #pragma once
 #include "../core/complex.h"
 #include "../fft/line_plan.cuh"
-#include "device_workspace.cuh"
+#include "../core/device_workspace.cuh"
 
 namespace mriops::cuda::gridding {
+
+using gpu::Memory;
+using gpu::upload;
 
 // One side of a pass: where line (v, plane, row, column) begins and how far apart its entries are.
 struct Side {

@@ -4,11 +4,14 @@
 // per coil and batch item. Samples are those of a plan (nufft.h), sorted by tiles of kTileCells cells.
 #pragma once
 #include "../core/complex.h"
-#include "device_workspace.cuh"
+#include "../core/device_workspace.cuh"
 #include "nufft.h"
 #include "points.h"
 
 namespace mriops::cuda::gridding {
+
+using gpu::Memory;
+using gpu::upload;
 
 constexpr int kWidest = 16;
 

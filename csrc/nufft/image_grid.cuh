@@ -2,9 +2,12 @@
 // for axes too long for shared memory.
 #pragma once
 #include "../core/complex.h"
-#include "device_workspace.cuh"
+#include "../core/device_workspace.cuh"
 
 namespace mriops::cuda::gridding {
+
+using gpu::Memory;
+using gpu::upload;
 
 template <class T>
 struct ImageGrid {

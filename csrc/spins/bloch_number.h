@@ -2,7 +2,7 @@
 // operators, so that tangents and second derivatives are the same source as values.
 #pragma once
 #include "lane_math.h"
-#if defined(__SSE2__)
+#if defined(__SSE2__) && !defined(MRIOPS_LANE_SCALAR)
 #include <immintrin.h>
 #endif
 
@@ -83,7 +83,9 @@ struct Values {
     static MRIOPS_LANE_INLINE Vec lanes(LaneVec<T> v, LaneVec<T>) { return v; }
     static MRIOPS_LANE_INLINE LaneVec<T> value(Vec v) { return v; }
     static MRIOPS_LANE_INLINE LaneVec<T> result(Vec v) { return v; }
+#if !defined(MRIOPS_LANE_SCALAR)  // where Vec is Scalar
     static MRIOPS_LANE_INLINE T result(Scalar s) { return s; }
+#endif
     static MRIOPS_LANE_INLINE Vec select(LaneBits<T> where, Vec a, Vec b) { return where ? a : b; }
 };
 template <class T>
@@ -104,6 +106,12 @@ struct Tangents {
 };
 
 // Whether any lane of v is above the limit.
+#if defined(MRIOPS_LANE_SCALAR)
+template <class T>
+MRIOPS_LANE_INLINE bool any_above(T v, T limit) {
+    return v > limit;
+}
+#else
 MRIOPS_LANE_INLINE bool any_above(LaneVec<float> v, float limit) {
 #if defined(__AVX512F__)
     return _mm512_cmp_ps_mask(v, _mm512_set1_ps(limit), _CMP_GT_OQ) != 0;
@@ -130,6 +138,8 @@ MRIOPS_LANE_INLINE bool any_above(LaneVec<double> v, double limit) {
     return any;
 #endif
 }
+
+#endif
 
 template <class T>
 MRIOPS_LANE_INLINE LaneVec<T> number_sqrt(LaneVec<T> x) {

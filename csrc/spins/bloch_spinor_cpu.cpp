@@ -8,33 +8,11 @@
 #include "../core/parallel.h"
 #include "bloch_gradients.h"
 #include "bloch_kernels.h"
+#include "bloch_spinor.h"
 #include "bloch_walk.h"
 
 namespace mriops {
 namespace {
-
-template <class Vec>
-struct Spinor {
-    Vec ar, ai, br, bi;  // alpha, beta
-};
-
-// cos(|w|/2) and sin(|w|/2)/|w|.
-template <class N, class Vec = typename N::Vec>
-MRIOPS_LANE_INLINE void half_turn(Vec u, Vec& c, Vec& s) {
-    using T = typename N::Real;
-    const Vec v = u * T(0.25);
-    const turn::Coefficients<Vec> k = turn::coefficients<N, false>(v);
-    c = T(1) - v * k.c;
-    s = k.s * T(0.5);
-}
-
-// (c + i s w.sigma) applied to a spinor; with -s, the inverse.
-template <class N, class Vec = typename N::Vec>
-MRIOPS_LANE_INLINE Spinor<Vec> turned(const Spinor<Vec>& p, const Triple<Vec>& w, Vec c, Vec s) {
-    const Vec x = w.x * s, y = w.y * s, z = w.z * s;
-    return {c * p.ar - z * p.ai + y * p.br - x * p.bi, c * p.ai + z * p.ar + y * p.bi + x * p.br,
-            c * p.br + z * p.bi - y * p.ar - x * p.ai, c * p.bi - z * p.br - y * p.ai + x * p.ar};
-}
 
 template <class N, class Vec = typename N::Vec>
 Spinor<Vec> walk(const BlochProblem& p, const Walk<N>& steps) {
@@ -56,23 +34,11 @@ void sweep(const BlochProblem& p, const BlochTable<N>& table, const Walk<N>& ste
     Spinor<Vec> state = walk<N>(p, steps);
     for (int64_t n = p.steps - 1; n >= 0; --n) {
         const Triple<Vec> w = steps.vector(n);
-        const Vec u = dot(w, w);
-        Vec c, s;
-        half_turn<N>(u, c, s);
-        state = turned<N>(state, w, c, -s);
-        bar = turned<N>(bar, w, c, -s);
-        // Re <bar, i sigma/2 state>, and the derivative of the exponential map as for vectors.
-        const Triple<Vec> q{(state.br * bar.ai - state.bi * bar.ar + state.ar * bar.bi - state.ai * bar.br) * T(0.5),
-                            (bar.ar * state.br + bar.ai * state.bi - bar.br * state.ar - bar.bi * state.ai) * T(0.5),
-                            (state.ar * bar.ai - state.ai * bar.ar + state.bi * bar.br - state.br * bar.bi) * T(0.5)};
-        const Triple<Vec> across = cross(w, q);
-        const Vec along = turn::coefficients<N, true>(u).d * dot(q, w), sine = s * c * T(2), cosine = s * s * T(2);
+        const Triple<Vec> g = spinor_back<N>(state, bar, w);
         const typename N::Scalar* row = table.step(n);
         LaneVec<T>* const gradient = field.shared.steps + n * table.step_width;
-        field.nutation_back(sine * q.x - cosine * across.x + along * w.x, sine * q.y - cosine * across.y + along * w.y,
-                            row, gradient);
-        field.precession_back(sine * q.z - cosine * across.z + along * w.z, row + 2 * table.channels,
-                              gradient + 2 * table.channels);
+        field.nutation_back(g.x, g.y, row, gradient);
+        field.precession_back(g.z, row + 2 * table.channels, gradient + 2 * table.channels);
     }
 }
 

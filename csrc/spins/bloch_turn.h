@@ -25,53 +25,68 @@ MRIOPS_LANE_INLINE Triple<V> cross(const Triple<V>& a, const Triple<V>& b) {
 
 namespace turn {
 
-// Near minimax in u on [0, 2.5], relative error 5e-9 and 3e-19: sin(a)/a, (1 - cos a)/a^2, (a - sin a)/a^3, a^2 = u.
-template <class T>
-struct Series;
-template <>
-struct Series<float> {
-    static constexpr int terms = 5;
-    static constexpr float s[] = {0.999999995409f, -0.166666574826f, 0.00833303894465f, -0.000198081743536f,
-                                  2.60316911542e-6f};
-    static constexpr float c[] = {0.499999999615f, -0.0416666589696f, 0.00138886422242f, -2.47738720124e-5f,
-                                  2.6281242471e-7f};
-    static constexpr float d[] = {0.166666666637f, -0.00833333273855f, 0.000198410792709f, -2.75359159451e-6f,
-                                  2.40675966535e-8f};
-};
-template <>
-struct Series<double> {
-    static constexpr int terms = 9;
-    static constexpr double s[] = {1.0,
-                                   -0.1666666666666666515725,
-                                   0.008333333333333172298874,
-                                   -0.0001984126984120368609617,
-                                   0.000002755731921036892785463,
-                                   -2.505210681049799198466e-8,
-                                   1.605893677601724466736e-10,
-                                   -7.642917664745444233687e-13,
-                                   2.720405906974994159116e-15};
-    static constexpr double c[] = {0.5,
-                                   -0.04166666666666666591012,
-                                   0.001388888888888880817666,
-                                   -0.00002480158730155414497687,
-                                   2.755731921716150556361e-7,
-                                   -2.087675619862226701121e-9,
-                                   1.147069195386765210263e-11,
-                                   -4.777350289295201272393e-14,
-                                   1.516330522798859038134e-16};
-    static constexpr double d[] = {
-        0.1666666666666666666661,       -0.008333333333333333297231,  0.0001984126984126980275455,
-        -0.000002755731922397006900705, 2.505210838218541404223e-8,   -1.605904346025437827185e-10,
-        7.64713814006061979565e-13,     -2.810442713698739480996e-15, 8.003271708777361944876e-18};
-};
-
-template <class N, class Vec = typename N::Vec>
-MRIOPS_LANE_INLINE Vec series(Vec u, const typename N::Real* c) {
-    using T = typename N::Real;
-    Vec y = u * c[Series<T>::terms - 1] + c[Series<T>::terms - 2];
-#pragma GCC unroll 8
-    for (int i = Series<T>::terms - 3; i >= 0; --i) y = y * u + c[i];
+// c[0] + u c[1] + ... by Horner's rule.
+template <class N, int Terms, class Vec = typename N::Vec>
+MRIOPS_LANE_INLINE Vec series(Vec u, const typename N::Real (&c)[Terms]) {
+    Vec y = u * c[Terms - 1] + c[Terms - 2];
+    MRIOPS_LANE_UNROLL
+    for (int i = Terms - 3; i >= 0; --i) y = y * u + c[i];
     return y;
+}
+
+// Near minimax in u on [0, 2.5], relative error 5e-9 and 3e-19: sin(a)/a, (1 - cos a)/a^2, (a - sin a)/a^3, a^2 = u.
+template <class N, class Vec = typename N::Vec>
+MRIOPS_LANE_INLINE Vec series_s(Vec u) {
+    using T = typename N::Real;
+    if constexpr (sizeof(T) == 4) {
+        constexpr T k[] = {0.999999995409f, -0.166666574826f, 0.00833303894465f, -0.000198081743536f,
+                           2.60316911542e-6f};
+        return series<N>(u, k);
+    } else {
+        constexpr T k[] = {1.0,
+                           -0.1666666666666666515725,
+                           0.008333333333333172298874,
+                           -0.0001984126984120368609617,
+                           0.000002755731921036892785463,
+                           -2.505210681049799198466e-8,
+                           1.605893677601724466736e-10,
+                           -7.642917664745444233687e-13,
+                           2.720405906974994159116e-15};
+        return series<N>(u, k);
+    }
+}
+template <class N, class Vec = typename N::Vec>
+MRIOPS_LANE_INLINE Vec series_c(Vec u) {
+    using T = typename N::Real;
+    if constexpr (sizeof(T) == 4) {
+        constexpr T k[] = {0.499999999615f, -0.0416666589696f, 0.00138886422242f, -2.47738720124e-5f, 2.6281242471e-7f};
+        return series<N>(u, k);
+    } else {
+        constexpr T k[] = {0.5,
+                           -0.04166666666666666591012,
+                           0.001388888888888880817666,
+                           -0.00002480158730155414497687,
+                           2.755731921716150556361e-7,
+                           -2.087675619862226701121e-9,
+                           1.147069195386765210263e-11,
+                           -4.777350289295201272393e-14,
+                           1.516330522798859038134e-16};
+        return series<N>(u, k);
+    }
+}
+template <class N, class Vec = typename N::Vec>
+MRIOPS_LANE_INLINE Vec series_d(Vec u) {
+    using T = typename N::Real;
+    if constexpr (sizeof(T) == 4) {
+        constexpr T k[] = {0.166666666637f, -0.00833333273855f, 0.000198410792709f, -2.75359159451e-6f,
+                           2.40675966535e-8f};
+        return series<N>(u, k);
+    } else {
+        constexpr T k[] = {0.1666666666666666666661,       -0.008333333333333333297231,  0.0001984126984126980275455,
+                           -0.000002755731922397006900705, 2.505210838218541404223e-8,   -1.605904346025437827185e-10,
+                           7.64713814006061979565e-13,     -2.810442713698739480996e-15, 8.003271708777361944876e-18};
+        return series<N>(u, k);
+    }
 }
 
 constexpr double kSeriesLimit = 2.5;
@@ -83,7 +98,7 @@ struct Coefficients {
 
 // Angles above the limit; a function of its own, since most waveforms never come here.
 template <class N, bool WithD, class Vec = typename N::Vec>
-__attribute__((noinline)) void wide(const Vec& u, Coefficients<Vec>& k) {
+MRIOPS_LANE_SELDOM void wide(const Vec& u, Coefficients<Vec>& k) {
     using T = typename N::Real;
     using F = Functions<N>;
     const LaneBits<T> beyond = N::value(u) > T(kSeriesLimit);
@@ -102,9 +117,9 @@ template <class N, bool WithD, class Vec = typename N::Vec>
 MRIOPS_LANE_INLINE Coefficients<Vec> coefficients(Vec u) {
     using T = typename N::Real;
     Coefficients<Vec> k;
-    k.s = series<N>(u, Series<T>::s);
-    k.c = series<N>(u, Series<T>::c);
-    if constexpr (WithD) k.d = series<N>(u, Series<T>::d);
+    k.s = series_s<N>(u);
+    k.c = series_c<N>(u);
+    if constexpr (WithD) k.d = series_d<N>(u);
     if (__builtin_expect(any_above(N::value(u), T(kSeriesLimit)), 0)) wide<N, WithD>(u, k);
     return k;
 }
@@ -148,7 +163,7 @@ MRIOPS_LANE_INLINE Vec lost(Vec rate, typename N::Scalar h) {
     // 1 - exp(-x) = x (1 - x/2 (1 - x/3 (...))) for small x; the last term left out is 0.3^n / n!, n = 9 and 14.
     constexpr int terms = sizeof(T) == 4 ? 8 : 13;
     Vec y = N::fill(N::scalar(T(1), T(0)));
-#pragma GCC unroll 16
+    MRIOPS_LANE_UNROLL
     for (int i = terms; i >= 2; --i) y = T(1) - x * y * (T(1) / T(i));
     const LaneBits<T> large = N::value(x) > T(0.3);
     const Vec far = T(1) - Functions<N>::exp(-x);

@@ -7,6 +7,9 @@
 //   exp      0.8 for results that are normal numbers; smaller results are 0, exp(-inf) = 0, NaN stays NaN
 //   sincos   0.93 for |x| < 25000 (float) or |x| < 3e6 (double); beyond that the error grows like eps |x|
 #pragma once
+#if defined(MRIOPS_LANE_SCALAR)
+#include "lane_scalar.h"
+#else
 #include <cstdint>
 #include <cstring>
 
@@ -18,6 +21,8 @@
 #define MRIOPS_LANE_BYTES 16
 #endif
 #define MRIOPS_LANE_INLINE inline __attribute__((always_inline))
+#define MRIOPS_LANE_SELDOM __attribute__((noinline))
+#define MRIOPS_LANE_UNROLL _Pragma("GCC unroll 16")
 
 namespace mriops {
 namespace {
@@ -214,3 +219,5 @@ MRIOPS_LANE_INLINE void lane_sincos(LaneVec<T> x, LaneVec<T>& sine, LaneVec<T>& 
 
 }  // namespace
 }  // namespace mriops
+
+#endif

@@ -1,4 +1,4 @@
-"""The Bloch simulation on arrays where the module in use has no kernel for it."""
+"""The Bloch simulation on arrays, with the kernels of a device."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from mriops.testing import available_backends, use_backend
 
 
 @pytest.mark.skipif("emu" not in available_backends(), reason="the emulated kernels are not built")
-def test_a_device_without_kernels_uses_those_of_the_cpu() -> None:
+def test_the_kernels_of_a_device_give_what_those_of_the_cpu_give() -> None:
     rng = np.random.default_rng(0)
     rf = (1e-6 * rng.standard_normal((2, 1, 20))).astype(np.complex64)
     gradient = (1e-2 * rng.standard_normal((20, 1))).astype(np.float32)
@@ -22,4 +22,5 @@ def test_a_device_without_kernels_uses_those_of_the_cpu() -> None:
     for call in calls:
         direct = call()
         with use_backend("emu"):
-            np.testing.assert_array_equal(call(), direct)
+            # float32: a few eps per step, 20 steps
+            np.testing.assert_allclose(call(), direct, rtol=0, atol=2e-5)

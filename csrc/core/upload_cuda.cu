@@ -3,7 +3,7 @@
 
 #include "device_workspace.cuh"
 
-namespace mriops::cuda::gridding {
+namespace mriops::gpu {
 namespace {
 
 template <class T>
@@ -20,7 +20,7 @@ __global__ void __launch_bounds__(128) unpack(const __grid_constant__ Parcel<T> 
 }  // namespace
 
 template <class T>
-void upload(const std::vector<T>& from, T* to, gpu::Stream stream) {
+void upload(const std::vector<T>& from, T* to, Stream stream) {
     constexpr std::size_t most = Parcel<T>::kCount;
     for (std::size_t at = 0; at < from.size(); at += most) {
         Parcel<T> parcel = {};
@@ -30,7 +30,9 @@ void upload(const std::vector<T>& from, T* to, gpu::Stream stream) {
     }
 }
 
-template void upload<float>(const std::vector<float>&, float*, gpu::Stream);
-template void upload<double>(const std::vector<double>&, double*, gpu::Stream);
+template void upload<float>(const std::vector<float>&, float*, Stream);
+template void upload<double>(const std::vector<double>&, double*, Stream);
+template void upload<int64_t>(const std::vector<int64_t>&, int64_t*, Stream);
+template void upload<int32_t>(const std::vector<int32_t>&, int32_t*, Stream);
 
-}  // namespace mriops::cuda::gridding
+}  // namespace mriops::gpu

@@ -4,15 +4,15 @@
 #include <cstdint>
 #include <vector>
 
-#include "../core/gpu.h"
+#include "gpu.h"
 
-namespace mriops::cuda::gridding {
+namespace mriops::gpu {
 
 // Without memory it only counts, so that the size of a workspace is found by walking through the code that uses it.
 class Memory {
   public:
     Memory(void* base, void* stream, bool dry)
-        : base_(static_cast<char*>(base)), stream_(static_cast<gpu::Stream>(stream)), dry_(dry) {}
+        : base_(static_cast<char*>(base)), stream_(static_cast<Stream>(stream)), dry_(dry) {}
     template <class Item>
     Item* take(int64_t count) {
         const std::size_t at = used_;
@@ -23,12 +23,12 @@ class Memory {
     std::size_t used() const { return used_; }
     void release_to(std::size_t mark) { used_ = mark; }
     std::size_t peak() const { return peak_; }
-    gpu::Stream stream() const { return stream_; }
+    Stream stream() const { return stream_; }
     bool dry() const { return dry_; }
 
   private:
     char* base_;
-    gpu::Stream stream_;
+    Stream stream_;
     bool dry_;
     std::size_t used_ = 0, peak_ = 0;
 };
@@ -36,6 +36,6 @@ class Memory {
 // Copies numbers of the host to the device as arguments of a kernel: nothing waits, nothing is kept alive, and a CUDA
 // graph can record it.
 template <class T>
-void upload(const std::vector<T>& from, T* to, gpu::Stream);
+void upload(const std::vector<T>& from, T* to, Stream);
 
-}  // namespace mriops::cuda::gridding
+}  // namespace mriops::gpu

@@ -1,0 +1,117 @@
+"""The CUDA kernels of the spin physics where the contracts of the ops do not look: many jobs, checkpoints, orders of
+threads; against the CPU kernels, which are tested against references of their own."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from mriops import _native, ops
+from mriops.testing import use_backend
+
+BACKENDS = [pytest.param("emu", marks=pytest.mark.emu), pytest.param("cuda", marks=pytest.mark.gpu)]
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> Any:
+    """The name of a backend that is there."""
+    try:
+        with use_backend(request.param):
+            pass
+    except (ImportError, RuntimeError) as reason:
+        pytest.skip(str(reason))
+    yield request.param
+    if request.param == "emu":
+        _native.load("emu").set_seed(0)
+
+
+def results(call: Callable[..., Tensor], inputs: dict[str, Tensor], backend: str) -> list[Tensor]:
+    """The value, its tangent along fixed directions, gradients along a fixed cotangent, and their derivatives."""
+    with use_backend(backend) as device:
+        generator = torch.Generator().manual_seed(1)
+
+        def like(x: Tensor) -> Tensor:
+            return torch.randn(x.shape, dtype=x.dtype, generator=generator).to(device)
+
+        given = {name: x.to(device).requires_grad_() for name, x in inputs.items()}
+        value = call(**given)
+        cotangent = like(value.cpu().detach()).requires_grad_()
+        gradients = torch.autograd.grad(value, list(given.values()), cotangent, create_graph=True)
+        # Arguments in SI units are of very different sizes: directions are scaled to them.
+        along = [g.detach().abs().max() * like(g.cpu().detach()) for g in gradients]
+        along = [d / (g.detach().abs().max() ** 2 + 1e-300) for d, g in zip(along, gradients, strict=True)]
+        second = torch.autograd.grad(gradients, [*given.values(), cotangent], along)
+        found = [value.detach(), *(g.detach() for g in gradients), *second]
+        return [x.cpu() for x in found]
+
+
+def assert_close(found: list[Tensor], expected: list[Tensor], tolerance: float) -> None:
+    for i, (a, b) in enumerate(zip(found, expected, strict=True)):
+        error = float((a - b).abs().max() / b.abs().max().clamp_min(1e-300))
+        assert error < tolerance, f"result {i}: {error}"
+
+
+def bloch_inputs(batch: tuple[int, ...], spins: int, steps: int, coils: int) -> dict[str, Tensor]:
+    g = torch.Generator().manual_seed(0)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(shape, dtype=torch.float64, generator=g)
+
+    inputs = {
+        "rf": 2e-6 * torch.complex(normal(*batch, steps), normal(*batch, steps)),
+        "gradient": 5e-3 * normal(*batch, steps, 2),
+        "dt": 1e-5 * (1 + torch.rand(steps, dtype=torch.float64, generator=g)),
+        "position": 1e-2 * normal(*batch, spins, 2),
+        "t1": 0.5 + torch.rand(spins, dtype=torch.float64, generator=g),
+        "t2": 0.05 + 0.1 * torch.rand(spins, dtype=torch.float64, generator=g),
+        "off_resonance": 50 * normal(spins),
+        "magnetization": normal(spins, 3),
+    }
+    inputs["rf"][..., ::3] = 0  # steps without RF take a way of their own
+    return inputs | ({"receive": torch.complex(normal(coils, spins), normal(coils, spins))} if coils else {})
+
+
+# More steps than are kept at once (64), more isochromats than a warp has lanes, and both integrators.
+@pytest.mark.parametrize("integrator", ["exact", "split"])
+@pytest.mark.parametrize("coils", [0, 3])
+def test_bloch_with_checkpoints_and_many_jobs(backend: str, coils: int, integrator: str) -> None:
+    inputs = bloch_inputs((2,), 70, 150, coils)
+    simulate = ops.bloch_signal if coils else ops.bloch
+
+    def call(**given: Tensor) -> Tensor:
+        return simulate(**given, record=(0, 1, 64, 149, 150), integrator=integrator)
+
+    # eps times the 150 turns, and ten for sums of 70 isochromats of either sign.
+    assert_close(results(call, inputs, backend), results(call, inputs, "cpu"), 10 * 150 * 2.2e-16)
+
+
+def test_spinors_over_many_jobs(backend: str) -> None:
+    inputs = bloch_inputs((), 70, 90, 0)
+    inputs = {name: inputs[name] for name in ("rf", "gradient", "dt", "position", "off_resonance")}
+
+    def call(**given: Tensor) -> Tensor:
+        return torch.view_as_real(ops.bloch_spinor(**given))
+
+    assert_close(results(call, inputs, backend), results(call, inputs, "cpu"), 10 * 90 * 2.2e-16)
+
+
+def test_sums_over_isochromats_are_the_same_every_time(backend: str) -> None:
+    inputs = {name: x.to(torch.complex64 if x.is_complex() else torch.float32)
+              for name, x in bloch_inputs((), 100, 40, 2).items()}  # fmt: skip
+    first = results(lambda **given: ops.bloch_signal(**given), inputs, backend)
+    for seed in (1, 2):
+        if backend == "emu":
+            _native.load("emu").set_seed(seed)
+        again = results(lambda **given: ops.bloch_signal(**given), inputs, backend)
+        assert all(torch.equal(a, b) for a, b in zip(again, first, strict=True))
+
+
+def test_a_bad_isochromat_stays_alone(backend: str) -> None:
+    inputs = bloch_inputs((), 40, 20, 0)
+    inputs["t1"][7] = float("nan")
+    with use_backend(backend) as device:
+        found = ops.bloch(**{name: x.to(device) for name, x in inputs.items()}).cpu()
+    assert torch.isnan(found[7]).any()
+    assert torch.isfinite(torch.cat((found[:7], found[8:]))).all()
