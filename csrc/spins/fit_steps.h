@@ -88,7 +88,8 @@ struct NormalEquations {
                 sum = sum + column[i] * column[i];
             }
             const V inf = lane_fill<T>(T(__builtin_inf()));
-            diagonal[k] = scale[k] > V{} ? sum * scale[k] * scale[k] : inf;
+            // Sums of tiny pivots overflow, and infinity times zero is NaN: nothing is known of such a parameter.
+            diagonal[k] = (scale[k] > V{}) & (sum < inf) ? sum * scale[k] * scale[k] : inf;
         }
     }
 };

@@ -198,6 +198,8 @@ def test_t2_longer_than_t1_is_computed():
         (lambda m, x: m.signal_bssfp(1.0, x, x, 0.0, 0.5, 0.005, 0.006), "echo_time: expected at most the repetition"),
         (lambda m, x: m.signal_diffusion_tensor(1.0, x, [1e9], [[1.0, 0, 0]]), "diffusion_tensor: expected 6 compon"),
         (lambda m, x: m.signal_phase_contrast(x[0], x, [1.0, 0]), "encoding: expected shape"),
+        (lambda m, x: m.signal_look_locker(1.0, x, x, x, 0.01), "flip_angle: expected one number, got shape"),
+        (lambda m, x: m.signal_asl_pulsed(1.0, 0.01, 0.7, x, 0.8, partition=x), "partition: expected one number"),
         (lambda m, x: m.signal_model(x, x, model="spin"), "model: expected one of mono_exponential"),
         (lambda m, x: m.signal_model(x, x, model="spgr"), "parameters: expected 3 rows"),
         (lambda m, x: m.signal_model(x.reshape(1, 3).repeat(3, 0) if of_array(x) else x[:, None], x, model="spgr"),

@@ -14,6 +14,8 @@ from .signal_rows import (
     diffusion_row,
     encoding_rows,
     kurtosis_rows,
+    label_rows,
+    look_locker_rows,
     plain_rows,
     recovery_rows,
     scaled_kurtosis,
@@ -197,6 +199,7 @@ _TABLE: tuple[SignalModel, ...] = (
         ),
         "Deichmann R, Haase A. Quantification of T1 values by SNAPSHOT-FLASH NMR imaging. J Magn Reson "
         "1992;96:608-612.",
+        rows=look_locker_rows,
     ),
     SignalModel(
         "molli",
@@ -406,7 +409,7 @@ def _asl(name: str, index: int, words: str, formula: str) -> SignalModel:
         ),
         "Buxton RB, et al. A general kinetic model for quantitative perfusion imaging with arterial spin labeling. "
         "Magn Reson Med 1998;40:383-396.",
-        rows=lambda xp, time, duration, partition: [time, duration, 1 / partition],
+        rows=label_rows,
     )
 
 

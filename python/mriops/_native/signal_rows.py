@@ -12,6 +12,8 @@ __all__ = [
     "diffusion_row",
     "encoding_rows",
     "kurtosis_rows",
+    "label_rows",
+    "look_locker_rows",
     "plain_rows",
     "recovery_rows",
     "scaled_kurtosis",
@@ -97,10 +99,27 @@ def water_fat_rows(xp: Any, echo_time: Any, fat_frequency: Any, fat_amplitude: A
     return [echo_time, (amplitude * xp.cos(angle)).sum(-1), (amplitude * xp.sin(angle)).sum(-1)]
 
 
+def _one_number(name: str, value: Any) -> None:
+    if value.ndim > 0 and value.shape != (1,):
+        raise ValueError(f"{name}: expected one number, got shape {tuple(value.shape)}")
+
+
+def look_locker_rows(xp: Any, time: Any, flip_angle: Any, repetition_time: Any) -> list[Any]:
+    """The arguments themselves; angle and repetition time are one number each: the approach has one rate."""
+    _one_number("flip_angle", flip_angle)
+    _one_number("repetition_time", repetition_time)
+    return [time, flip_angle, repetition_time]
+
+
+def label_rows(xp: Any, time: Any, label_duration: Any, partition: Any) -> list[Any]:
+    """Times, durations, and the inverse of the partition coefficient, which is one number."""
+    _one_number("partition", partition)
+    return [time, label_duration, 1 / partition]
+
+
 def train_rows(
     xp: Any, delay: Any, flip_angle: Any, repetition_time: Any, n_before: Any, n_after: Any, final_delay: Any
 ) -> list[Any]:
     """The arguments themselves; the final delay is one number."""
-    if final_delay.ndim > 0 and final_delay.shape != (1,):
-        raise ValueError(f"final_delay: expected one number, got shape {tuple(final_delay.shape)}")
+    _one_number("final_delay", final_delay)
     return [delay, flip_angle, repetition_time, n_before, n_after, final_delay]
