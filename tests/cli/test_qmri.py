@@ -10,6 +10,8 @@ from PIL import Image
 
 from mriops import ops
 from mriops.cli import main
+from mriops.cli.qmri_water_fat import fat_peaks, magnitudes
+from mriops.signals import SignalOp, fat_spectrum, fit
 
 TE = [0.01, 0.02, 0.04, 0.08]
 
@@ -83,6 +85,8 @@ def test_npz_with_its_own_times_and_b1(tmp_path):
         (["--model", "vfa", "--angles", "1,2,3,4"], "--tr: expected the repetition time"),
         (["--model", "t2", "--times", "1,2,3,4", "--key", "x"], "expected one of the arrays images"),
         (["--model", "t2", "--times", "1,2,3,4", "--rician"], "rician: expected"),
+        (["--model", "waterfat", "--times", "1,2,3,4", "--field", "3"], "expected complex images"),
+        (["--model", "t2", "--times", "1,2,3,4", "--no-decay"], "--no-decay: expected the model waterfat, got t2"),
     ],
 )
 def test_errors_are_one_line(tmp_path, series, capsys, extra, message):
@@ -96,3 +100,74 @@ def test_errors_are_one_line(tmp_path, series, capsys, extra, message):
 def test_a_missing_file_is_named(tmp_path, capsys):
     assert main(["qmri", str(tmp_path / "no.npz"), "--model", "t2", "--times", "1"]) == 1
     assert "no such file" in capsys.readouterr().err
+
+
+@pytest.fixture
+def echoes(tmp_path):
+    """Six echoes of known water, fat, field and decay in an npz file, and the truth."""
+    te = [0.0012 + 0.0009 * i for i in range(6)]
+    fraction = torch.linspace(0.1, 0.9, 20).reshape(4, 5)
+    off, r2star = torch.linspace(-60, 60, 20).reshape(4, 5), torch.full((4, 5), 30.0)
+    phase = torch.polar(torch.tensor(50.0), torch.tensor(0.4))
+    images = ops.signal_water_fat((1 - fraction) * phase, fraction * phase, off, r2star, te, *fat_spectrum(3.0))
+    np.savez(tmp_path / "in.npz", images=images.numpy(), te=te)
+    return tmp_path / "in.npz", {"fat_fraction": fraction, "off_resonance": off, "r2star": r2star, "fat": 50 * fraction}
+
+
+def test_water_and_fat(tmp_path, echoes):
+    file, truth = echoes
+    arguments = ["qmri", str(file), "--model", "waterfat", "--times", "@te", "--field", "3", "-q"]
+    assert main([*arguments, "-o", str(tmp_path / "maps")]) == 0
+    for name, expected in truth.items():
+        found = nibabel.load(tmp_path / "maps" / f"{name}.nii.gz").get_fdata()[..., 0].T
+        # Single precision: 1e-7 of the signal, times the condition of six echoes over 4.5 ms.
+        np.testing.assert_allclose(found, expected, rtol=2e-3, atol=0.02 if name == "off_resonance" else 0)
+        assert (tmp_path / "maps" / f"{name}_std.nii.gz").exists()
+    report = json.loads((tmp_path / "maps" / "report.json").read_text())
+    assert len(report["design"]["fat_frequency"]) == 6 and report["voxels"]["converged"] == 20
+    single = [*arguments, "--peaks=-3.4:2", "--no-decay", "-o", str(tmp_path / "single")]
+    assert main(single) == 0
+    report = json.loads((tmp_path / "single" / "report.json").read_text())
+    assert report["design"]["fat_amplitude"] == [1.0] and "r2star" not in report["maps"]
+
+
+def test_deviation_of_the_fat_fraction():
+    """Against the scatter of noisy voxels: where water and fat are told apart well they are nearly uncorrelated."""
+    te = [0.0012 + 0.0008 * i for i in range(6)]
+    op = SignalOp("water_fat", echo_time=te, **fat_peaks(3.0, "-3.4:1"))
+    fixed = {"off_resonance": 0.0, "r2star": 0.0}
+    g = torch.Generator().manual_seed(0)
+    clean = op(water=torch.full((4000,), 0.7 + 0j), fat=torch.full((4000,), 0.3 + 0j), off_resonance=0.0, r2star=0.0)
+    noise = 0.02 * torch.randn(*clean.shape, 2, generator=g)
+    part = magnitudes(fit(op, clean + torch.view_as_complex(noise), fixed=fixed, noise=0.02))
+    fraction, deviation = part.parameters["fat_fraction"], part.uncertainty["fat_fraction"]
+    assert fraction.mean() == pytest.approx(0.3, abs=0.003)
+    # A standard deviation of 4000 samples scatters by 1.1 %; the rest is what the correlation is allowed to take.
+    assert fraction.std() / deviation.mean() == pytest.approx(1, abs=0.15)
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        ([], "--field: expected the field strength [T] for the model waterfat, got None"),
+        (["--field", "3", "--peaks", "1"], "--peaks: expected PPM:AMPLITUDE separated by commas"),
+        (["--field", "3", "--peaks", "1:0"], "--peaks: expected PPM:AMPLITUDE separated by commas"),
+    ],
+)
+def test_spectra_that_are_none(tmp_path, echoes, capsys, extra, message):
+    arguments = ["qmri", str(echoes[0]), "--model", "waterfat", "--times", "@te", "-o", str(tmp_path / "maps")]
+    assert main([*arguments, *extra]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_measured_acetone_in_water(tmp_path, data_dir):
+    stored = np.load(data_dir / "acetone_dixon_3t/acetone_dixon_3t.npz")
+    images = ops.ifft(torch.from_numpy(stored["kspace"]), (-2, -1)).numpy()
+    np.savez(tmp_path / "in.npz", images=images, te=stored["TE_s"])
+    arguments = ["qmri", str(tmp_path / "in.npz"), "--model", "waterfat", "--times", "@te", "--field", "3", "-q"]
+    arguments += ["--peaks=-2.8:1", "--no-decay", "--threshold", "0.1", "-o", str(tmp_path / "maps")]
+    assert main(arguments) == 0
+    fraction = nibabel.load(tmp_path / "maps" / "fat_fraction.nii.gz").get_fdata()[..., 0]
+    inside = np.isfinite(fraction)
+    assert np.median(fraction[inside]) < 0.1  # the bath
+    assert (fraction[inside] > 0.7).mean() > 0.05  # vials of nearly pure acetone

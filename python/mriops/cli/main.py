@@ -90,7 +90,9 @@ def _add_qmri(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     c.add_argument("file", help="NIfTI (times last), npz or npy (times first)")
     c.add_argument("-o", "--out", default="maps", help="folder for the results (default: %(default)s)")
     c.add_argument(
-        "--model", required=True, choices=("t2", "t2star", "t1rho", "ir", "sr", "molli", "vfa", "adc", "ivim")
+        "--model",
+        required=True,
+        choices=("t2", "t2star", "t1rho", "ir", "sr", "molli", "vfa", "adc", "ivim", "waterfat"),
     )
     c.add_argument("--times", metavar="LIST", help="echo, inversion, saturation or spin lock times [s]")
     c.add_argument("--ms", action="store_true", help="--times are in milliseconds")
@@ -98,6 +100,9 @@ def _add_qmri(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     c.add_argument("--b-values", metavar="LIST", help="[s/mm^2]")
     c.add_argument("--tr", type=float, metavar="S", help="repetition time [s]")
     c.add_argument("--b1", metavar="FILE", help="map of the relative transmit field")
+    c.add_argument("--field", type=float, metavar="T", help="waterfat: field strength [T]")
+    c.add_argument("--peaks", metavar="LIST", help="waterfat: PPM:AMPLITUDE of fat (default: six peaks)")
+    c.add_argument("--no-decay", action="store_true", help="waterfat: R2* is zero, as few echoes demand")
     c.add_argument("--mask", metavar="FILE", help="where to fit (default: by --threshold)")
     c.add_argument(
         "--threshold", type=_not_negative, default=0.05, help="of the brightest signal (default: %(default)s)"

@@ -17,6 +17,7 @@ from mriops.cli.job import make_folder, write_json
 from mriops.cli.progress import progress
 from mriops.cli.qmri_figure import draw_map
 from mriops.cli.qmri_files import Series, numbers, read_map, read_series, write_map
+from mriops.cli.qmri_water_fat import FAT_FRACTION, fat_peaks, magnitudes
 
 __all__ = ["MODELS", "run"]
 
@@ -40,6 +41,7 @@ MODELS = {
     "vfa": Mapping("spgr", "flip_angle", {}, "--angles and --tr; --b1 where it is known"),
     "adc": Mapping("diffusion", "b_value", {}, "--b-values"),
     "ivim": Mapping("ivim", "b_value", {}, "--b-values"),
+    "waterfat": Mapping("water_fat", "echo_time", {}, "complex images: --times are echo times; --field; --peaks"),
 }
 
 
@@ -55,14 +57,14 @@ def run(arguments: argparse.Namespace) -> int:
     axes = {"time_axis": arguments.time_axis, "slice_axis": arguments.slice_axis}
     series = read_series(Path(arguments.file), key=arguments.key, **axes)
     design = _design(arguments, chosen, series)
+    if arguments.model == "waterfat" and not np.iscomplexobj(series.images):
+        raise ValueError(f"{arguments.file}: expected complex images for the model waterfat, got real ones")
     signed = arguments.signed or (arguments.model == "vfa" and not np.iscomplexobj(series.images))
     op = SignalOp(chosen.model, magnitude=not signed and not np.iscomplexobj(series.images), **design)
     if op.times != len(series.images):
         raise ValueError(f"{arguments.file}: expected {op.times} images, as many as times, got {len(series.images)}")
     mask = _mask(arguments, series)
-    fixed = {"b1": read_map(arguments.b1, series, "--b1")} if arguments.b1 else {}
-    if arguments.two_parameter:
-        fixed["efficiency"] = np.ones(series.images.shape[1:], np.float32)
+    fixed = _known(arguments, series)
     images = torch.from_numpy(series.images)
     parts = []
     with progress("qmri", images.shape[1], quiet=arguments.quiet) as bar:
@@ -112,11 +114,25 @@ def _design(arguments: argparse.Namespace, chosen: Mapping, series: Series) -> d
     if needed == "--b-values":
         return {"b_value": [v * 1e6 for v in values]}
     design: dict[str, Any] = {chosen.times: [v * (1e-3 if arguments.ms else 1.0) for v in values]}
+    if arguments.model == "waterfat":
+        design |= fat_peaks(arguments.field, arguments.peaks)
     if max(design[chosen.times]) > 30:
         raise ValueError(f"--times: expected seconds, got {max(values):g}; add --ms for milliseconds")
     if arguments.model == "ir" and arguments.tr is not None:
         design["repetition_time"] = arguments.tr
     return design
+
+
+def _known(arguments: argparse.Namespace, series: Series) -> dict[str, np.ndarray]:
+    """Maps of the parameters that are not fitted."""
+    fixed = {"b1": read_map(arguments.b1, series, "--b1")} if arguments.b1 else {}
+    if arguments.two_parameter:
+        fixed["efficiency"] = np.ones(series.images.shape[1:], np.float32)
+    if arguments.no_decay:
+        if arguments.model != "waterfat":
+            raise ValueError(f"--no-decay: expected the model waterfat, got {arguments.model}")
+        fixed["r2star"] = np.zeros(series.images.shape[1:], np.float32)
+    return fixed
 
 
 def _mask(arguments: argparse.Namespace, series: Series) -> np.ndarray:
@@ -134,8 +150,11 @@ def _write(
     """Maps and pictures; what the report says of each map."""
     summary: dict[str, dict[str, Any]] = {}
     converged = np.stack([p.converged.numpy() for p in parts])
+    if op.name == "water_fat":
+        parts = [magnitudes(part) for part in parts]
     share = f"{100 * converged[mask].mean() if mask.any() else 0:.1f} % of {int(mask.sum())} voxels converged"
-    for p in op.model.parameters:
+    extra = [FAT_FRACTION] if op.name == "water_fat" else []
+    for p in (*op.model.parameters, *extra):
         values = np.stack([part.parameters[p.name].numpy() for part in parts])
         deviation = np.stack([part.uncertainty[p.name].numpy() for part in parts])
         if values.ndim != 3 or not np.any(deviation[np.isfinite(deviation)]):
@@ -143,7 +162,8 @@ def _write(
         name = chosen.renamed.get(p.name) or p.name
         write_map(values, out / f"{name}.nii.gz", series.affine)
         write_map(deviation, out / f"{name}_std.nii.gz", series.affine)
-        draw_map(values, deviation, out / "png" / f"{name}.png", name=name, unit=p.unit, note=share)
+        limits = (0.0, 1.0) if p is FAT_FRACTION else None
+        draw_map(values, deviation, out / "png" / f"{name}.png", name=name, unit=p.unit, note=share, limits=limits)
         finite = values[np.isfinite(values)]
         quartiles = np.percentile(finite, (25, 50, 75)) if finite.size else np.full(3, np.nan)
         summary[name] = {

@@ -17,7 +17,14 @@ _MOST = 6
 
 
 def draw_map(
-    values: npt.NDArray[Any], deviation: npt.NDArray[Any], path: Path, *, name: str, unit: str, note: str
+    values: npt.NDArray[Any],
+    deviation: npt.NDArray[Any],
+    path: Path,
+    *,
+    name: str,
+    unit: str,
+    note: str,
+    limits: tuple[float, float] | None = None,
 ) -> None:
     """Draw up to six slices of a map ``(slices, y, x)`` and of its standard deviation.
 
@@ -31,6 +38,8 @@ def draw_map(
         For the colour bars.
     note
         Under the title.
+    limits
+        Window of the map; by its percentiles if None.
 
     Raises
     ------
@@ -56,6 +65,8 @@ def draw_map(
         low = float(np.percentile(finite, 1)) if finite.size and finite.min() < 0 else 0.0
         # Fluids and edges are few and may clip: the window is for tissue.
         high = min(float(np.percentile(finite, 98)), 2.5 * float(np.percentile(finite, 75))) if finite.size else 1.0
+        if row == 0 and limits is not None:
+            low, high = limits
         picture: Any = None
         for column, s in enumerate(chosen):
             axis = figure.add_subplot(grid[row, column])
