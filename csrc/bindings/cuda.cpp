@@ -4,7 +4,7 @@
 #include <nanobind/stl/string.h>
 
 #include "bloch_device.h"
-#include "epg.h"
+#include "epg_device.h"
 #include "models_device.h"
 #include "nufft_device.h"
 #include "sense_device.h"

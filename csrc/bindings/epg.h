@@ -1,7 +1,7 @@
 // Registers the EPG kernels of one backend: the same Python signatures for _cpu, _cuda and _emu.
 //
-// A Backend has static functions forward, jvp, vjp and hvp (problem, dtype, arrays, lane), and `available`: without it,
-// the workspace asked for is -1, which callers take to mean that they must do without.
+// A Backend has static functions forward, jvp, vjp and hvp (problem, dtype, arrays, workspace, lane), and the size of
+// each one's workspace under its name and _bytes.
 #pragma once
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/vector.h>
@@ -10,16 +10,6 @@
 #include "pointers.h"
 
 namespace mriops::bindings {
-
-// There are no EPG kernels for devices.
-struct EpgDevice {
-    static constexpr bool available = false;
-    [[noreturn]] static void refuse_call() { throw std::invalid_argument("epg: no kernel for this device"); }
-    static void forward(const EpgProblem&, Dtype, const EpgArrays&, int64_t) { refuse_call(); }
-    static void jvp(const EpgProblem&, Dtype, const EpgArrays&, int64_t) { refuse_call(); }
-    static void vjp(const EpgProblem&, Dtype, const EpgArrays&, int64_t) { refuse_call(); }
-    static void hvp(const EpgProblem&, Dtype, const EpgArrays&, int64_t) { refuse_call(); }
-};
 
 #define MRIOPS_EPG_PARAMETERS(suffix)                                                                                 \
     uintptr_t flip_angle##suffix, uintptr_t phase##suffix, uintptr_t duration##suffix, uintptr_t sample_time##suffix, \
@@ -64,27 +54,22 @@ void register_epg(nanobind::module_& m) {
     namespace nb = nanobind;
     using namespace nb::literals;
     const auto release = nb::call_guard<nb::gil_scoped_release>();
-    const auto workspace_bytes = [](MRIOPS_EPG_SHAPE) -> int64_t {
-        MRIOPS_EPG_PROBLEM;
-        (void)p, (void)t;
-        return Backend::available ? 0 : -1;
-    };
     m.def(
         "epg",
-        [](MRIOPS_EPG_PARAMETERS(), uintptr_t signal_out, MRIOPS_EPG_SHAPE, uintptr_t, int64_t lane) {
+        [](MRIOPS_EPG_PARAMETERS(), uintptr_t signal_out, MRIOPS_EPG_SHAPE, uintptr_t workspace, int64_t lane) {
             MRIOPS_EPG_PROBLEM;
             if (samples == 0 || atoms == 0) return;
             MRIOPS_EPG_EACH(, values);
             EpgArrays arrays{};
             take_values(arrays, values, p, t);
             arrays.signal = pointer("signal_out", signal_out, t);
-            Backend::forward(p, t, arrays, lane);
+            Backend::forward(p, t, arrays, workspace, lane);
         },
         MRIOPS_EPG_NAMES(), "signal_out"_a, MRIOPS_EPG_SHAPE_NAMES, "workspace"_a, "lane"_a, release);
     m.def(
         "epg_jvp",
-        [](MRIOPS_EPG_PARAMETERS(), MRIOPS_EPG_PARAMETERS(_tangent), uintptr_t signal_out, MRIOPS_EPG_SHAPE, uintptr_t,
-           int64_t lane) {
+        [](MRIOPS_EPG_PARAMETERS(), MRIOPS_EPG_PARAMETERS(_tangent), uintptr_t signal_out, MRIOPS_EPG_SHAPE,
+           uintptr_t workspace, int64_t lane) {
             MRIOPS_EPG_PROBLEM;
             if (samples == 0 || atoms == 0) return;
             MRIOPS_EPG_EACH(, values);
@@ -93,14 +78,14 @@ void register_epg(nanobind::module_& m) {
             take_values(arrays, values, p, t);
             take_tangents(arrays, tangents, t);
             arrays.signal = pointer("signal_out", signal_out, t);
-            Backend::jvp(p, t, arrays, lane);
+            Backend::jvp(p, t, arrays, workspace, lane);
         },
         MRIOPS_EPG_NAMES(), MRIOPS_EPG_NAMES(_tangent), "signal_out"_a, MRIOPS_EPG_SHAPE_NAMES, "workspace"_a, "lane"_a,
         release);
     m.def(
         "epg_vjp",
-        [](MRIOPS_EPG_PARAMETERS(), uintptr_t cotangent, MRIOPS_EPG_PARAMETERS(_out), MRIOPS_EPG_SHAPE, uintptr_t,
-           int64_t lane) {
+        [](MRIOPS_EPG_PARAMETERS(), uintptr_t cotangent, MRIOPS_EPG_PARAMETERS(_out), MRIOPS_EPG_SHAPE,
+           uintptr_t workspace, int64_t lane) {
             MRIOPS_EPG_PROBLEM;
             MRIOPS_EPG_EACH(, values);
             MRIOPS_EPG_EACH(_out, gradients);
@@ -108,14 +93,14 @@ void register_epg(nanobind::module_& m) {
             take_values(arrays, values, p, t);
             take_gradients(arrays, gradients, t);
             arrays.cotangent = samples && atoms ? pointer("cotangent", cotangent, t) : nullptr;
-            Backend::vjp(p, t, arrays, lane);
+            Backend::vjp(p, t, arrays, workspace, lane);
         },
         MRIOPS_EPG_NAMES(), "cotangent"_a, MRIOPS_EPG_NAMES(_out), MRIOPS_EPG_SHAPE_NAMES, "workspace"_a, "lane"_a,
         release);
     m.def(
         "epg_hvp",
         [](MRIOPS_EPG_PARAMETERS(), MRIOPS_EPG_PARAMETERS(_tangent), uintptr_t cotangent, MRIOPS_EPG_PARAMETERS(_out),
-           MRIOPS_EPG_SHAPE, uintptr_t, int64_t lane) {
+           MRIOPS_EPG_SHAPE, uintptr_t workspace, int64_t lane) {
             MRIOPS_EPG_PROBLEM;
             MRIOPS_EPG_EACH(, values);
             MRIOPS_EPG_EACH(_tangent, tangents);
@@ -125,13 +110,23 @@ void register_epg(nanobind::module_& m) {
             take_tangents(arrays, tangents, t);
             take_gradients(arrays, gradients, t);
             arrays.cotangent = samples && atoms ? pointer("cotangent", cotangent, t) : nullptr;
-            Backend::hvp(p, t, arrays, lane);
+            Backend::hvp(p, t, arrays, workspace, lane);
         },
         MRIOPS_EPG_NAMES(), MRIOPS_EPG_NAMES(_tangent), "cotangent"_a, MRIOPS_EPG_NAMES(_out), MRIOPS_EPG_SHAPE_NAMES,
         "workspace"_a, "lane"_a, release);
-    for (const char* name :
-         {"epg_workspace_bytes", "epg_jvp_workspace_bytes", "epg_vjp_workspace_bytes", "epg_hvp_workspace_bytes"})
-        m.def(name, workspace_bytes, MRIOPS_EPG_SHAPE_NAMES);
+#define MRIOPS_EPG_BYTES(name, method)            \
+    m.def(                                        \
+        name "_workspace_bytes",                  \
+        [](MRIOPS_EPG_SHAPE) -> int64_t {         \
+            MRIOPS_EPG_PROBLEM;                   \
+            return Backend::method##_bytes(p, t); \
+        },                                        \
+        MRIOPS_EPG_SHAPE_NAMES)
+    MRIOPS_EPG_BYTES("epg", forward);
+    MRIOPS_EPG_BYTES("epg_jvp", jvp);
+    MRIOPS_EPG_BYTES("epg_vjp", vjp);
+    MRIOPS_EPG_BYTES("epg_hvp", hvp);
+#undef MRIOPS_EPG_BYTES
 }
 
 #undef MRIOPS_EPG_PARAMETERS

@@ -5,20 +5,18 @@
 
 namespace mriops::bindings {
 
+// They keep scratch per thread, so every workspace is empty.
 struct EpgCpu {
-    static constexpr bool available = true;
-    static void forward(const EpgProblem& p, Dtype t, const EpgArrays& a, int64_t lane) {
-        epg_kernels().forward(p, t, a, threads_of(lane));
-    }
-    static void jvp(const EpgProblem& p, Dtype t, const EpgArrays& a, int64_t lane) {
-        epg_kernels().jvp(p, t, a, threads_of(lane));
-    }
-    static void vjp(const EpgProblem& p, Dtype t, const EpgArrays& a, int64_t lane) {
-        epg_kernels().vjp(p, t, a, threads_of(lane));
-    }
-    static void hvp(const EpgProblem& p, Dtype t, const EpgArrays& a, int64_t lane) {
-        epg_kernels().hvp(p, t, a, threads_of(lane));
-    }
+#define MRIOPS_SWEEP(name)                                                                        \
+    static void name(const EpgProblem& p, Dtype t, const EpgArrays& a, uintptr_t, int64_t lane) { \
+        epg_kernels().name(p, t, a, threads_of(lane));                                            \
+    }                                                                                             \
+    static int64_t name##_bytes(const EpgProblem&, Dtype) { return 0; }
+    MRIOPS_SWEEP(forward)
+    MRIOPS_SWEEP(jvp)
+    MRIOPS_SWEEP(vjp)
+    MRIOPS_SWEEP(hvp)
+#undef MRIOPS_SWEEP
 };
 
 }  // namespace mriops::bindings

@@ -5,8 +5,8 @@
 // exist. Both sides may be the same memory: a block reads its lines before it writes them.
 #pragma once
 #include "../core/complex.h"
-#include "../fft/line_plan.cuh"
 #include "../core/device_workspace.cuh"
+#include "../fft/line_plan.cuh"
 
 namespace mriops::cuda::gridding {
 

@@ -176,6 +176,7 @@ MRIOPS_L void add_real(S& a, typename StateOf<S>::Real b) {
         a = a + b;
 }
 
+#if !defined(MRIOPS_LANE_SCALAR)
 // n numbers re + i im, interleaved in memory.
 template <class T, int... I>
 MRIOPS_L LaneVec<T> zip_low(LaneVec<T> a, LaneVec<T> b, std::integer_sequence<int, I...>) {
@@ -225,6 +226,7 @@ MRIOPS_L void load_interleaved(const T* p, LaneVec<T>& re, LaneVec<T>& im, int n
         im[i] = p[2 * i + 1];
     }
 }
+#endif
 
 #undef MRIOPS_L
 

@@ -96,11 +96,11 @@ MRIOPS_LANE_INLINE void lane_stream(T* p, LaneVec<T> v) {
 #if defined(__clang__)
     __builtin_nontemporal_store(v, reinterpret_cast<LaneVec<T>*>(p));
 #elif defined(__AVX512F__)
-    __builtin_ia32_movntps512(reinterpret_cast<float*>(p), reinterpret_cast<LaneVec<float>>(v));
+    __builtin_ia32_movntps512(reinterpret_cast<float*>(p), reinterpret_cast<LaneVec<float> >(v));
 #elif defined(__AVX__)
-    __builtin_ia32_movntps256(reinterpret_cast<float*>(p), reinterpret_cast<LaneVec<float>>(v));
+    __builtin_ia32_movntps256(reinterpret_cast<float*>(p), reinterpret_cast<LaneVec<float> >(v));
 #elif defined(__SSE2__)
-    __builtin_ia32_movntps(reinterpret_cast<float*>(p), reinterpret_cast<LaneVec<float>>(v));
+    __builtin_ia32_movntps(reinterpret_cast<float*>(p), reinterpret_cast<LaneVec<float> >(v));
 #else
     lane_store(p, v);
 #endif
@@ -138,7 +138,7 @@ MRIOPS_LANE_INLINE LaneVec<T> polynomial(LaneVec<T> x, const T (&c)[N]) {
 
 template <class T>
 MRIOPS_LANE_INLINE LaneBits<T> as_bits(LaneVec<T> v) {
-    return reinterpret_cast<LaneBits<T>>(v);
+    return reinterpret_cast<LaneBits<T> >(v);
 }
 
 // Minimax on |r| <= ln(2)/2 for (exp(r) - 1 - r) / r^2, absolute error of exp 8e-9 and 2e-19.
@@ -195,7 +195,7 @@ MRIOPS_LANE_INLINE LaneVec<T> lane_exp(LaneVec<T> x) {
     const LaneVec<T> y = lane_detail::exp_tail(r) * (r * r) + r + T(1);
     // The integer n sits in the low bits of `shifted`; moved to the exponent, the magic number's own bits fall off.
     const LaneBits<T> exponent = (lane_detail::as_bits<T>(shifted) + L::bias) << L::mantissa;
-    const LaneVec<T> result = y * reinterpret_cast<LaneVec<T>>(exponent);
+    const LaneVec<T> result = y * reinterpret_cast<LaneVec<T> >(exponent);
     const LaneVec<T> high = over ? lane_fill<T>(T(__builtin_inf())) : result;
     return under ? LaneVec<T>{} : high;
 }
@@ -213,8 +213,8 @@ MRIOPS_LANE_INLINE void lane_sincos(LaneVec<T> x, LaneVec<T>& sine, LaneVec<T>& 
     // Sign bits: the sine is negative in quadrants 2 and 3, the cosine in 1 and 2.
     constexpr int top = 8 * int(sizeof(T)) - 2;
     const LaneBits<T> sine_sign = (quadrant & 2) << top, cosine_sign = ((quadrant + 1) & 2) << top;
-    sine = reinterpret_cast<LaneVec<T>>(lane_detail::as_bits<T>(s1) ^ sine_sign);
-    cosine = reinterpret_cast<LaneVec<T>>(lane_detail::as_bits<T>(c1) ^ cosine_sign);
+    sine = reinterpret_cast<LaneVec<T> >(lane_detail::as_bits<T>(s1) ^ sine_sign);
+    cosine = reinterpret_cast<LaneVec<T> >(lane_detail::as_bits<T>(c1) ^ cosine_sign);
 }
 
 }  // namespace

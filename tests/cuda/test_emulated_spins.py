@@ -115,3 +115,67 @@ def test_a_bad_isochromat_stays_alone(backend: str) -> None:
         found = ops.bloch(**{name: x.to(device) for name, x in inputs.items()}).cpu()
     assert torch.isnan(found[7]).any()
     assert torch.isfinite(torch.cat((found[:7], found[8:]))).all()
+
+
+def epg_inputs(pulses: int, atoms: int) -> dict[str, Tensor]:
+    g = torch.Generator().manual_seed(2)
+
+    def uniform(*shape: int) -> Tensor:
+        return torch.rand(shape, dtype=torch.float64, generator=g)
+
+    return {
+        "flip_angle": 0.2 + uniform(pulses),
+        "duration": 5e-3 * (1 + uniform(pulses)),
+        "t1": 0.5 + uniform(atoms),
+        "t2": 0.05 + 0.1 * uniform(atoms),
+        "b1": 0.8 + 0.4 * uniform(atoms),
+        "m0": 0.5 + uniform(atoms),
+    }
+
+
+# More segments than are kept at once (32), more orders than a warp has lanes, all orders or few, shifts of both signs;
+# states real (no phase, no off-resonance) and complex.
+@pytest.mark.parametrize("axes", ["one", "many"])
+@pytest.mark.parametrize("shift, orders", [(1, 100), (-2, 40), (1, 7)])
+def test_epg_with_checkpoints_and_many_orders(backend: str, shift: int, orders: int, axes: str) -> None:
+    inputs = epg_inputs(80, 5)
+    if axes == "many":
+        phase = torch.rand(80, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+        inputs |= {"phase": phase, "off_resonance": 20 * inputs["m0"]}
+
+    def call(**given: Tensor) -> Tensor:
+        sample_time = 0.5 * given["duration"]
+        return torch.view_as_real(ops.epg(**given, sample_time=sample_time, shift=shift, orders=orders))
+
+    # eps times the 80 pulses, and a hundred for sums over orders and derivatives of a second order.
+    assert_close(results(call, inputs, backend), results(call, inputs, "cpu"), 100 * 80 * 2.2e-16)
+
+
+@pytest.mark.parametrize("b1", [True, False])
+def test_echo_trains_with_many_atoms(backend: str, b1: bool) -> None:
+    """Odd orders alone, a real signal, and more atoms than the choice of orders looks at together."""
+    inputs = {name: x for name, x in epg_inputs(40, 70).items() if name in ("flip_angle", "t1", "t2", "b1")}
+    inputs["flip_angle"] = inputs["flip_angle"] + 1.5
+    if not b1:
+        del inputs["b1"]
+
+    def call(**given: Tensor) -> Tensor:
+        signal = ops.epg_fse(**given, echo_spacing=0.01)
+        return torch.view_as_real(signal) if signal.is_complex() else signal
+
+    # Which orders are dropped is chosen by blocks of other sizes: what these hold is below 1e-4 of the signal.
+    assert_close(results(call, inputs, backend), results(call, inputs, "cpu"), 2e-4)
+
+
+def test_epg_does_not_depend_on_the_order_of_threads(backend: str) -> None:
+    inputs = epg_inputs(50, 6) | {"off_resonance": torch.linspace(-30, 30, 6, dtype=torch.float64)}
+
+    def call(**given: Tensor) -> Tensor:
+        return torch.view_as_real(ops.epg(**given, shift=2))
+
+    first = results(call, inputs, backend)
+    for seed in (1, 2, 3):
+        if backend == "emu":
+            _native.load("emu").set_seed(seed)
+        again = results(call, inputs, backend)
+        assert all(torch.equal(a, b) for a, b in zip(again, first, strict=True))

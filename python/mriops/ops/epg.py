@@ -1,7 +1,4 @@
-"""Extended phase graphs: signals of echo trains and of any table of pulses, with all derivatives.
-
-On devices other than the CPU there is no kernel yet, and the reference in torch takes its place.
-"""
+"""Extended phase graphs: signals of echo trains and of any table of pulses, with all derivatives."""
 
 from __future__ import annotations
 

@@ -1,0 +1,358 @@
+// Extended phase graphs on a device: one warp per atom, its lanes share the dephasing orders.
+//
+// Numbers that an atom has one of are computed by all lanes alike; states lie in shared memory or in the workspace, and
+// lane k % 32 writes order k. Reads across lanes come after a __syncwarp.
+#pragma once
+#define MRIOPS_LANE_SCALAR
+#include "../core/gpu.h"
+
+#include "epg.h"
+#include "epg_numbers.h"
+
+namespace mriops::cuda::phase_graphs {
+
+constexpr int kWarp = 32, kWarps = 4, kThreads = kWarp * kWarps;
+constexpr double kPi = 3.14159265358979323846;
+constexpr double kDropped = 1e-4;  // see epg_dropped of the CPU
+
+// A segment of a train as the host sends it.
+enum Field : int { shift_field, flags_field, first_sample_field, samples_field, live_field, fields };
+
+struct Train {
+    const int32_t* segments;  // (count, fields)
+    const int32_t* offsets;   // per sample
+    int64_t count, samples, atoms, orders, most_orders;
+    int pad;
+    bool odd_orders, real_signal;
+
+    __device__ __forceinline__ int field(int64_t n, Field which) const { return segments[n * fields + which]; }
+    __device__ __forceinline__ int shift(int64_t n) const { return field(n, shift_field); }
+    __device__ __forceinline__ bool spoil(int64_t n) const { return field(n, flags_field) & epg_spoil; }
+    __device__ __forceinline__ bool adiabatic(int64_t n) const { return field(n, flags_field) & epg_adiabatic; }
+    __host__ __device__ int64_t row() const { return most_orders + 2 * pad; }
+    __host__ __device__ int64_t entries() const { return 3 * row(); }
+};
+
+struct Call {
+    Train train;
+    EpgArrays arrays;
+    int64_t workers;  // warps
+    void* states;     // of each warp, `moments` times `entries`; nullptr: in shared memory
+    int64_t moments;
+    double* sums;  // (workers, length): gradients of the sequence
+    int64_t length;
+    int64_t sum_at[epg_sequence_arguments];  // where each argument's are; negative: not wanted
+};
+
+__device__ __forceinline__ int lane_of() { return int(threadIdx.x % kWarp); }
+__device__ __forceinline__ int64_t worker_of() { return (blockIdx.x * int64_t(kThreads) + threadIdx.x) / kWarp; }
+template <class T>
+__device__ __forceinline__ T warp_sum(T x) {
+    for (int bits = kWarp / 2; bits > 0; bits /= 2) x += __shfl_xor_sync(0xffffffffu, x, bits);
+    return x;
+}
+template <class T>
+__device__ __forceinline__ Plain<T> over_lanes(Plain<T> x) {
+    return {warp_sum(x.v)};
+}
+template <class T>
+__device__ __forceinline__ Dual<T> over_lanes(Dual<T> x) {
+    return {warp_sum(x.v), warp_sum(x.d)};
+}
+
+template <class S>
+struct States {
+    S *u, *v, *w;
+};
+template <class S>
+__device__ __forceinline__ States<S> states_at(S* memory, const Train& t) {
+    return {memory + t.pad, memory + t.row() + t.pad, memory + 2 * t.row() + t.pad};
+}
+
+// Relaxation and precession since the last pulse, then the pulse: see Step of the CPU.
+template <class S>
+struct Step {
+    using R = typename StateOf<S>::Real;
+    S precession;
+    R recovery, sine, cosine;
+    int shift;
+    bool odd_orders, negate_mirror;
+};
+
+template <class S>
+__device__ __forceinline__ void fill_pads(States<S> x, int64_t live, int64_t next_live, const Step<S>& step) {
+    const int shift = step.shift, up = shift < 0 ? -shift : shift, crossed = step.odd_orders ? 1 : 0;
+    for (int64_t k = live + lane_of(); k < next_live + up; k += kWarp) x.u[k] = x.v[k] = S{};
+    for (int64_t k = live + lane_of(); k < next_live; k += kWarp) x.w[k] = S{};
+    __syncwarp();
+    for (int k = 1 + lane_of(); k <= shift; k += kWarp) {
+        const S mirrored = conjugate(x.v[k - crossed]);
+        x.u[-k] = step.negate_mirror ? -mirrored : mirrored;
+    }
+    for (int k = 1 + lane_of(); k <= -shift; k += kWarp) x.v[-k] = conjugate(x.u[k - crossed]);
+    __syncwarp();
+}
+
+template <class S>
+__device__ __forceinline__ void advance(States<S> x, int64_t live, States<S> out, int64_t next_live,
+                                        const Step<S>& step) {
+    using R = typename StateOf<S>::Real;
+    fill_pads(x, live, next_live, step);
+    const S *u = x.u - step.shift, *v = x.v + step.shift, *w = x.w;
+    const R half = number<R>(typename R::Real(0.5)), one = number<R>(typename R::Real(1));
+    const R a = half * (one - step.cosine), s = step.sine, h2 = half * step.sine;
+    const S up = step.precession, down = conjugate(step.precession);
+    const R sz = s * step.recovery, cz = step.cosine * step.recovery;
+    for (int64_t k = lane_of(); k < next_live; k += kWarp) {
+        const S p = up * u[k], m = down * v[k], z = w[k], h = p + m;
+        const S q = scaled(a, h) - scaled(sz, z);
+        out.u[k] = p - q;
+        out.v[k] = m - q;
+        out.w[k] = scaled(cz, z) - scaled(h2, h);
+    }
+    if (!step.odd_orders && lane_of() == 0) {
+        const R grown = one - step.recovery;
+        add_real(out.u[0], s * grown);
+        add_real(out.v[0], s * grown);
+        add_real(out.w[0], step.cosine * grown);
+    }
+    __syncwarp();
+}
+
+template <class R>
+struct StepGradient {
+    R flip, decay, turn, recovery;  // of the flip angle, ln |precession|, its phase, ln recovery
+};
+
+template <class S>
+__device__ __forceinline__ typename StateOf<S>::Real flip_gradient(States<S> grad, States<S> out, int64_t live) {
+    using R = typename StateOf<S>::Real;
+    R turn{}, back{};
+    for (int64_t k = lane_of(); k < live; k += kWarp) {
+        turn = turn + real_product(grad.u[k] + grad.v[k], out.w[k]);
+        back = back + real_product(grad.w[k], out.u[k] + out.v[k]);
+    }
+    return over_lanes(turn - number<R>(typename R::Real(0.5)) * back);
+}
+
+// `grad` is the gradient of the states `out` after the step; `before` becomes that of the states x it started from.
+template <class S>
+__device__ __forceinline__ StepGradient<typename StateOf<S>::Real> retreat(States<S> grad, States<S> out,
+                                                                           int64_t next_live, States<S> before,
+                                                                           States<S> x, int64_t live,
+                                                                           const Step<S>& step) {
+    using R = typename StateOf<S>::Real;
+    const int shift = step.shift, lane = lane_of();
+    const R half = number<R>(typename R::Real(0.5)), one = number<R>(typename R::Real(1));
+    const R a = half * (one - step.cosine), s = step.sine, c = step.cosine, h2 = half * step.sine;
+    // What the shift moved out of sight: no lane writes the same place below.
+    for (int64_t k = next_live - shift + lane; k < live; k += kWarp) before.u[k] = S{};
+    for (int64_t k = next_live + shift + lane; k < live; k += kWarp) before.v[k] = S{};
+    for (int64_t k = lane; k < shift; k += kWarp) before.v[k] = S{};
+    for (int64_t k = lane; k < -shift; k += kWarp) before.u[k] = S{};
+    for (int64_t k = next_live + lane; k < live; k += kWarp) before.w[k] = S{};
+    __syncwarp();
+    R grown{};
+    if (!step.odd_orders) {
+        R z0;
+        if constexpr (StateOf<S>::complex)
+            z0 = s * (grad.u[0].re + grad.v[0].re) + c * grad.w[0].re;
+        else
+            z0 = s * (grad.u[0] + grad.v[0]) + c * grad.w[0];
+        grown = step.recovery * z0;
+    }
+    S *bu = before.u - shift, *bv = before.v + shift;
+    const S *u = x.u - shift, *v = x.v + shift;
+    const S back_u = conjugate(step.precession), back_v = step.precession;
+    R flip_turn{}, flip_back{}, decay{}, turn{}, recovery{};
+    for (int64_t k = lane; k < next_live; k += kWarp) {
+        const S gu = grad.u[k], gv = grad.v[k], gw = grad.w[k], sum = gu + gv;
+        flip_turn = flip_turn + real_product(sum, out.w[k]);
+        flip_back = flip_back + real_product(gw, out.u[k] + out.v[k]);
+        const S h = scaled(a, sum) + scaled(h2, gw);
+        const S nu = back_u * (gu - h), nv = back_v * (gv - h);
+        const S nw = scaled(step.recovery, scaled(s, sum) + scaled(c, gw));
+        decay = decay + (real_product(nu, u[k]) + real_product(nv, v[k]));
+        if constexpr (StateOf<S>::complex) turn = turn + (imaginary_product(nv, v[k]) - imaginary_product(nu, u[k]));
+        recovery = recovery + real_product(nw, x.w[k]);
+        bu[k] = nu;
+        bv[k] = nv;
+        before.w[k] = nw;
+    }
+    __syncwarp();
+    const int crossed = step.odd_orders ? 1 : 0;
+    for (int k = 1 + lane; k <= shift; k += kWarp) {
+        const S mirrored = conjugate(before.u[-k]);
+        before.v[k - crossed] = before.v[k - crossed] + (step.negate_mirror ? -mirrored : mirrored);
+    }
+    for (int k = 1 + lane; k <= -shift; k += kWarp)
+        before.u[k - crossed] = before.u[k - crossed] + conjugate(before.v[-k]);
+    __syncwarp();
+    StepGradient<R> g{};
+    g.flip = over_lanes(flip_turn - half * flip_back);
+    g.decay = over_lanes(decay);
+    if constexpr (StateOf<S>::complex) g.turn = over_lanes(turn);
+    g.recovery = over_lanes(recovery) - grown;
+    return g;
+}
+
+// One atom on its way through a train: see Block of the CPU.
+template <class T, class S>
+struct Atom {
+    using R = typename StateOf<S>::Real;
+    static constexpr bool dual = sizeof(R) == 2 * sizeof(T);
+
+    const Train& train;
+    const EpgArrays& arrays;
+    int64_t index, orders;
+    R t1, t2, r1, r2, b1, omega, m0;
+    // Numbers that often repeat from segment to segment.
+    R last_duration{}, last_flip{}, last_time{}, last_angle{};
+    bool last_adiabatic = false, have_duration = false, have_flip = false, have_time = false, have_angle = false;
+    R e1{}, e2{}, sine{}, cosine{}, sample_decay{}, sample_sine{}, sample_cosine{};
+
+    __device__ __forceinline__ Atom(const Call& c, int64_t i) : train(c.train), arrays(c.arrays), index(i) {
+        t1 = positive(own(epg_t1, T(0)));
+        t2 = positive(own(epg_t2, T(0)));
+        r1 = reciprocal(t1);
+        r2 = reciprocal(t2);
+        b1 = own(epg_b1, T(1));
+        omega = number<R>(T(2 * kPi)) * own(epg_off_resonance, T(0));
+        m0 = own(epg_m0, T(1));
+        orders = train.orders && train.orders < train.most_orders ? train.orders : train.most_orders;
+        if (!train.orders) choose_orders();
+    }
+    // A time that is not positive makes its atom NaN.
+    __device__ __forceinline__ static R positive(R time) {
+        time.v = time.v > T(0) ? time.v : T(__builtin_nan(""));
+        return time;
+    }
+    __device__ __forceinline__ R read(EpgArgument which, int64_t i, T absent) const {
+        const T* const value = static_cast<const T*>(arrays.value[which]);
+        R r = number<R>(value ? value[i] : absent);
+        if constexpr (dual) {
+            const T* const tangent = static_cast<const T*>(arrays.tangent[which]);
+            r.d = value && tangent ? tangent[i] : T(0);
+        }
+        return r;
+    }
+    __device__ __forceinline__ R shared(EpgArgument which, int64_t i) const { return read(which, i, T(0)); }
+    __device__ __forceinline__ R own(EpgArgument which, T absent) const { return read(which, index, absent); }
+
+    __device__ __forceinline__ void choose_orders() {
+        const T* const duration = static_cast<const T*>(arrays.value[epg_duration]);
+        double shortest = 1e300;
+        for (int64_t n = lane_of(); n + 1 < train.count; n += kWarp) {
+            const int shift = train.shift(n);
+            const double time = double(duration[n]) / (shift < 0 ? -shift : shift);
+            if (shift != 0 && !train.spoil(n) && time < shortest) shortest = time;
+        }
+        for (int bits = kWarp / 2; bits > 0; bits /= 2) {
+            const double other = __shfl_xor_sync(0xffffffffu, shortest, bits);
+            shortest = other < shortest ? other : shortest;
+        }
+        // Neighbours keep as many: the longest t2 of 32 atoms decides.
+        const int64_t near = index / kWarp * kWarp + lane_of();
+        const T time = near < train.atoms ? static_cast<const T*>(arrays.value[epg_t2])[near] : T(0);
+        double longest = time > T(0) ? double(time) : 0;
+        for (int bits = kWarp / 2; bits > 0; bits /= 2) {
+            const double other = __shfl_xor_sync(0xffffffffu, longest, bits);
+            longest = other > longest ? other : longest;
+        }
+        if (!(shortest > 0)) return;
+        const double wanted = 4.605170185988091 * longest / shortest + 2;  // -ln(kDropped) / 2
+        if (wanted < double(train.most_orders)) orders = int64_t(wanted) + 1;
+    }
+    __device__ __forceinline__ int64_t live(int64_t n) const {
+        const int64_t most = train.field(n, live_field);
+        return orders < most ? orders : most;
+    }
+    __device__ __forceinline__ static bool renew(R& last, bool& have, const R& now) {
+        bool same = have && last.v == now.v;
+        if constexpr (dual) same = same && last.d == now.d;
+        last = now;
+        have = true;
+        return !same;
+    }
+    __device__ __forceinline__ void set_flip(int64_t n) {
+        const R flip = shared(epg_flip_angle, n);
+        const bool adiabatic = train.adiabatic(n), other = adiabatic != last_adiabatic;
+        if (!renew(last_flip, have_flip, flip) && !other) return;
+        last_adiabatic = adiabatic;
+        sincos(adiabatic ? flip : flip * b1, sine, cosine);
+    }
+    // From the states after pulse n - 1 to those after pulse n, n >= 1.
+    __device__ __forceinline__ Step<S> step(int64_t n) {
+        const R duration = shared(epg_duration, n - 1);
+        if (renew(last_duration, have_duration, duration)) {
+            e1 = exp(-(duration * r1));
+            e2 = exp(-(duration * r2));
+        }
+        set_flip(n);
+        Step<S> s;
+        s.recovery = e1;
+        s.sine = sine;
+        s.cosine = cosine;
+        s.shift = train.shift(n - 1);
+        s.odd_orders = train.odd_orders;
+        s.negate_mirror = train.real_signal;
+        const R decay = train.spoil(n - 1) ? R{} : e2;
+        if constexpr (StateOf<S>::complex) {
+            R sin_turn, cos_turn;
+            sincos(omega * duration + shared(epg_phase, n) - shared(epg_phase, n - 1), sin_turn, cos_turn);
+            s.precession = {decay * cos_turn, -(decay * sin_turn)};
+        } else {
+            s.precession = decay;
+        }
+        return s;
+    }
+    // After the first pulse, which finds equilibrium.
+    __device__ __forceinline__ void start(States<S> x) {
+        set_flip(0);
+        if (lane_of() == 0) {
+            x.u[0] = x.v[0] = x.w[0] = S{};
+            add_real(x.u[0], sine);
+            if (!train.odd_orders) {
+                add_real(x.v[0], sine);
+                add_real(x.w[0], cosine);
+            }
+        }
+        __syncwarp();
+    }
+    __device__ __forceinline__ bool reads_u(int offset) const {
+        return !train.real_signal && (offset < 0 || (offset == 0 && !train.odd_orders));
+    }
+    __device__ __forceinline__ S state_of(States<S> x, int64_t n, int offset) const {
+        const int k = offset < 0 ? -offset : offset;
+        if (k >= live(n)) return S{};
+        if (train.real_signal) return -x.v[k];
+        return reads_u(offset) ? x.u[k] : conjugate(x.v[k]);
+    }
+    // By one lane.
+    __device__ __forceinline__ void add_to_state(States<S> x, int64_t n, int offset, S g) const {
+        const int k = offset < 0 ? -offset : offset;
+        if (k >= live(n)) return;
+        if (reads_u(offset))
+            x.u[k] = x.u[k] + g;
+        else
+            x.v[k] = x.v[k] + (train.real_signal ? -g : conjugate(g));
+    }
+    // Decay until sample j of segment n, and the factor from that state's frame to the signal's.
+    __device__ __forceinline__ Pair<R> sample_factor(int64_t n, int64_t j) {
+        const R time = shared(epg_sample_time, j);
+        if (renew(last_time, have_time, time)) sample_decay = exp(-(time * r2));
+        if (train.real_signal) return {sample_decay, R{}};
+        R angle = shared(epg_phase, n) - shared(epg_receiver_phase, j);
+        if constexpr (StateOf<S>::complex) angle = angle - omega * time;
+        if (StateOf<S>::complex || renew(last_angle, have_angle, angle)) sincos(angle, sample_sine, sample_cosine);
+        return {-(sample_decay * sample_sine), sample_decay * sample_cosine};  // i times
+    }
+    __device__ __forceinline__ Pair<R> times(Pair<R> f, S state) const {
+        if constexpr (StateOf<S>::complex)
+            return f * state;
+        else
+            return {f.re * state, f.im * state};
+    }
+};
+
+}  // namespace mriops::cuda::phase_graphs
