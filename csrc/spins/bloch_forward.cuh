@@ -6,7 +6,8 @@ namespace mriops::cuda::isochromats {
 namespace {
 
 template <class N>
-__global__ void __launch_bounds__(kThreads) forward(const __grid_constant__ Call<N> c) {
+__global__ void __launch_bounds__(kThreads, sizeof(typename N::Real) == 8 ? 2 : 4)
+    forward(const __grid_constant__ Call<N> c) {
     using T = typename N::Real;
     using Vec = typename N::Vec;
     const Sizes& s = c.s;

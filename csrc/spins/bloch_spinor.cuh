@@ -22,7 +22,8 @@ __device__ __forceinline__ Spinor<typename N::Vec> walk(const Table<N>& table, c
 }
 
 template <class N>
-__global__ void __launch_bounds__(kThreads) spinor(const __grid_constant__ Call<N> c) {
+__global__ void __launch_bounds__(kThreads, sizeof(typename N::Real) == 8 ? 2 : 4)
+    spinor(const __grid_constant__ Call<N> c) {
     using T = typename N::Real;
     const auto begin = [](int64_t) {};
     const auto body = [&](int64_t b, int64_t, int64_t index, bool active) {

@@ -6,7 +6,7 @@ namespace mriops::cuda::isochromats {
 namespace {
 
 template <class N>
-__global__ void __launch_bounds__(kThreads) make_table(const __grid_constant__ Call<N> c) {
+__global__ void __launch_bounds__(kThreads, 4) make_table(const __grid_constant__ Call<N> c) {
     using T = typename N::Real;
     using Scalar = typename N::Scalar;
     const Sizes& s = c.s;
@@ -54,7 +54,7 @@ __global__ void __launch_bounds__(kThreads) sum_jobs(const __grid_constant__ Cal
 
 // Angles are 2 pi dt times rows of the waveform, times are means of neighbours' dt: see waveform_gradient of the CPU.
 template <class N>
-__global__ void __launch_bounds__(kThreads) waveform_gradient(const __grid_constant__ Call<N> c) {
+__global__ void __launch_bounds__(kThreads, 4) waveform_gradient(const __grid_constant__ Call<N> c) {
     using T = typename N::Real;
     const Sizes& s = c.s;
     const int64_t stride = int64_t(gridDim.x) * kThreads, size = s.waveform_rows * s.steps;
