@@ -167,8 +167,8 @@ def check_transforms(case: OpCase, sample: Sample) -> None:
     # Short enough that positive values (times, relaxation) stay positive.
     directions = tuple(torch.randn_like(value) / 8 for value in values)
     stacked = tuple(torch.stack([v, v + direction, v - direction]) for v, direction in zip(values, directions))
-    # complex128 throughout: 1e4 eps for a handful of chained sums and products. Four transforms are chained at most.
-    # Rounding of float64 times what cancels in a second derivative: up to a factor 5e4 in the cases of the table.
+    # complex128 throughout: 1e4 eps for a handful of chained sums and products, times what cancels in second
+    # derivatives of the table's cases. Four transforms are chained at most.
     tolerance = 1e-11 + 10 * case.accuracy(sample)
 
     def compare(what: str, transform: Callable[[Callable[..., Any]], Any]) -> None:
