@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 from benchmarks.machine import ROOT
+from mriops import _native
 
 HERE = Path(__file__).parent
 BUILD = ROOT / "build" / "bindings"
@@ -24,7 +25,9 @@ def _run(*command: object) -> None:
 def compile_routes() -> None:
     """Build the nanobind and pybind11 modules and the static library of the kernels."""
     generator = ("-G", "Ninja") if shutil.which("ninja") else ()
-    _run("cmake", "-S", HERE, "-B", BUILD, *generator, f"-DPython_EXECUTABLE={sys.executable}")
+    isa = _native.load("cpu").isa()
+    only = [f"-DMRIOPS_ONLY_ISA={isa.removeprefix('x86-64-')}"] if isa.startswith("x86-64-") else []
+    _run("cmake", "-S", HERE, "-B", BUILD, *generator, *only, f"-DPython_EXECUTABLE={sys.executable}")
     _run("cmake", "--build", BUILD, "--parallel", "2")
 
 

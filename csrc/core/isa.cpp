@@ -29,6 +29,12 @@ std::vector<Isa> available() {
             __builtin_cpu_supports("avx512vl"))
             found.push_back(Isa::v4);
     }
+#if defined(MRIOPS_ONLY_ISA)
+    for (Isa choice : found)
+        if (choice == Isa::MRIOPS_ONLY_ISA) return {choice};
+    throw std::runtime_error(std::string("mriops was built for ") + name_of(Isa::MRIOPS_ONLY_ISA) +
+                             " alone, which this processor does not have");
+#endif
     return found;
 #else
     return {Isa::generic};

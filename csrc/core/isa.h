@@ -17,7 +17,11 @@ std::vector<std::string> isa_choices();  // what this build and this processor c
 void set_isa(const std::string& name);
 
 // MRIOPS_PICK(sense_kernels) is the table sense_kernels_v2, _v3, _v4 or _generic that belongs to isa().
-#if defined(__x86_64__)
+#if defined(MRIOPS_ONLY_ISA)  // a quick build, for tests
+#define MRIOPS_PICK_(table, isa) (table##_##isa)
+#define MRIOPS_PICK_ONLY(table, isa) MRIOPS_PICK_(table, isa)
+#define MRIOPS_PICK(table) MRIOPS_PICK_ONLY(table, MRIOPS_ONLY_ISA)
+#elif defined(__x86_64__)
 #define MRIOPS_PICK(table) \
     (::mriops::isa() == ::mriops::Isa::v4 ? table##_v4 : ::mriops::isa() == ::mriops::Isa::v3 ? table##_v3 : table##_v2)
 #else
