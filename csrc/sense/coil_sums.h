@@ -36,14 +36,25 @@ void sum_coils(const SenseProblem& p, const Kernel& kernel, int threads) {
     const int64_t planes = p.batch * p.nz, item = p.maps * kernel.planar_rows();
     // A fixed split of the coils, so that sums do not depend on the number of threads; with many planes none is needed.
     const int64_t chunks = planes >= 8 ? 1 : std::min<int64_t>(p.coils, 8);
-    Cx<T>* parts = chunks > 1 ? scratch<Cx<T>>(Scratch::accumulator, size_t(planes * chunks * item)) : nullptr;
-    parallel_for(planes * chunks, threads, [&](int64_t job, int) {
-        const int64_t plane = job / chunks, chunk = job % chunks, b = plane / p.nz, z = plane % p.nz;
-        Cx<T>* sum = parts ? parts + job * item : scratch<Cx<T>>(Scratch::accumulator, size_t(item));
-        kernel.coils(b, z, chunk * p.coils / chunks, (chunk + 1) * p.coils / chunks, sum);
-        if (!parts) kernel.write(sum, 1, b, z, 0, p.ny);
-    });
-    if (!parts) return;
+    const auto coils = [&](int64_t plane, int64_t chunk, Cx<T>* sum) {
+        kernel.coils(plane / p.nz, plane % p.nz, chunk * p.coils / chunks, (chunk + 1) * p.coils / chunks, sum);
+    };
+    if (chunks == 1 || threads == 1) {
+        parallel_for(planes, threads, [&](int64_t plane, int) {
+            // One sum that stays in the cache; the others are added to it in the order in which `write` adds them.
+            Cx<T>* sum = scratch<Cx<T>>(Scratch::accumulator, size_t((chunks > 1 ? 2 : 1) * item));
+            coils(plane, 0, sum);
+            for (int64_t chunk = 1; chunk < chunks; ++chunk) {
+                coils(plane, chunk, sum + item);
+                for (int64_t i = 0; i < item; ++i) sum[i] = sum[i] + sum[item + i];
+            }
+            kernel.write(sum, 1, plane / p.nz, plane % p.nz, 0, p.ny);
+        });
+        return;
+    }
+    Cx<T>* parts = scratch<Cx<T>>(Scratch::accumulator, size_t(planes * chunks * item));
+    parallel_for(planes * chunks, threads,
+                 [&](int64_t job, int) { coils(job / chunks, job % chunks, parts + job * item); });
     constexpr int64_t kRows = 16;
     const int64_t blocks = ceil_div(p.ny, kRows);
     parallel_for(planes * blocks, threads, [&](int64_t job, int) {

@@ -158,7 +158,8 @@ struct Fit {
         const T threshold = T(a.p.tol * a.p.tol);
         V damping = lane_fill<T>(T(1e-3)), took = V{};
         const V inf = lane_fill<T>(T(__builtin_inf()));
-        const M valid = (cost < inf) & (power < inf);
+        M valid = (cost < inf) & (power < inf);
+        for (int k = 0; k < n; ++k) valid = valid & (p[k] == p[k]);  // a start that is NaN, though the model ignores it
         M done = ~valid, converged = valid & ~valid;
         for (int iteration = 0; iteration < a.p.max_iter; ++iteration) {
             for (int k = 0; k < n * (n + 1) / 2; ++k) factor[k] = h[k];
@@ -169,7 +170,9 @@ struct Fit {
             V gain = {};
             for (int k = 0; k < n; ++k) {
                 gain = gain + held[k] * step[k];
-                trial[k] = done ? p[k] : clamped(p[k] + step[k], k);
+                // A step can overflow to NaN where the model hardly depends on a parameter: that one stays where it is.
+                const V moved = clamped(p[k] + step[k], k);
+                trial[k] = (done | (moved != moved)) ? p[k] : moved;
             }
             // Expected decrease against the noise: (step / standard error)^2 is about gain over cost per degree of
             // freedom.
