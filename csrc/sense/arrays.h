@@ -31,11 +31,27 @@ inline void with_fast(bool fast, const F& f) {
         f(std::false_type{});
 }
 
+// Rows [y0, y1) of the sum of `count` planar partial sums, maps after one another, to an
+// interleaved image.
+template <class T>
+inline void write_planar(const Cx<T>* parts, int64_t count, int64_t maps, int64_t vectors, int64_t ny, T* image,
+                         int64_t image_map_step, int64_t y0, int64_t y1) {
+    const int64_t plane = ny * vectors, item = maps * plane;
+    for (int64_t m = 0; m < maps; ++m)
+        for (int64_t i = y0 * vectors; i < y1 * vectors; ++i) {
+            const Cx<T>* from = parts + m * plane + i;
+            Cx<T> v = from[0];
+            for (int64_t n = 1; n < count; ++n) v = v + from[n * item];
+            store_complex(image + m * image_map_step + 2 * i * kWidth<T>, v);
+        }
+}
+
 // As many threads as there is work for: waking one costs as much as some ten thousand samples.
 inline int useful_threads(int threads, int64_t samples) { return int(std::min<int64_t>(threads, 1 + samples / 16384)); }
 
-// Sums over coils are split into this many parts, whatever the number of threads, so that results do not depend on it.
-inline int64_t coil_chunks(const SenseProblem& p) { return p.batch >= 8 ? 1 : std::min<int64_t>(p.coils, 8); }
+// Sums over coils are split into this many parts, whatever the number of threads, so that results do not depend on it;
+// with many images to share among the threads none is needed.
+inline int64_t coil_chunks(int64_t images, int64_t coils) { return images >= 8 ? 1 : std::min<int64_t>(coils, 8); }
 
 }  // namespace
 }  // namespace mriops

@@ -34,8 +34,7 @@ class ArrangedWeights {
 template <class T, class Kernel>
 void sum_coils(const SenseProblem& p, const Kernel& kernel, int threads) {
     const int64_t planes = p.batch * p.nz, item = p.maps * kernel.planar_rows();
-    // A fixed split of the coils, so that sums do not depend on the number of threads; with many planes none is needed.
-    const int64_t chunks = planes >= 8 ? 1 : std::min<int64_t>(p.coils, 8);
+    const int64_t chunks = coil_chunks(planes, p.coils);
     const auto coils = [&](int64_t plane, int64_t chunk, Cx<T>* sum) {
         kernel.coils(plane / p.nz, plane % p.nz, chunk * p.coils / chunks, (chunk + 1) * p.coils / chunks, sum);
     };

@@ -25,14 +25,6 @@ void for_each_job(const VolumeTransform<T>& transform, int64_t jobs, int threads
         parallel_for(jobs, threads, [&](int64_t job, int) { f(job); });
 }
 
-template <class F>
-void with_single(const SenseProblem& p, const F& f) {
-    if (p.maps == 1)
-        f(std::true_type{});
-    else
-        f(std::false_type{});
-}
-
 // Planes whose sides are whole vectors.
 template <class T>
 bool split(const SenseProblem& p) {
@@ -49,7 +41,7 @@ void run_split_sense(const SenseProblem& p, const T* image, const T* csm, const 
     const bool streaming = aligned && int64_t(sizeof(T)) * p.batch * p.coils * at.volume >= kStreamed;
     parallel_for(p.batch * p.coils, threads, [&](int64_t job, int) {
         const int64_t b = job / p.coils, c = job % p.coils;
-        with_single(p, [&](auto single) {
+        with_fast(p.maps == 1, [&](auto single) {
             plane.template forward<decltype(single)::value>(csm + at.csm(b, c), image + at.image(b), weights.of(b),
                                                             kspace + at.kspace(b, c), streaming);
         });
@@ -117,7 +109,7 @@ struct AdjointSum {
     int64_t planar_rows() const { return plane.planar_rows(); }
     void coils(int64_t b, int64_t, int64_t begin, int64_t end, Cx<T>* sum) const {
         for (int64_t c = begin; c < end; ++c)
-            with_single(at.p, [&](auto single) {
+            with_fast(at.p.maps == 1, [&](auto single) {
                 plane.template adjoint<decltype(single)::value>(kspace + at.kspace(b, c), csm + at.csm(b, c),
                                                                 at.csm_map_step(), weights.of(b), sum, c == begin);
             });
@@ -137,7 +129,7 @@ void run_split_csm_adjoint(const SenseProblem& p, const T* kspace, const T* imag
         const int64_t first = job / p.coils * p.batch_per_csm, c = job % p.coils;
         Cx<T>* sum = scratch<Cx<T>>(Scratch::accumulator, size_t(p.maps * plane.planar_rows()));
         for (int64_t b = first; b < first + p.batch_per_csm; ++b)
-            with_single(p, [&](auto single) {
+            with_fast(p.maps == 1, [&](auto single) {
                 plane.template adjoint<decltype(single)::value>(kspace + at.kspace(b, c), image + at.image(b),
                                                                 at.image_map_step(), weights.of(b), sum, b == first);
             });
@@ -156,7 +148,7 @@ void run_sense_adjoint(const SenseProblem& p, const T* kspace, const T* csm, con
     }
     const Arrays<T> at(p);
     const auto transform = transform_of<T>(p);
-    const int64_t chunks = transform.axes.z.plan ? 1 : coil_chunks(p), item = p.maps * at.volume;
+    const int64_t chunks = transform.axes.z.plan ? 1 : coil_chunks(p.batch, p.coils), item = p.maps * at.volume;
     T* parts = scratch<T>(Scratch::accumulator, size_t(p.batch * (chunks - 1) * item));
     for_each_job(transform, p.batch * chunks, threads, [&](int64_t job) {
         const int64_t b = job / chunks, chunk = job % chunks;

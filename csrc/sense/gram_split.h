@@ -52,14 +52,7 @@ class SplitPlane {
 
     // Rows [y0, y1) of the sum of `count` partial sums.
     void write(const Cx<T>* parts, int64_t count, T* image, int64_t y0, int64_t y1) const {
-        const int64_t item = at_.p.maps * planar_rows();
-        for (int64_t m = 0; m < at_.p.maps; ++m)
-            for (int64_t i = y0 * vectors_; i < y1 * vectors_; ++i) {
-                const Cx<T>* from = parts + m * planar_rows() + i;
-                Cx<T> v = from[0];
-                for (int64_t n = 1; n < count; ++n) v = v + from[n * item];
-                store_complex(image + m * at_.image_map_step() + 2 * i * W, v);
-            }
+        write_planar(parts, count, at_.p.maps, vectors_, at_.p.ny, image, at_.image_map_step(), y0, y1);
     }
 
     // sum = coils [begin, end).
