@@ -1,8 +1,7 @@
 // Passes over lines: tile, loads and stores around the engine of fft/line_engine.cuh.
 #include "grid_lines.cuh"
 
-#include "../fft/line_engine.cuh"
-#include "../fft/twiddles.cuh"
+#include "../fft/line_tile.cuh"
 
 namespace mriops::cuda::gridding {
 namespace {
@@ -57,24 +56,6 @@ __device__ __forceinline__ bool find_lines(const LinePass<T>& a, Origin* lines) 
         lines[l] = o;
     }
     return true;
-}
-
-template <class T>
-__device__ __forceinline__ Tile<T> make_tile(const LinePass<T>& a, unsigned char* shared, bool along_rows) {
-    Complex<T>* const twiddle = reinterpret_cast<Complex<T>*>(shared + a.twiddle_at);
-    uint16_t* const order = reinterpret_cast<uint16_t*>(shared + a.order_at);
-    for (unsigned k = threadIdx.x; k < unsigned(a.plan.n); k += a.threads) twiddle[k] = unit_root<T>(k, a.plan.n);
-    fill_order(order, a.plan, along_rows, threadIdx.x, a.threads);
-    return {reinterpret_cast<Complex<T>*>(shared + a.buffer_at),
-            reinterpret_cast<Complex<T>*>(shared + a.second_at),
-            twiddle,
-            order,
-            a.lanes,
-            a.lane_shift,
-            a.pitch,
-            threadIdx.x,
-            a.threads,
-            along_rows};
 }
 
 // Array index of a transform entry.
@@ -154,7 +135,8 @@ __global__ void __launch_bounds__(kMaxThreads, sizeof(T) == 4 ? 2 : 1) lines(con
     MRIOPS_SHARED_BYTES(shared);
     Origin* const origins = reinterpret_cast<Origin*>(shared);
     if (!find_lines(a, origins)) return;
-    Tile<T> tile = make_tile(a, shared, kWay != Way::two_way && a.along_rows);
+    const bool along_rows = kWay != Way::two_way && a.along_rows;
+    Tile<T> tile = make_tile(a, shared, along_rows, along_rows);
     __syncthreads();
     const Loader<T, kWay> load{a, origins};
     const Storer<T> store{a, origins};
@@ -186,9 +168,7 @@ void launch_lines(LinePass<T> a, int64_t n, Way way, gpu::Stream stream) {
     for (; lanes > 1 && a.shared_bytes > gpu::kSharedBytesAnywhere; place(a, lanes)) lanes /= 2;
     a.threads = lanes * n >= 2048 ? 256 : 128;
     const int64_t blocks = (a.lines + a.lanes - 1) >> a.lane_shift;
-    constexpr int64_t widest = int64_t(1) << 30;
-    const dim3 grid =
-        blocks <= widest ? dim3(unsigned(blocks)) : dim3(unsigned(widest), unsigned((blocks + widest - 1) / widest));
+    const dim3 grid = grid_of_blocks(blocks);
     if (way == Way::from_maps)
         MRIOPS_LAUNCH((lines<T, Way::from_maps>), grid, dim3(a.threads), a.shared_bytes, stream, a);
     else if (way == Way::one_way)

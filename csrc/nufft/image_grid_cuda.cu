@@ -1,23 +1,14 @@
 // Kernels with one thread per pixel.
 #include "image_grid.cuh"
 
+#include "../core/pixel_loop.cuh"
+
 namespace mriops::cuda::gridding {
 namespace {
 
-constexpr unsigned kThreads = 256;
-
-dim3 grid_for(int64_t pixels, int64_t groups) {
-    const int64_t blocks = (pixels + kThreads - 1) / kThreads;
-    return dim3(unsigned(blocks < (1 << 30) ? blocks : (1 << 30)), unsigned(groups < 65535 ? groups : 65535));
-}
-
-template <class F>
-__device__ __forceinline__ void for_each(int64_t pixels, int64_t groups, F&& f) {
-    const int64_t stride = int64_t(gridDim.x) * blockDim.x;
-    for (int64_t group = blockIdx.y; group < groups; group += gridDim.y)
-        for (int64_t pixel = blockIdx.x * int64_t(blockDim.x) + threadIdx.x; pixel < pixels; pixel += stride)
-            f(group, pixel);
-}
+using gpu::for_each_pixel;
+using gpu::kPixelThreads;
+using gpu::pixel_grid;
 
 // Where a pixel is in a volume, and its deconvolution.
 template <class T>
@@ -33,9 +24,9 @@ __device__ __forceinline__ int64_t pixel_at(const ImageGrid<T>& a, int64_t pixel
 }
 
 template <class T>
-__global__ void __launch_bounds__(kThreads, 2) embed(const __grid_constant__ ImageGrid<T> a) {
+__global__ void __launch_bounds__(kPixelThreads, 2) embed(const __grid_constant__ ImageGrid<T> a) {
     const int64_t pixels = a.nz * a.ny * a.nx;
-    for_each(pixels, a.volumes, [&](int64_t v, int64_t pixel) {
+    for_each_pixel(pixels, a.volumes, [&](int64_t v, int64_t pixel) {
         T factor;
         const int64_t at = pixel_at(a, pixel, &factor);
         const int64_t item = v / a.coils, coil = a.first_coil + v - item * a.coils, b = a.first_item + item;
@@ -46,14 +37,14 @@ __global__ void __launch_bounds__(kThreads, 2) embed(const __grid_constant__ Ima
 }
 
 template <class T>
-__global__ void __launch_bounds__(kThreads, 2) zero(Complex<T>* data, int64_t count) {
-    for_each(count, 1, [&](int64_t, int64_t i) { data[i] = {T(0), T(0)}; });
+__global__ void __launch_bounds__(kPixelThreads, 2) zero(Complex<T>* data, int64_t count) {
+    for_each_pixel(count, 1, [&](int64_t, int64_t i) { data[i] = {T(0), T(0)}; });
 }
 
 template <class T>
-__global__ void __launch_bounds__(kThreads, 2) combine(const __grid_constant__ ImageGrid<T> a) {
+__global__ void __launch_bounds__(kPixelThreads, 2) combine(const __grid_constant__ ImageGrid<T> a) {
     const int64_t pixels = a.nz * a.ny * a.nx;
-    for_each(pixels, a.csm != nullptr ? a.items : a.volumes, [&](int64_t group, int64_t pixel) {
+    for_each_pixel(pixels, a.csm != nullptr ? a.items : a.volumes, [&](int64_t group, int64_t pixel) {
         T factor;
         const int64_t at = pixel_at(a, pixel, &factor);
         if (a.csm == nullptr) {
@@ -74,9 +65,9 @@ __global__ void __launch_bounds__(kThreads, 2) combine(const __grid_constant__ I
 }
 
 template <class T>
-__global__ void __launch_bounds__(kThreads, 2) spectrum(const __grid_constant__ SpectrumProduct<T> a) {
+__global__ void __launch_bounds__(kPixelThreads, 2) spectrum(const __grid_constant__ SpectrumProduct<T> a) {
     const int64_t count = a.mz * a.my * a.mx;
-    for_each(count, a.volumes, [&](int64_t v, int64_t i) {
+    for_each_pixel(count, a.volumes, [&](int64_t v, int64_t i) {
         const auto natural = [](int64_t k, int64_t m) { return m == 1 ? 0 : k < m / 2 ? k + m / 2 : k - m / 2; };
         const int64_t zy = i / a.mx, x = i - zy * a.mx, z = zy / a.my, y = zy - z * a.my;
         const int64_t from = (natural(z, a.mz) * a.my + natural(y, a.my)) * a.mx + natural(x, a.mx);
@@ -90,20 +81,20 @@ __global__ void __launch_bounds__(kThreads, 2) spectrum(const __grid_constant__ 
 
 template <class T>
 void launch_embed(const ImageGrid<T>& a, gpu::Stream stream) {
-    MRIOPS_LAUNCH(embed<T>, grid_for(a.nz * a.ny * a.nx, a.volumes), dim3(kThreads), 0, stream, a);
+    MRIOPS_LAUNCH(embed<T>, pixel_grid(a.nz * a.ny * a.nx, a.volumes), dim3(kPixelThreads), 0, stream, a);
 }
 template <class T>
 void launch_zero(Complex<T>* data, int64_t count, gpu::Stream stream) {
-    MRIOPS_LAUNCH(zero<T>, grid_for(count, 1), dim3(kThreads), 0, stream, data, count);
+    MRIOPS_LAUNCH(zero<T>, pixel_grid(count, 1), dim3(kPixelThreads), 0, stream, data, count);
 }
 template <class T>
 void launch_combine(const ImageGrid<T>& a, gpu::Stream stream) {
-    MRIOPS_LAUNCH(combine<T>, grid_for(a.nz * a.ny * a.nx, a.csm != nullptr ? a.items : a.volumes), dim3(kThreads), 0,
-                  stream, a);
+    MRIOPS_LAUNCH(combine<T>, pixel_grid(a.nz * a.ny * a.nx, a.csm != nullptr ? a.items : a.volumes),
+                  dim3(kPixelThreads), 0, stream, a);
 }
 template <class T>
 void launch_spectrum(const SpectrumProduct<T>& a, gpu::Stream stream) {
-    MRIOPS_LAUNCH(spectrum<T>, grid_for(a.mz * a.my * a.mx, a.volumes), dim3(kThreads), 0, stream, a);
+    MRIOPS_LAUNCH(spectrum<T>, pixel_grid(a.mz * a.my * a.mx, a.volumes), dim3(kPixelThreads), 0, stream, a);
 }
 
 #define MRIOPS_INSTANTIATE(T)                                       \

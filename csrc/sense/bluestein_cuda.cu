@@ -22,7 +22,7 @@ __global__ void __launch_bounds__(kMaxThreads, (kMinBlocks<T, kLoad, kStore>))
     MRIOPS_SHARED_BYTES(shared);
     Work<T> work;
     if (!find_work(a, shared, work)) return;
-    Tile<T> tile = make_tile(a, shared, false);
+    Tile<T> tile = make_tile(a, shared, false, a.rows);
     for (int64_t step = work.first_step; step < work.end_step; ++step) {
         __syncthreads();  // tables are there; or the step before has read its last
         const Loader<T, kLoad, Turn::chirped> load{a, work.lines, step};

@@ -124,8 +124,8 @@ class SplitEncode {
                 for (int f2 = 0; f2 < W; ++f2) {
                     const Vec<T> m = load_unaligned(w + f2 * W);
                     const T* from = kspace + 2 * (row_of(k, f2) * at_.p.nx + t * W);
-                    prefetch_row<T>(from +
-                                    2 * W);  // of the next tile: its lines are a row apart, no hardware sees them
+                    // Of the next tile: its lines are a row apart, no hardware looks ahead there.
+                    prefetch_row<T>(from + 2 * W);
                     const Cx<T> u = load_complex(from);
                     v[f2] = {u.re * m, u.im * m};
                 }

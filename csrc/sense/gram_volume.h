@@ -159,8 +159,8 @@ class VolumeGram {
         }
     }
 
-    static constexpr int64_t kHeld =
-        2;  // coils at a time: planes of the image and of the sum are fetched once for them
+    // Coils at a time: planes of the image and of the sum are fetched once for them.
+    static constexpr int64_t kHeld = 2;
     static constexpr int64_t kAhead = 1;  // columns over z stride through more than the cache: ask for them early
 
     Arrays<T> at_;

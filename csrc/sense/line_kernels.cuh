@@ -1,7 +1,6 @@
 // The device side of a pass: what the threads of a block share, how they load and store. Included by the kernels only.
 #pragma once
-#include "../fft/line_engine.cuh"
-#include "../fft/twiddles.cuh"
+#include "../fft/line_tile.cuh"
 #include "line_pass.cuh"
 
 namespace mriops::cuda {
@@ -92,24 +91,6 @@ __device__ __forceinline__ bool find_work(const Pass<T>& a, unsigned char* share
         work.lines[l] = line;
     }
     return true;
-}
-
-template <class T>
-__device__ __forceinline__ Tile<T> make_tile(const Pass<T>& a, unsigned char* shared, bool order_by_frequency) {
-    Complex<T>* const twiddle = reinterpret_cast<Complex<T>*>(shared + a.twiddle_at);
-    uint16_t* const order = reinterpret_cast<uint16_t*>(shared + a.order_at);
-    for (unsigned k = threadIdx.x; k < unsigned(a.plan.n); k += a.threads) twiddle[k] = unit_root<T>(k, a.plan.n);
-    fill_order(order, a.plan, order_by_frequency, threadIdx.x, a.threads);
-    return {reinterpret_cast<Complex<T>*>(shared + a.buffer_at),
-            reinterpret_cast<Complex<T>*>(shared + a.second_at),
-            twiddle,
-            order,
-            a.lanes,
-            a.lane_shift,
-            a.pitch,
-            threadIdx.x,
-            a.threads,
-            a.rows};
 }
 
 // Entries of the lines as the transform wants them; zero on lanes without a line and beyond the end of the axis.
@@ -285,12 +266,10 @@ struct Weights {
     __device__ __forceinline__ Entries line(unsigned l) const { return {a, lines[l].mask + step * a.mask_stride.step}; }
 };
 
-// A block for each tile, group of maps and split; more than 2^31 blocks spill into the second dimension.
+// A block for each tile, group of maps and split.
 template <class T>
 dim3 grid_of(const Pass<T>& a) {
-    const int64_t blocks = ((a.lines + a.lanes - 1) >> a.lane_shift) * a.map_groups * a.splits;
-    constexpr int64_t widest = int64_t(1) << 30;
-    return blocks <= widest ? dim3(unsigned(blocks)) : dim3(unsigned(widest), unsigned((blocks + widest - 1) / widest));
+    return grid_of_blocks(((a.lines + a.lanes - 1) >> a.lane_shift) * a.map_groups * a.splits);
 }
 
 }  // namespace mriops::cuda

@@ -1,24 +1,14 @@
 // Kernels with one thread per pixel: coil products and sums, weights, partial sums.
 #include "pixel_pass.cuh"
 
+#include "../core/pixel_loop.cuh"
+
 namespace mriops::cuda {
 namespace {
 
-constexpr unsigned kThreads = 256;
-
-// Pixels along x, groups (items, or items and maps) along y: few divisions per pixel.
-dim3 grid_for(int64_t pixels, int64_t groups) {
-    const int64_t blocks = (pixels + kThreads - 1) / kThreads;
-    return dim3(unsigned(blocks < (1 << 30) ? blocks : (1 << 30)), unsigned(groups < 65535 ? groups : 65535));
-}
-
-template <class F>
-__device__ __forceinline__ void for_each(int64_t pixels, int64_t groups, F&& f) {
-    const int64_t stride = int64_t(gridDim.x) * blockDim.x;
-    for (int64_t group = blockIdx.y; group < groups; group += gridDim.y)
-        for (int64_t pixel = blockIdx.x * int64_t(blockDim.x) + threadIdx.x; pixel < pixels; pixel += stride)
-            f(group, pixel);
-}
+using gpu::for_each_pixel;
+using gpu::kPixelThreads;
+using gpu::pixel_grid;
 
 template <class T>
 __device__ __forceinline__ T weight_of(const PixelPass<T>& a, int64_t u, int64_t pixel) {
@@ -30,8 +20,8 @@ __device__ __forceinline__ T weight_of(const PixelPass<T>& a, int64_t u, int64_t
 }
 
 template <class T>
-__global__ void __launch_bounds__(kThreads, 2) expand(const __grid_constant__ PixelPass<T> a) {
-    for_each(a.pixels, a.items, [&](int64_t item, int64_t pixel) {
+__global__ void __launch_bounds__(kPixelThreads, 2) expand(const __grid_constant__ PixelPass<T> a) {
+    for_each_pixel(a.pixels, a.items, [&](int64_t item, int64_t pixel) {
         const int64_t u = item / a.inner_items, v = item - u * a.inner_items;
         const Complex<T>* const coef =
             a.coef + (u + a.coef_first) / a.coef_share * a.coef_stride.u + v * a.coef_stride.v + pixel;
@@ -43,8 +33,8 @@ __global__ void __launch_bounds__(kThreads, 2) expand(const __grid_constant__ Pi
 }
 
 template <class T>
-__global__ void __launch_bounds__(kThreads, 2) combine(const __grid_constant__ PixelPass<T> a) {
-    for_each(a.pixels, a.items * a.maps, [&](int64_t group, int64_t pixel) {
+__global__ void __launch_bounds__(kPixelThreads, 2) combine(const __grid_constant__ PixelPass<T> a) {
+    for_each_pixel(a.pixels, a.items * a.maps, [&](int64_t group, int64_t pixel) {
         const int64_t item = group / a.maps, m = group - item * a.maps;
         const int64_t u = item / a.inner_items, v = item - u * a.inner_items;
         const Complex<T>* coef = a.coef + (u + a.coef_first) / a.coef_share * a.coef_stride.u + v * a.coef_stride.v +
@@ -59,8 +49,8 @@ __global__ void __launch_bounds__(kThreads, 2) combine(const __grid_constant__ P
 }
 
 template <class T>
-__global__ void __launch_bounds__(kThreads, 2) pixel_gram(const __grid_constant__ PixelPass<T> a) {
-    for_each(a.pixels, a.items * a.maps, [&](int64_t group, int64_t pixel) {
+__global__ void __launch_bounds__(kPixelThreads, 2) pixel_gram(const __grid_constant__ PixelPass<T> a) {
+    for_each_pixel(a.pixels, a.items * a.maps, [&](int64_t group, int64_t pixel) {
         const int64_t u = group / a.maps, m = group - u * a.maps;
         const Complex<T>* const coef = a.coef + (u + a.coef_first) / a.coef_share * a.coef_stride.u + pixel;
         const Complex<T>* const image = a.image + u * a.image_stride.u + pixel;
@@ -78,8 +68,8 @@ __global__ void __launch_bounds__(kThreads, 2) pixel_gram(const __grid_constant_
 }
 
 template <class T>
-__global__ void __launch_bounds__(kThreads, 2) weigh(const __grid_constant__ PixelPass<T> a) {
-    for_each(a.pixels, a.items, [&](int64_t item, int64_t pixel) {
+__global__ void __launch_bounds__(kPixelThreads, 2) weigh(const __grid_constant__ PixelPass<T> a) {
+    for_each_pixel(a.pixels, a.items, [&](int64_t item, int64_t pixel) {
         const int64_t u = item / a.inner_items, v = item - u * a.inner_items;
         a.out[u * a.out_stride.u + v * a.out_stride.v + pixel] =
             weight_of(a, u, pixel) * a.data[u * a.data_stride.u + v * a.data_stride.v + pixel];
@@ -87,9 +77,9 @@ __global__ void __launch_bounds__(kThreads, 2) weigh(const __grid_constant__ Pix
 }
 
 template <class T>
-__global__ void __launch_bounds__(kThreads, 2)
+__global__ void __launch_bounds__(kPixelThreads, 2)
     add_splits(const Complex<T>* partial, Complex<T>* out, int64_t count, int64_t splits, bool add_to_out) {
-    for_each(count, 1, [&](int64_t, int64_t i) {
+    for_each_pixel(count, 1, [&](int64_t, int64_t i) {
         Complex<T> sum = partial[i];
         for (int64_t s = 1; s < splits; ++s) sum = sum + partial[s * count + i];
         out[i] = add_to_out ? out[i] + sum : sum;
@@ -100,24 +90,24 @@ __global__ void __launch_bounds__(kThreads, 2)
 
 template <class T>
 void launch_expand(const PixelPass<T>& a, gpu::Stream stream) {
-    MRIOPS_LAUNCH(expand<T>, grid_for(a.pixels, a.items), dim3(kThreads), 0, stream, a);
+    MRIOPS_LAUNCH(expand<T>, pixel_grid(a.pixels, a.items), dim3(kPixelThreads), 0, stream, a);
 }
 template <class T>
 void launch_combine(const PixelPass<T>& a, gpu::Stream stream) {
-    MRIOPS_LAUNCH(combine<T>, grid_for(a.pixels, a.items * a.maps), dim3(kThreads), 0, stream, a);
+    MRIOPS_LAUNCH(combine<T>, pixel_grid(a.pixels, a.items * a.maps), dim3(kPixelThreads), 0, stream, a);
 }
 template <class T>
 void launch_pixel_gram(const PixelPass<T>& a, gpu::Stream stream) {
-    MRIOPS_LAUNCH(pixel_gram<T>, grid_for(a.pixels, a.items * a.maps), dim3(kThreads), 0, stream, a);
+    MRIOPS_LAUNCH(pixel_gram<T>, pixel_grid(a.pixels, a.items * a.maps), dim3(kPixelThreads), 0, stream, a);
 }
 template <class T>
 void launch_weigh(const PixelPass<T>& a, gpu::Stream stream) {
-    MRIOPS_LAUNCH(weigh<T>, grid_for(a.pixels, a.items), dim3(kThreads), 0, stream, a);
+    MRIOPS_LAUNCH(weigh<T>, pixel_grid(a.pixels, a.items), dim3(kPixelThreads), 0, stream, a);
 }
 template <class T>
 void launch_add_splits(const Complex<T>* partial, Complex<T>* out, int64_t count, int64_t splits, bool add_to_out,
                        gpu::Stream stream) {
-    MRIOPS_LAUNCH(add_splits<T>, grid_for(count, 1), dim3(kThreads), 0, stream, partial, out, count, splits,
+    MRIOPS_LAUNCH(add_splits<T>, pixel_grid(count, 1), dim3(kPixelThreads), 0, stream, partial, out, count, splits,
                   add_to_out);
 }
 

@@ -2,6 +2,11 @@
 //
 // Numbers that an atom has one of are computed by all lanes alike; states lie in shared memory or in the workspace, and
 // lane k % 32 writes order k. Reads across lanes come after a __syncwarp.
+//
+// The numbers (epg_numbers.h) and the unrolled train (epg_train.h) are those of the CPU. The formulas of epg_block.h,
+// epg_sweep.h and the reverse sweep stand here and in epg_cuda.cu a second time, because there all orders belong to one
+// thread and atoms fill its vector: whoever changes one changes the other, and tests/ops/test_contracts.py holds both
+// to the same references.
 #pragma once
 #define MRIOPS_LANE_SCALAR
 #include "../core/gpu.h"
@@ -13,7 +18,7 @@ namespace mriops::cuda::phase_graphs {
 
 constexpr int kWarp = 32, kWarps = 4, kThreads = kWarp * kWarps;
 constexpr double kPi = 3.14159265358979323846;
-constexpr double kDropped = 1e-4;  // see epg_dropped of the CPU
+constexpr double kHalfLogDropped = 4.605170185988091;  // -ln(epg_dropped) / 2, see epg_block.h
 
 // A segment of a train as the host sends it.
 enum Field : int { shift_field, flags_field, first_sample_field, samples_field, live_field, fields };
@@ -260,7 +265,7 @@ struct Atom {
             longest = other > longest ? other : longest;
         }
         if (!(shortest > 0)) return;
-        const double wanted = 4.605170185988091 * longest / shortest + 2;  // -ln(kDropped) / 2
+        const double wanted = kHalfLogDropped * longest / shortest + 2;
         if (wanted < double(train.most_orders)) orders = int64_t(wanted) + 1;
     }
     __device__ __forceinline__ int64_t live(int64_t n) const {
