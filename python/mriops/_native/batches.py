@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import NamedTuple
 
 from .plan import Facts
 
-__all__ = ["Array", "broadcast", "lay_out", "leading", "pad", "take_apart"]
+__all__ = ["Array", "Flat", "broadcast", "flatten", "lay_out", "leading", "pad", "per_group", "take_apart"]
 
 Shape = tuple[int, ...]
 
@@ -65,3 +66,27 @@ def leading(wanted: Sequence[Shape], batch: Shape) -> Shape:
 def lay_out(array: Array, groups: Shape) -> Shape | None:
     """Shape to lay an array out in; ``None`` where it lies so already, up to axes of one."""
     return None if pad(array.batch, len(groups)) == groups else (*groups, *array.core)
+
+
+def per_group(groups: Shape, batch: Shape) -> int:
+    """Items of a flat batch that share each item of ``groups``, a leading part of it; 1 where there are no items."""
+    n_batch = prod(batch)
+    return n_batch // prod(groups) if n_batch else 1
+
+
+class Flat(NamedTuple):
+    """The flat batch of kernels that take maps or none."""
+
+    batch: int
+    coils: int
+    per_csm: int
+    per_group: int
+    csm_layout: Shape | None
+
+
+def flatten(batch: Shape, groups: Shape, maps: Array | None) -> Flat:
+    """One item per item of ``batch``; without maps, one per item of ``groups``, with all that shares it as coils."""
+    if maps is None:
+        return Flat(prod(groups), per_group(groups, batch), 1, 1, None)
+    own = leading([maps.batch], batch)
+    return Flat(prod(batch), maps.core[0], per_group(own, batch), per_group(groups, batch), lay_out(maps, own))

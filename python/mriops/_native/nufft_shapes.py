@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import NamedTuple
 
-from .batches import Array, broadcast, lay_out, leading, pad, take_apart
+from .batches import Array, broadcast, flatten, lay_out, leading, pad, take_apart
 from .dtypes import DTYPE_CODE, REAL_OF
 from .nufft_kernel import MAX_WIDTH
 from .plan import Facts, NativeOp, Output, Plan
@@ -36,8 +36,8 @@ Shape = tuple[int, ...]
 _AXES = ("z", "y", "x")
 
 
-def check_im_size(im_size: object) -> Shape:
-    """Image size as a tuple of two or three positive integers, or an error that names ``im_size``."""
+def check_im_size(im_size: object, ndim: int | None = None) -> Shape:
+    """Image size as a tuple of two or three positive integers (``ndim`` where given), or an error that names it."""
     if not isinstance(im_size, Sequence) or len(im_size) not in (2, 3):
         raise ValueError(f"im_size: expected (y, x) or (z, y, x), got {im_size!r}")
     for n in im_size:
@@ -45,6 +45,8 @@ def check_im_size(im_size: object) -> Shape:
             raise TypeError(f"im_size: expected integers, got {im_size!r}")
         if n < 1:
             raise ValueError(f"im_size: expected sizes of at least 1, got {tuple(im_size)}")
+    if ndim is not None and len(im_size) != ndim:
+        raise ValueError(f"im_size: expected {ndim} axes, the components of the trajectory, got {tuple(im_size)}")
     return tuple(im_size)
 
 
@@ -99,18 +101,10 @@ def _problem(im: Shape, csm: Facts | None, rows: list[Array], others: list[Array
         _same("csm", "spatial axes", others[0].name, im, maps.core[1:])
     batch = broadcast([*others, *rows] if maps is None else [*others, *rows, maps])
     groups = leading([row.batch for row in rows], batch)
-    n_batch, n_groups, layout = prod(batch), prod(groups), None
-    if maps is None:
-        sizes = (n_groups, n_batch // n_groups if n_groups else 1)
-        per = (1, 1)
-    else:
-        own = leading([maps.batch], batch)
-        layout = lay_out(maps, own)
-        sizes = (n_batch, maps.core[0])
-        per = (n_batch // prod(own) if n_batch else 1, n_batch // n_groups if n_batch else 1)
-    samples = rows[0].core[0]
-    arguments = (*sizes, samples, *pad(im, 3), ndim, *per, *pad(tuple(grid), 3), width)
-    return _Problem(batch, groups, () if maps is None else maps.core[:1], arguments, layout)
+    flat = flatten(batch, groups, maps)
+    sizes = (flat.batch, flat.coils, rows[0].core[0], *pad(im, 3), ndim, flat.per_csm, flat.per_group)
+    arguments = (*sizes, *pad(tuple(grid), 3), width)
+    return _Problem(batch, groups, () if maps is None else maps.core[:1], arguments, flat.csm_layout)
 
 
 def _check_coils(csm: Facts | None, coils: bool) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from math import prod
 from typing import NamedTuple
 
+from .batches import Array, broadcast, lay_out, leading, pad, per_group, take_apart
 from .dtypes import DTYPE_CODE
 from .plan import Facts, NativeOp, Output, Plan
 
@@ -23,32 +24,10 @@ __all__ = [
 ]
 
 Shape = tuple[int, ...]
+_AXES = ("z", "y", "x")
 
 
-class _Array(NamedTuple):
-    """An argument taken apart: ``core`` without spatial axes, e.g. ``(maps, coils)`` for csm."""
-
-    name: str
-    batch: Shape
-    core: Shape
-    im: Shape
-
-
-def _take_apart(name: str, facts: Facts, core: tuple[str, ...], ndim: int) -> _Array:
-    shape = tuple(facts.shape)
-    n_core = len(core)
-    axes = ["*batch", *core, *("z", "y", "x")[3 - ndim :]]
-    if len(shape) < n_core + ndim:
-        raise ValueError(f"{name}: expected shape ({', '.join(axes)}), got {shape}")
-    split = len(shape) - ndim
-    result = _Array(name, shape[: split - n_core], shape[split - n_core : split], shape[split:])
-    for label, size in zip(axes[1:], shape[split - n_core :], strict=True):
-        if size == 0:
-            raise ValueError(f"{name}: expected axis {label} to be at least 1, got shape {shape}")
-    return result
-
-
-def _same(first: _Array, second: _Array, axis: str, expected: Shape | int, got: Shape | int) -> None:
+def _same(first: Array, second: Array, axis: str, expected: Shape | int, got: Shape | int) -> None:
     if expected != got:
         raise ValueError(f"{second.name}: expected {axis} {expected} (those of {first.name}), got {got}")
 
@@ -60,41 +39,13 @@ def _check_parameters(ndim: int, maps: bool) -> None:
         raise TypeError(f"maps: expected a bool, got {maps!r}")
 
 
-def _broadcast(arrays: list[_Array]) -> Shape:
-    """Common batch shape, numpy's rules."""
-    result = list(max((a.batch for a in arrays), key=len))
-    for array in arrays:
-        offset = len(result) - len(array.batch)
-        for i, size in enumerate(array.batch):
-            if size == 1 or result[offset + i] == size:
-                continue
-            if result[offset + i] != 1:
-                others = [a.batch for a in arrays if a is not array]
-                raise ValueError(f"{array.name}: expected batch axes that broadcast with {others}, got {array.batch}")
-            result[offset + i] = size
-    return tuple(result)
-
-
-def _pad(batch: Shape, rank: int) -> Shape:
-    return (1,) * (rank - len(batch)) + batch
-
-
-def _leading(wanted: Shape, batch: Shape) -> Shape:
-    """Smallest leading part of ``batch``, followed by ones, that ``wanted`` (same rank) broadcasts to."""
-    used = 0
-    for i, (w, _) in enumerate(zip(wanted, batch, strict=True)):
-        if w != 1:
-            used = i + 1
-    return batch[:used] + (1,) * (len(batch) - used)
-
-
 class _Mask(NamedTuple):
     kind: int
     strides: tuple[int, int, int, int]
     layout: Shape | None
 
 
-def _mask_array(mask: Facts | None, im: Shape) -> _Array | None:
+def _mask_array(mask: Facts | None, im: Shape) -> Array | None:
     if mask is None:
         return None
     shape, ndim = tuple(mask.shape), len(im)
@@ -102,37 +53,25 @@ def _mask_array(mask: Facts | None, im: Shape) -> _Array | None:
     for size, extent in zip(padded[len(padded) - ndim :], im, strict=True):
         if size != 1 and size != extent:
             raise ValueError(f"mask: expected axes that broadcast to {im} (no coil axis), got shape {shape}")
-    return _Array("mask", padded[: len(padded) - ndim], (), padded[len(padded) - ndim :])
+    return Array("mask", padded[: len(padded) - ndim], padded[len(padded) - ndim :])
 
 
-def _mask_plan(mask: Facts | None, array: _Array | None, batch: Shape) -> _Mask:
+def _mask_plan(mask: Facts | None, array: Array | None, batch: Shape) -> _Mask:
     if mask is None or array is None:
         return _Mask(0, (0, 0, 0, 0), None)
-    sz, sy, sx = _pad(array.im, 3)
+    sz, sy, sx = pad(array.core, 3)
     strides = [0, 0 if sz == 1 else sy * sx, 0 if sy == 1 else sx, 0 if sx == 1 else 1]
-    own, layout = _pad(array.batch, len(batch)), None
-    if any(n != 1 for n in own):
+    layout = None
+    if any(n != 1 for n in array.batch):
         strides[0] = sz * sy * sx
-        if own != batch:
-            layout = (*batch, *array.im)
+        layout = lay_out(array, batch)
     return _Mask(1 if mask.dtype == "bool" else 2, (strides[0], strides[1], strides[2], strides[3]), layout)
 
 
 def _arguments(
     batch: Shape, maps: int, coils: int, im: Shape, per_csm: int, mask: _Mask, dtype: str
 ) -> tuple[int, ...]:
-    extents = _pad(im, 3)
-    return (prod(batch), maps, coils, *extents, len(im), per_csm, mask.kind, *mask.strides, DTYPE_CODE[dtype])
-
-
-def _per_csm(groups: Shape, batch: Shape) -> int:
-    """Batch items per set of maps, where the maps' batch is ``groups``, a leading part of ``batch``."""
-    n_groups = prod(groups)
-    return prod(batch) // n_groups if n_groups else 1
-
-
-def _full(array: _Array, batch: Shape) -> Shape | None:
-    return None if array.batch == batch else (*batch, *array.core, *array.im)
+    return (prod(batch), maps, coils, *pad(im, 3), len(im), per_csm, mask.kind, *mask.strides, DTYPE_CODE[dtype])
 
 
 def _encode(
@@ -140,26 +79,25 @@ def _encode(
 ) -> Plan:
     """Rule of every op whose second argument is csm: image or coil images in, image or coil images out."""
     _check_parameters(ndim, maps)
-    map_axis = ("maps",) if maps else ()
-    c = _take_apart("csm", csm, (*map_axis, "coils"), ndim)
-    a = _take_apart(name, first, ("coils",) if kspace_in else map_axis, ndim)
-    _same(c, a, "spatial axes", c.im, a.im)
+    map_axis, axes = ("maps",) if maps else (), _AXES[3 - ndim :]
+    c = take_apart("csm", csm, (*map_axis, "coils", *axes))
+    a = take_apart(name, first, (*(("coils",) if kspace_in else map_axis), *axes))
+    im, coils = c.core[-ndim:], c.core[-ndim - 1]
+    _same(c, a, "spatial axes", im, a.core[-ndim:])
     if kspace_in:
-        _same(c, a, "coils", c.core[-1], a.core[0])
+        _same(c, a, "coils", coils, a.core[0])
     elif maps:
         _same(c, a, "maps", c.core[0], a.core[0])
-    m = _mask_array(mask, c.im)
-    batch = _broadcast([a, c] if m is None else [a, c, m])
-    own = _pad(c.batch, len(batch))
-    groups = _leading(own, batch)
+    m = _mask_array(mask, im)
+    batch = broadcast([a, c] if m is None else [a, c, m])
+    groups = leading([c.batch], batch)
     mask_plan = _mask_plan(mask, m, batch)
-    core = (c.core[-1],) if kspace_out else c.core[:-1]
+    core = (coils,) if kspace_out else c.core[: -ndim - 1]
+    n_maps = c.core[0] if maps else 1
     return Plan(
-        outputs=(Output((*batch, *core, *c.im), first.dtype),),
-        arguments=_arguments(
-            batch, c.core[0] if maps else 1, c.core[-1], c.im, _per_csm(groups, batch), mask_plan, first.dtype
-        ),
-        layouts=(_full(a, batch), None if own == groups else (*groups, *c.core, *c.im), mask_plan.layout),
+        outputs=(Output((*batch, *core, *im), first.dtype),),
+        arguments=_arguments(batch, n_maps, coils, im, per_group(groups, batch), mask_plan, first.dtype),
+        layouts=(lay_out(a, batch), lay_out(c, groups), mask_plan.layout),
         zero=prod(batch) == 0,
     )
 
@@ -190,24 +128,26 @@ def _sense_csm_adjoint(
     kspace: Facts, image: Facts, mask: Facts | None, csm_batch: tuple[int, ...], ndim: int, maps: bool
 ) -> Plan:
     _check_parameters(ndim, maps)
-    k = _take_apart("kspace", kspace, ("coils",), ndim)
-    x = _take_apart("image", image, ("maps",) if maps else (), ndim)
-    _same(k, x, "spatial axes", k.im, x.im)
-    m = _mask_array(mask, k.im)
-    batch = _broadcast([k, x] if m is None else [k, x, m])
+    axes = _AXES[3 - ndim :]
+    k = take_apart("kspace", kspace, ("coils", *axes))
+    x = take_apart("image", image, (*(("maps",) if maps else ()), *axes))
+    coils, im = k.core[0], k.core[1:]
+    _same(k, x, "spatial axes", im, x.core[-ndim:])
+    m = _mask_array(mask, im)
+    batch = broadcast([k, x] if m is None else [k, x, m])
     wanted = tuple(csm_batch)
-    own = _pad(wanted, len(batch))
+    own = pad(wanted, len(batch))
     if len(own) > len(batch) or any(w != 1 and w != n for w, n in zip(own, batch, strict=True)):
         raise ValueError(f"csm_batch: expected axes that broadcast to the batch {batch}, got {wanted}")
-    groups = _leading(own, batch)
+    groups = leading([wanted], batch)
     mask_plan = _mask_plan(mask, m, batch)
     n_maps = x.core[0] if maps else 1
-    core = (*x.core, *k.core, *k.im)
-    arguments = _arguments(batch, n_maps, k.core[0], k.im, _per_csm(groups, batch), mask_plan, kspace.dtype)
+    core = (*x.core[:-ndim], coils, *im)
+    arguments = _arguments(batch, n_maps, coils, im, per_group(groups, batch), mask_plan, kspace.dtype)
     return Plan(
         outputs=(Output((*wanted, *core), kspace.dtype, None if groups == own else (*groups, *core)),),
         arguments=arguments,
-        layouts=(_full(k, batch), _full(x, batch), mask_plan.layout),
+        layouts=(lay_out(k, batch), lay_out(x, batch), mask_plan.layout),
         zero=prod(batch) == 0,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
-from .batches import broadcast, lay_out, leading, pad, take_apart
+from .batches import broadcast, flatten, lay_out, leading, pad, take_apart
 from .dtypes import DTYPE_CODE
 from .plan import Facts, NativeOp, Output, Plan
 
@@ -26,18 +26,13 @@ def _sense_toeplitz(image: Facts, csm: Facts | None, kernel: Facts, ndim: int) -
         raise ValueError(f"csm: expected spatial axes {x.core} (those of image), got {maps.core[1:]}")
     batch = broadcast([x, t] if maps is None else [x, t, maps])
     groups = leading([t.batch], batch)
-    n_batch, n_groups, csm_layout = prod(batch), prod(groups), None
-    if maps is None:
-        sizes, per = (n_groups, n_batch // n_groups if n_groups else 1), (1, 1)
-    else:
-        own = leading([maps.batch], batch)
-        csm_layout, sizes = lay_out(maps, own), (n_batch, maps.core[0])
-        per = (n_batch // prod(own) if n_batch else 1, n_batch // n_groups if n_batch else 1)
+    flat = flatten(batch, groups, maps)
+    sizes = (flat.batch, flat.coils, *pad(x.core, 3), ndim, flat.per_csm, flat.per_group)
     return Plan(
         outputs=(Output((*batch, *x.core), image.dtype),),
-        arguments=(*sizes, *pad(x.core, 3), ndim, *per, DTYPE_CODE[image.dtype]),
-        layouts=(lay_out(x, batch), csm_layout, lay_out(t, groups)),
-        zero=n_batch == 0,
+        arguments=(*sizes, DTYPE_CODE[image.dtype]),
+        layouts=(lay_out(x, batch), flat.csm_layout, lay_out(t, groups)),
+        zero=prod(batch) == 0,
     )
 
 

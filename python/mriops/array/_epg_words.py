@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import warnings
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 from mriops._native.epg_shapes import EPG
 from mriops._native.epg_trains import Train
 
-from ._call import array_facts, call
+from ._call import array_facts, array_module, call
 
 __all__ = ["optional", "own", "signal_of", "words"]
 
@@ -52,7 +51,7 @@ class _ArrayWords:
 
 def words(array: Any) -> _ArrayWords:
     """Those of the framework of an array."""
-    return _ArrayWords(importlib.import_module("cupy") if type(array).__module__.startswith("cupy") else np)
+    return _ArrayWords(array_module(array))
 
 
 def own(t1: Any) -> Any:

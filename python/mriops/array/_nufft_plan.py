@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from mriops._native.dtypes import REAL_OF
 from mriops._native.nufft_kernel import choose_kernel, grid_size
 from mriops._native.nufft_shapes import NUFFT_POINTS, check_im_size
 
 from ._call import array_facts, call
 
 __all__ = ["NufftPlan", "ndim_of", "nufft_plan", "prepare", "size_of"]
-
-_REAL = {"complex64": "float32", "complex128": "float64", "float32": "float32", "float64": "float64"}
 
 
 class NufftPlan(NamedTuple):
@@ -75,7 +74,7 @@ def prepare(
     where = array_facts("trajectory", trajectory).device
     if where != facts.device:
         raise ValueError(f"trajectory: expected device {facts.device} (that of {name}), got {where}")
-    real = _REAL.get(facts.dtype)
+    real = REAL_OF.get(facts.dtype)
     if real is not None and trajectory.dtype.name != real:
         trajectory = trajectory.astype(real)
     analytic = trajectory_gradient == "analytic"
@@ -135,7 +134,6 @@ def nufft_plan(
     Barnett AH, Magland J, af Klinteberg L. A parallel nonuniform fast Fourier transform library based on an
     "exponential of semicircle" kernel. SIAM J Sci Comput 2019;41:C479-C504.
     """
-    ndim, im = ndim_of(trajectory), check_im_size(im_size)
-    if len(im) != ndim:
-        raise ValueError(f"im_size: expected {ndim} axes, the components of the trajectory, got {im}")
+    ndim = ndim_of(trajectory)
+    im = check_im_size(im_size, ndim)
     return _make_plan(trajectory, im, eps, upsampling)

@@ -134,9 +134,8 @@ def nufft_adjoint(
     Fessler JA, Sutton BP. Nonuniform fast Fourier transforms using min-max interpolation. IEEE Trans Signal Process
     2003;51:560-574.
     """
-    ndim, im = ndim_of(trajectory), check_im_size(im_size)
-    if len(im) != ndim:
-        raise ValueError(f"im_size: expected {ndim} axes, the components of the trajectory, got {im}")
+    ndim = ndim_of(trajectory)
+    im = check_im_size(im_size, ndim)
     rows, how = prepare(kspace, "kspace", trajectory, im, False, (eps, upsampling, method, plan), trajectory_gradient)
     return call(NUFFT_ADJOINT, (kspace, None, dcf, *rows), (im, *how))
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mriops._native.dtypes import COMPLEX_OF
 from mriops._native.signal_functions import check_design, check_lengths, make_function
 from mriops._native.signal_models import SIGNAL_MODELS, SignalModel, model_named
 from mriops._native.signal_shapes import SIGNAL_MODEL, SIGNAL_MODEL_JACOBIAN
@@ -36,8 +37,6 @@ __all__ = [
     "signal_tofts",
     "signal_water_fat",
 ]
-
-_COMPLEX = {"float32": "complex64", "float64": "complex128"}
 
 
 def _array(name: str, value: Any, xp: Any) -> Any:
@@ -102,7 +101,7 @@ def _evaluate(model: SignalModel, parameters: tuple, design: tuple, magnitude: b
     rows = _stack_design(model, design, xp).astype(stacked.dtype)
     signal = call(SIGNAL_MODEL, (stacked, rows), (model.index, bool(magnitude)))
     if model.is_complex and not magnitude:
-        return signal.view(_COMPLEX[signal.dtype.name])[..., 0]
+        return signal.view(COMPLEX_OF[signal.dtype.name])[..., 0]
     if factor is None:
         return signal
     return signal * (abs(factor) if magnitude else factor)

@@ -21,8 +21,7 @@ from .reference.epg import train as reference_train
 __all__ = ["epg_signal"]
 
 _N = len(ARGUMENTS)
-_MISSING = ("phase", "receiver_phase", "b1", "off_resonance", "m0")
-_VALUES = ", ".join(f"Tensor{'?' if name in _MISSING else ''} {name}" for name in ARGUMENTS)
+_VALUES = ", ".join(f"Tensor{'?' if name in EPG.optional else ''} {name}" for name in ARGUMENTS)
 _TANGENTS = ", ".join(f"Tensor? tangent_{name}" for name in ARGUMENTS)
 _GRADIENTS = "(" + ", ".join(["Tensor"] * _N) + ")"
 _PROGRAM = "int[] program, int orders"
@@ -37,7 +36,7 @@ def _chosen(values: Sequence[Any], bits: int) -> tuple[Any, ...]:
     return tuple(value if bits >> i & 1 else None for i, value in enumerate(values))
 
 
-def _own_shape(tangents: Sequence[Tensor | None], values: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
+def _of_present(tangents: Sequence[Tensor | None], values: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
     return tuple(None if v is None else t for t, v in zip(tangents, values, strict=True))
 
 
@@ -123,7 +122,7 @@ epg_signal = define_op(
         schema=f"({_VALUES}, {_PROGRAM}) -> Tensor",
         core_rank={},
         backward=_forward_backward,
-        jvp=lambda tangents, *args: _epg_jvp(*args[:_N], *_own_shape(tangents, args[:_N]), *args[_N:]),
+        jvp=lambda tangents, *args: _epg_jvp(*args[:_N], *_of_present(tangents, args[:_N]), *args[_N:]),
         vmap=_vmap(lambda: epg_signal, _N),
         plain=reference_train,
     )
@@ -175,7 +174,7 @@ _epg_jvp = define_op(
 
 def _vjp_backward(needs: Sequence[bool], grads: tuple[Tensor, ...], *args: Any) -> tuple[Tensor | None, ...]:
     values, cotangent, (bits, *rest) = args[:_N], args[_N], args[_N + 1 :]
-    along = _own_shape(_chosen(grads, bits), values)
+    along = _of_present(_chosen(grads, bits), values)
     own = _bits(needs[:_N])
     first = _chosen(_epg_hvp(*values, *along, cotangent, own, *rest), own) if own else (None,) * _N
     return (*first, _epg_jvp(*values, *along, *rest) if needs[_N] else None)
@@ -187,7 +186,7 @@ def _vjp_tangent(tangents: Sequence[Tensor | None], *args: Any) -> tuple[Tensor,
     if tangents[_N] is not None:
         parts.append(_epg_vjp(*values, tangents[_N], bits, *rest))
     if any(t is not None for t in tangents[:_N]):
-        parts.append(_epg_hvp(*values, *_own_shape(tangents[:_N], values), cotangent, bits, *rest))
+        parts.append(_epg_hvp(*values, *_of_present(tangents[:_N], values), cotangent, bits, *rest))
     return parts[0] if len(parts) == 1 else tuple(a + b for a, b in zip(*parts, strict=True))
 
 

@@ -10,16 +10,9 @@ from torch import Tensor
 
 from mriops._native.epg_trains import Train
 
-from ._guards import functorch_active, modes_active
+from ._guards import readable
 
 __all__ = ["TorchWords", "optional", "own", "signal_of"]
-
-
-def _visible(tensor: Any) -> bool:
-    """Whether looking at the values is cheap and possible."""
-    if torch.compiler.is_compiling() or functorch_active() or modes_active():
-        return False
-    return type(tensor) in (Tensor, torch.nn.Parameter) and tensor.device.type == "cpu" and tensor.numel() > 0
 
 
 class TorchWords:
@@ -50,7 +43,7 @@ class TorchWords:
 
     @staticmethod
     def largest(*arrays: Tensor) -> float | None:
-        if not all(_visible(array) for array in arrays):
+        if not all(readable(array) and array.numel() > 0 for array in arrays):
             return None
         if len(arrays) == 1:
             return float(arrays[0].detach().abs().max())

@@ -17,6 +17,7 @@ __all__ = [
     "inside_interpreter",
     "modes_active",
     "raw_stream",
+    "readable",
     "set_forward_grad",
     "set_single_level_allowed",
     "single_level_allowed",
@@ -57,6 +58,13 @@ def forward_level() -> int:
 def inside_interpreter() -> bool:
     """Whether functorch is working on one of its levels below us: it expects calls of the dispatcher, not Functions."""
     return functorch_active() and _key_excluded is not None and _front_key is not None and _key_excluded(_front_key)
+
+
+def readable(tensor: Any) -> bool:
+    """Whether values can be looked at without waiting for a device or disturbing what surrounds the call."""
+    if torch.compiler.is_compiling() or functorch_active() or modes_active() or tracing_state() is not None:
+        return False
+    return type(tensor) in (Tensor, torch.nn.Parameter) and tensor.device.type == "cpu"
 
 
 def raw_stream(device_index: int) -> int:

@@ -64,16 +64,13 @@ _points = define_op(
 )
 
 
-def make_plan(
-    trajectory: Tensor, im_size: tuple[int, ...], eps: float, upsampling: float | None, dtype: torch.dtype | None = None
-) -> NufftPlan:
-    """:func:`nufft_plan` for a checked size, in the precision of the data."""
-    real = trajectory.dtype if dtype is None else dtype
-    name = "float64" if real == torch.float64 else "float32"
+def make_plan(trajectory: Tensor, im_size: tuple[int, ...], eps: float, upsampling: float | None) -> NufftPlan:
+    """:func:`nufft_plan` for a checked size."""
+    name = "float64" if trajectory.dtype == torch.float64 else "float32"
     n_samples = trajectory.shape[-2] if trajectory.ndim > 1 else 0
     width, sigma = choose_kernel(eps, upsampling, name, im_size=im_size, samples=n_samples)
     grid = grid_size(im_size, width, sigma)
-    points, order = _points(trajectory.detach().to(real), im_size, grid, width)
+    points, order = _points(trajectory.detach(), im_size, grid, width)
     return NufftPlan(points, order, im_size, grid, width)
 
 

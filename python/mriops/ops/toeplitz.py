@@ -124,9 +124,8 @@ def toeplitz_kernel(
     Fessler JA, Lee S, Olafsson VT, Shi HR, Noll DC. Toeplitz-based iterative image reconstruction for MRI with
     correction for magnetic field inhomogeneity. IEEE Trans Signal Process 2005;53:3393-3402.
     """
-    ndim, im = ndim_of(trajectory), check_im_size(im_size)
-    if len(im) != ndim:
-        raise ValueError(f"im_size: expected {ndim} axes, the components of the trajectory, got {im}")
+    ndim = ndim_of(trajectory)
+    im = check_im_size(im_size, ndim)
     wide = tuple(2 * n for n in im)
     fine = trajectory.to(torch.float64)
     weights = torch.ones_like(fine[..., 0]) if dcf is None else dcf.to(torch.float64)

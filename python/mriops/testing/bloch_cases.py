@@ -15,8 +15,6 @@ __all__ = ["BLOCH_CASES"]
 
 Shape = tuple[int, ...]
 
-_REAL = {torch.complex64: torch.float32, torch.complex128: torch.float64}
-
 
 def _make(
     dtype: torch.dtype,
@@ -40,7 +38,7 @@ def _make(
 ) -> Sample:
     """Arguments in units in which everything is near one: angles per step of about ``wide`` rad, ``gamma`` 1."""
     generator = torch.Generator().manual_seed(seed)
-    real = _REAL[dtype]
+    real = dtype.to_real()
 
     def normal(*shape: int, of: torch.dtype = real) -> Tensor:
         wide_type = torch.complex128 if of.is_complex else torch.float64

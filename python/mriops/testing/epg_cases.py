@@ -14,7 +14,6 @@ from .op_case import OpCase, Sample
 __all__ = ["EPG_CASES"]
 
 Shape = tuple[int, ...]
-_REAL = {torch.complex64: torch.float32, torch.complex128: torch.float64}
 
 
 def _between(low: float, high: float, shape: Sequence[int], generator: torch.Generator) -> Tensor:
@@ -64,7 +63,7 @@ def _make(
         else:
             name, maker = makers[letter]
             tensors[name] = maker()
-    real = _REAL[dtype]
+    real = dtype.to_real()
     return Sample(
         {name: None if tensor is None else tensor.to(real) for name, tensor in tensors.items()}, {**keywords, **more}
     )

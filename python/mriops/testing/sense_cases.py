@@ -15,8 +15,6 @@ __all__ = ["SENSE_CASES"]
 
 Shape = tuple[int, ...]
 
-_REAL = {torch.complex64: torch.float32, torch.complex128: torch.float64}
-
 
 def _normal(shape: Sequence[int], dtype: torch.dtype, generator: torch.Generator) -> Tensor:
     return torch.randn(tuple(shape), dtype=torch.complex128, generator=generator).to(dtype)
@@ -38,7 +36,7 @@ def _mask(kind: str | None, batch: Shape, im: Shape, dtype: torch.dtype, generat
         "frame_weights": (*batch, *line),
     }[kind]
     uniform = torch.rand(shape, dtype=torch.float64, generator=generator)
-    return (uniform + 0.5).to(_REAL[dtype]) if kind.endswith("weights") else uniform < 0.6
+    return (uniform + 0.5).to(dtype.to_real()) if kind.endswith("weights") else uniform < 0.6
 
 
 def _family(

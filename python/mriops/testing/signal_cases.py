@@ -18,7 +18,6 @@ from .op_case import OpCase, Sample
 __all__ = ["SIGNAL_CASES"]
 
 Shape = tuple[int, ...]
-_REAL = {torch.complex64: torch.float32, torch.complex128: torch.float64}
 
 #: Range that a parameter or a design value is drawn from, by name; [0.5, 1.5] otherwise.
 _RANGES = {
@@ -89,7 +88,7 @@ def _make(
 ) -> Sample:
     """``one``: parameters after the first two have a single value, and times and angles that may are one."""
     generator = torch.Generator().manual_seed(seed + model.index)
-    real = _REAL[dtype]
+    real = dtype.to_real()
     values: dict[str, Tensor] = {}
     for i, p in enumerate(model.parameters):
         shape = (*((p.kind,) if isinstance(p.kind, int) else ()), *(() if one and i > 1 else voxels))
@@ -151,7 +150,7 @@ def _make_general(dtype: torch.dtype, seed: int, *, voxels: Shape, model: str, m
     parameters = _uniform((n_rows, *voxels), 0.5, 1.0, generator)
     design = _uniform((rows, 4), 0.3, 0.9, generator)
     return Sample(
-        {"parameters": parameters.to(_REAL[dtype]), "design": design.to(_REAL[dtype])},
+        {"parameters": parameters.to(dtype.to_real()), "design": design.to(dtype.to_real())},
         {"model": model, "magnitude": magnitude},
     )
 

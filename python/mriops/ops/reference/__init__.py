@@ -1,6 +1,6 @@
 """F3: the meaning of each op in a few lines of torch, any dtype, any device, no speed.
 
-Imports torch and the table of signal models only.
+Imports torch, and what reads arguments alike for every floor: no kernel, no declared op.
 
 Same names and signatures as :mod:`mriops.ops`. The kernels are tested against these functions, and these against closed
 forms and direct sums.

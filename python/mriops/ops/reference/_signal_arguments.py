@@ -11,21 +11,11 @@ from torch import Tensor
 
 from mriops._native.signal_functions import check_design, check_lengths
 from mriops._native.signal_models import SignalModel
+from mriops.ops._guards import readable
+
+from .precision import real_of
 
 __all__ = ["evaluate_with", "stack_design", "stack_parameters"]
-
-_REAL = {torch.complex64: torch.float32, torch.complex128: torch.float64}
-
-
-def _readable(tensor: Tensor) -> bool:
-    """Whether values can be looked at without waiting for a device or disturbing a trace."""
-    return (
-        tensor.device.type == "cpu"
-        and type(tensor) in (Tensor, torch.nn.Parameter)
-        and not getattr(torch._C, "_are_functorch_transforms_active", bool)()
-        and not getattr(torch._C, "_len_torch_dispatch_stack", int)()
-        and getattr(torch._C, "_get_tracing_state", lambda: None)() is None
-    )
 
 
 def _tensor(name: str, value: Any, device: torch.device) -> Tensor:
@@ -42,7 +32,7 @@ def stack_parameters(model: SignalModel, values: tuple[Any, ...]) -> tuple[Tenso
     """Rows ``(parameters, *voxels)`` of one real dtype, and a complex m0 that a real model leaves outside."""
     given = [v for v in values if isinstance(v, Tensor)]
     device = given[0].device if given else torch.device("cpu")
-    dtypes = [_REAL.get(v.dtype, v.dtype) for v in given if v.is_floating_point() or v.is_complex()]
+    dtypes = [real_of(v.dtype) for v in given if v.is_floating_point() or v.is_complex()]
     dtype = reduce(torch.promote_types, dtypes) if dtypes else torch.get_default_dtype()
     factor: Tensor | None = None
     rows: list[Tensor] = []
@@ -81,7 +71,7 @@ def stack_design(model: SignalModel, values: tuple[Any, ...], device: torch.devi
         if tensor.is_complex():
             raise TypeError(f"{d.name}: expected a real dtype, got {tensor.dtype}")
     times = check_lengths(model, [tuple(t.shape) for t in tensors])
-    if not torch.compiler.is_compiling() and all(map(_readable, tensors)):
+    if all(readable(tensor) for tensor in tensors):
         check_design(model, [t.detach().reshape(-1).tolist() for t in tensors])
     rows = model.rows(torch, *(t.to(device=device, dtype=torch.float64) for t in tensors))
     return torch.stack([row.expand(times) if row.ndim == 0 or row.shape[0] != times else row for row in rows])

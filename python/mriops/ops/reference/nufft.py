@@ -23,6 +23,7 @@ __all__ = [
     "sense_nufft",
     "sense_nufft_adjoint",
     "sense_nufft_gram",
+    "slopes",
 ]
 
 # Elements of the largest intermediate array: 64 MiB in complex64.
