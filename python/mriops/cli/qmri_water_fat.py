@@ -32,7 +32,7 @@ def fat_peaks(field: float | None, peaks: str | None) -> dict[str, Any]:
         No field strength, or text that is not peaks.
     """
     from mriops.signals import fat_spectrum
-    from mriops.signals.spectra import GAMMA
+    from mriops.trajectories import GAMMA
 
     if field is None or not field > 0:
         raise ValueError(f"--field: expected the field strength [T] for the model waterfat, got {field}")

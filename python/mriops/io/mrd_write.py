@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mriops._native.bloch_shapes import GAMMA
 from mriops.io.atomic import atomic_path
 from mriops.io.mrd import CALIBRATION, CALIBRATION_AND_IMAGING, NOISE
 from mriops.io.optional import require
@@ -89,8 +90,8 @@ def _header(ismrmrd: Any, raw: RawData) -> Any:
         systemFieldStrength_T=raw.field_strength,
         receiverChannels=raw.n_coils,
     )
-    # 42.577 MHz/T, the proton; the schema demands a frequency.
-    larmor = round(42.577478518e6 * (raw.field_strength or 0.0))
+    # The schema demands a frequency: that of the proton.
+    larmor = round(GAMMA * (raw.field_strength or 0.0))
     return xsd.ismrmrdHeader(
         experimentalConditions=xsd.experimentalConditionsType(H1resonanceFrequency_Hz=larmor),
         acquisitionSystemInformation=system,

@@ -57,9 +57,9 @@ class StackOfPlanesOp(LinearOperator):
         if csm.ndim != 4:
             raise ValueError(f"csm: expected shape (coils, z, y, x), got {tuple(csm.shape)}")
         coils, n_planes, *plane = csm.shape
-        self.own = isinstance(trajectory, torch.Tensor) and trajectory.ndim == 4
+        self.per_plane = isinstance(trajectory, torch.Tensor) and trajectory.ndim == 4
         if isinstance(trajectory, torch.Tensor) and not (
-            trajectory.ndim == 3 or (self.own and trajectory.shape[0] == n_planes)
+            trajectory.ndim == 3 or (self.per_plane and trajectory.shape[0] == n_planes)
         ):
             raise ValueError(
                 f"trajectory: expected shape (shots, readout, 2) or ({n_planes}, shots, readout, 2), got "
@@ -75,18 +75,18 @@ class StackOfPlanesOp(LinearOperator):
         check_argument(image, "image", self.domain_shape, 3)
         hybrid = ops.fft(ops.coil_expand(image, self.csm, ndim=3), -3)
         # Planes first, so that coils share a plane's trajectory.
-        return self.sampling.encode(hybrid.movedim(-3, -4), coils=self.own).movedim(-3, -4)
+        return self.sampling.encode(hybrid.movedim(-3, -4), coils=self.per_plane).movedim(-3, -4)
 
     def adjoint(self, kspace: torch.Tensor) -> torch.Tensor:
         """k-space to volume."""
         check_argument(kspace, "kspace", self.range_shape, 4)
-        hybrid = self.sampling.decode(kspace.movedim(-4, -3), coils=self.own)
+        hybrid = self.sampling.decode(kspace.movedim(-4, -3), coils=self.per_plane)
         return ops.coil_combine(ops.ifft(hybrid.movedim(-4, -3), -3), self.csm, ndim=3)
 
     def normal(self, image: torch.Tensor) -> torch.Tensor:
         """``A^H A``, volume to volume."""
         check_argument(image, "image", self.domain_shape, 3)
-        if not self.own:
+        if not self.per_plane:
             return self.sampling.encode_normal(image, self.csm.movedim(1, 0))
         hybrid = ops.fft(ops.coil_expand(image, self.csm, ndim=3), -3).movedim(-3, -4)
         filtered = self.sampling.encode_normal(hybrid, coils=True).movedim(-4, -3)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mriops._native.bloch_shapes import GAMMA
+
 __all__ = ["fat_spectrum"]
 
-GAMMA = 42.577478518e6  # Hz/T
 _PPM = (-3.80, -3.40, -2.60, -1.94, -0.39, 0.60)
 _AMPLITUDE = (0.087, 0.693, 0.128, 0.004, 0.039, 0.048)
 

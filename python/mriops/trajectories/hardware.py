@@ -11,10 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mriops._native.bloch_shapes import GAMMA as GAMMA
 from mriops.trajectories.masks import check_im_size
-
-GAMMA = 42.577478518e6
-"""Gyromagnetic ratio of the proton over 2 pi [Hz/T] (CODATA 2018)."""
 
 
 class GradientLimits(NamedTuple):
