@@ -6,6 +6,7 @@
 #include "parallel.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 
 #include <algorithm>
@@ -30,6 +31,28 @@ void pause_briefly() {
 #endif
 }
 
+// A sleeping thread is often woken on the processor of the one that wakes it, and waits there although another is free,
+// until the system notices some milliseconds later. To go away is to be forbidden that processor for a moment.
+void leave_processor([[maybe_unused]] int processor) {
+#if defined(__linux__)
+    if (processor < 0 || sched_getcpu() != processor) return;
+    cpu_set_t allowed, others;
+    if (pthread_getaffinity_np(pthread_self(), sizeof allowed, &allowed)) return;
+    others = allowed;
+    CPU_CLR(processor, &others);
+    if (CPU_COUNT(&others) > 0 && !pthread_setaffinity_np(pthread_self(), sizeof others, &others))
+        pthread_setaffinity_np(pthread_self(), sizeof allowed, &allowed);
+#endif
+}
+
+int this_processor() {
+#if defined(__linux__)
+    return sched_getcpu();
+#else
+    return -1;
+#endif
+}
+
 struct Job {
     Job(int64_t n, int slots, void (*body)(void*, int64_t, int), void* context)
         : n(n), slots(slots), body(body), context(context) {}
@@ -49,6 +72,7 @@ struct Job {
     const int slots;
     void (*const body)(void*, int64_t, int);
     void* const context;
+    const int processor = this_processor();  // the caller's
     std::atomic<int64_t> next{0};
     int slots_taken = 1;          // guarded by the pool's mutex; slot 0 is the caller's
     std::atomic<int> running{0};  // workers inside work(); written under the pool's mutex
@@ -140,6 +164,7 @@ void* Pool::serve() {
         const int slot = job->slots_taken++;
         job->running.fetch_add(1, std::memory_order_relaxed);
         lock.unlock();
+        leave_processor(job->processor);
         job->work(slot);
         lock.lock();
         if (job->running.fetch_sub(1, std::memory_order_relaxed) == 1) finished_.notify_all();
