@@ -18,7 +18,7 @@ MAY_INCLUDE = {
     "bindings": {"core", "sense", "nufft", "spins", "bindings"},
 }
 CUDA_HEADERS = {"cuda_runtime.h", "cuda_runtime_api.h"}
-SYSTEM = {"pthread.h", "signal.h", "unistd.h", "ucontext.h", "sys/mman.h", "immintrin.h", "arm_neon.h"}
+SYSTEM = {"pthread.h", "sched.h", "signal.h", "unistd.h", "ucontext.h", "sys/mman.h", "immintrin.h", "arm_neon.h"}
 SYSTEM |= {"sanitizer/asan_interface.h", "sanitizer/common_interface_defs.h"}
 
 
