@@ -54,11 +54,13 @@ for module in $(3); do \
     cp $$so python/mriops/.new-$$module && mv python/mriops/.new-$$module python/mriops/$$(basename $$so); done; done
 endef
 
-# For a machine with a CUDA device, nvcc and torch: builds for that device, tests every op on it, times it.
+# For a machine with a CUDA device, nvcc and torch: builds for that device, tests every op on it, looks for races and
+# stray accesses where compute-sanitizer is, and times the workloads.
 gpu-check:
 	MRIOPS_CUDA_ARCHITECTURES=native $(MAKE) cuda PYTHON=$(PYTHON)
 	PYTHONPATH=python $(PYTHON) -m mriops.info
 	PYTHONPATH=python $(PYTHON) -m pytest tests -m gpu -p no:cacheprovider $(PYTEST_ARGS)
+	if command -v compute-sanitizer >/dev/null; then PYTHON=$(PYTHON) benchmarks/gpu_sanitize.sh; fi
 	PYTHONPATH=python $(PYTHON) -m benchmarks.gpu $(BENCH_ARGS)
 
 lint:

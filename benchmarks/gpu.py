@@ -1,4 +1,4 @@
-"""Times the SENSE and NUFFT workloads on a CUDA device beside torch.fft and other NUFFTs: `python -m benchmarks.gpu`.
+"""Times the workloads on a CUDA device beside torch and other packages: `python -m benchmarks.gpu`.
 
 Every contender is captured into a CUDA graph, so that launches cost nothing, and its replays are timed with device
 events: "warm" back to back, as inside a solver, and "cold" after a write that empties the L2 cache. "eager" is the wall
@@ -17,14 +17,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import torch
 
 from benchmarks import machine
-from benchmarks.costs import cost
-from benchmarks.gpu_nufft import NUFFT_WORKLOADS, NufftProblem, NufftWorkload
-from benchmarks.workloads import WORKLOADS, Problem, Workload, expected, make_problem, relative_error
-from mriops import ops
+from benchmarks.gpu_nufft import NUFFT_WORKLOADS, NufftProblem
+from benchmarks.gpu_sense import SenseProblem
+from benchmarks.gpu_spins import SPIN_WORKLOADS
+from benchmarks.workloads import WORKLOADS as SENSE_WORKLOADS
 
 Tensor = torch.Tensor
 _FLUSH_BYTES = 256 << 20  # several times the L2 cache of any GPU so far
@@ -48,42 +49,6 @@ class Row:
     torch: str
     commit: str
     date: str
-
-
-def contenders(problem: Problem) -> dict[str, Callable[[], Tensor]]:
-    """Calls without arguments: mriops, and torch.fft without shifts, in place, centred, and in chunks of coils."""
-    workload, x, csm, mask = problem.workload, problem.operand, problem.csm, problem.mask
-    native = getattr(ops, workload.op)
-    dims = tuple(range(-workload.ndim, 0))
-    coil = -workload.ndim - 1
-    conj = csm.conj().resolve_conj()
-    shifted = torch.fft.ifftshift(mask.to(torch.float32), dim=dims)
-
-    def transform(y: Tensor, inverse: bool, in_place: bool) -> Tensor:
-        function = torch.fft.ifftn if inverse else torch.fft.fftn
-        return function(y, dim=dims, norm="ortho", **({"out": y} if in_place else {}))
-
-    def unshifted(in_place: bool) -> Tensor:
-        if workload.op == "sense_adjoint":
-            return transform(shifted * x, True, in_place).mul_(conj).sum(coil)
-        k = transform(csm * x.unsqueeze(coil), False, in_place).mul_(shifted)
-        return k if workload.op == "sense" else transform(k, True, in_place).mul_(conj).sum(coil)
-
-    def centred() -> Tensor:
-        def f(y: Tensor, inverse: bool) -> Tensor:
-            return torch.fft.fftshift(transform(torch.fft.ifftshift(y, dim=dims), inverse, False), dim=dims)
-
-        if workload.op == "sense_adjoint":
-            return (conj * f(mask * x, True)).sum(coil)
-        k = mask * f(csm * x.unsqueeze(coil), False)
-        return k if workload.op == "sense" else (conj * f(k, True)).sum(coil)
-
-    return {
-        "mriops": lambda: native(x, csm, mask, ndim=workload.ndim),
-        "torch.fft": partial(unshifted, False),
-        "torch.fft in place": partial(unshifted, True),
-        "torch.fft centred": centred,
-    }
 
 
 class Clock:
@@ -156,38 +121,45 @@ class Clock:
         return (torch.cuda.max_memory_allocated() - before) / 2**20
 
 
-def run(workload: Workload | NufftWorkload, clock: Clock, copy_rate: float, name: str) -> list[Row]:
+class GpuProblem(Protocol):
+    """Inputs of a workload on a device, and who does it."""
+
+    @property
+    def bytes(self) -> float:
+        """Bytes of the arrays that enter and leave, once."""
+        ...
+
+    def contenders(self) -> dict[str, Callable[[], Tensor]]:
+        """Calls without arguments, `mriops` first."""
+        ...
+
+    def error(self, contender: str, result: Tensor) -> float:
+        """Relative error of a result, NaN where there is none to state."""
+        ...
+
+
+WORKLOADS: dict[str, Callable[[torch.device], GpuProblem]] = {
+    **{w.name: partial(SenseProblem, w) for w in SENSE_WORKLOADS},
+    **{w.name: partial(NufftProblem, w) for w in NUFFT_WORKLOADS},
+    **SPIN_WORKLOADS,
+}
+
+
+def run(case: str, clock: Clock, copy_rate: float, name: str) -> list[Row]:
     """Time all contenders of one workload; one that does not fit into memory, or into a graph, is left out."""
-    if isinstance(workload, NufftWorkload):
-        samples = NufftProblem(workload, clock.device)
-        calls, least = samples.contenders(), samples.bytes
-
-        def error(contender: str, result: Tensor) -> float:
-            return samples.error(result)
-    else:
-        problem = make_problem(workload)
-        want = expected(problem)
-        least = cost(problem).bytes
-        calls = contenders(replace(problem, sample=problem.sample.map(lambda tensor: tensor.to(clock.device))))
-
-        def error(contender: str, result: Tensor) -> float:
-            # Unshifted variants of the forward and adjoint live in another order of k-space: no error to state.
-            comparable = contender in ("mriops", "torch.fft centred") or workload.op == "sense_gram"
-            return relative_error(result.cpu(), problem, want) if comparable else float("nan")
-
+    problem = WORKLOADS[case](clock.device)
     rows: list[Row] = []
-    for contender, call in calls.items():
+    for contender, call in problem.contenders().items():
         try:
             warm, cold = clock.warm_and_cold(call)
             eager, peak = clock.eager(call), clock.peak_mib(call)
         except RuntimeError as problem_met:  # out of memory is one, too
-            sys.stderr.write(f"{workload.name}, {contender}: {problem_met}\n")
+            sys.stderr.write(f"{case}, {contender}: {problem_met}\n")
             continue
-        rate = least / (warm * 1e-6)
-        share = rate / copy_rate
+        rate = problem.bytes / (warm * 1e-6)
         versions = (torch.__version__, machine.commit(), machine.today())
-        measured = (warm, cold, eager, 1.0, error(contender, call()), rate / 1e9, share, peak)
-        rows.append(Row(name, workload.name, contender, *measured, *versions))
+        measured = (warm, cold, eager, 1.0, problem.error(contender, call()), rate / 1e9, rate / copy_rate, peak)
+        rows.append(Row(name, case, contender, *measured, *versions))
     ours = next((row.warm_us for row in rows if row.contender == "mriops"), float("nan"))
     return [replace(row, ratio=row.warm_us / ours) for row in rows]
 
@@ -220,8 +192,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    everything = (*WORKLOADS, *NUFFT_WORKLOADS)
-    chosen = [w for w in everything if not options.case or any(w.name.startswith(c) for c in options.case)]
+    chosen = [name for name in WORKLOADS if not options.case or any(name.startswith(c) for c in options.case)]
     if not chosen:
         sys.stderr.write(f"benchmarks.gpu: no workload begins with any of {options.case}\n")
         return 2

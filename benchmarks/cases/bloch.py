@@ -44,6 +44,13 @@ class Pulse:
             None if self.b1 is None else self.b1[few].double(),
         )
 
+    def to(self, device: torch.device) -> Pulse:
+        """The same on a device."""
+        return Pulse(
+            *(x.to(device) for x in (self.rf, self.gradient, self.position, self.t1, self.t2, self.off_resonance)),
+            None if self.b1 is None else self.b1.to(device),
+        )
+
     def run(self, **keywords: str) -> torch.Tensor:
         """Magnetization after the pulse."""
         return ops.bloch(
@@ -84,7 +91,8 @@ def torch_step(
     return nx * e[1], ny * e[1], 1 + (nz - 1) * e[0]
 
 
-def _torch(p: Pulse, step: Callable[..., tuple[torch.Tensor, ...]]) -> torch.Tensor:
+def torch_pulse(p: Pulse, step: Callable[..., tuple[torch.Tensor, ...]]) -> torch.Tensor:
+    """Magnetization after the pulse, step by step."""
     angle = 2 * math.pi * DT
     wz = angle * (p.off_resonance + GAMMA * p.gradient[0, 0] * p.position[:, 0])
     e = (torch.exp(-DT / 2 / p.t1), torch.exp(-DT / 2 / p.t2))
@@ -123,10 +131,10 @@ def _contenders(p: Pulse, keywords: dict[str, str], peers: Sequence[str] | None,
 
     found = [Contender("mriops", keywords.get("integrator", "exact"), lambda: p.run(**keywords), lambda m: m)]
     if wanted("torch"):
-        found.append(Contender("torch", "eager", lambda: _torch(p, torch_step), lambda m: m))
+        found.append(Contender("torch", "eager", lambda: torch_pulse(p, torch_step), lambda m: m))
     if wanted("torch.compile"):
         compiled = torch.compile(torch_step, dynamic=False)
-        found.append(Contender("torch.compile", "one step", lambda: _torch(p, compiled), lambda m: m))
+        found.append(Contender("torch.compile", "one step", lambda: torch_pulse(p, compiled), lambda m: m))
     if wanted("sigpy"):
         try:
             found.append(_sigpy(p))

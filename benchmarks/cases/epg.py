@@ -33,7 +33,8 @@ class Dictionary:
     phase: Tensor | None
 
 
-def _dictionary(atoms: int, *, phases: bool = False) -> Dictionary:
+def make_dictionary(atoms: int, *, phases: bool = False) -> Dictionary:
+    """Atoms drawn at random, a train of sinusoidal flip angles."""
     generator = torch.Generator().manual_seed(0)
 
     def between(low: float, high: float) -> Tensor:
@@ -51,7 +52,8 @@ def _dictionary(atoms: int, *, phases: bool = False) -> Dictionary:
     )
 
 
-def _signal(d: Dictionary, t1: Tensor, t2: Tensor, b1: Tensor, flips: Tensor) -> Tensor:
+def fisp_signal(d: Dictionary, t1: Tensor, t2: Tensor, b1: Tensor, flips: Tensor) -> Tensor:
+    """The signals of mriops."""
     from mriops import ops
 
     return ops.epg_fisp(
@@ -82,15 +84,15 @@ def _fisp_mriops(d: Dictionary, what: str) -> list[Contender]:
         for i, value in enumerate(values):
 
             def along(x: Tensor, i: int = i) -> Tensor:
-                return _signal(d, *values[:i], x, *values[i + 1 :], d.flip_angle)
+                return fisp_signal(d, *values[:i], x, *values[i + 1 :], d.flip_angle)
 
             tangents.append(torch.func.jvp(along, (value,), (torch.ones_like(value),))[1])
         return torch.stack(tangents)
 
     calls: dict[str, Callable[[], Any]] = {
-        "forward": lambda: _signal(d, *values, d.flip_angle),
+        "forward": lambda: fisp_signal(d, *values, d.flip_angle),
         "jacobian": jacobian,
-        "vjp": lambda: _pull(lambda *v: _signal(d, *v), (*values, d.flip_angle))[0],
+        "vjp": lambda: _pull(lambda *v: fisp_signal(d, *v), (*values, d.flip_angle))[0],
     }
     return [Contender("mriops", what, calls[what], (lambda x: x) if what == "vjp" else torch.abs)]
 
@@ -124,7 +126,7 @@ def _fisp_torchsim(d: Dictionary, what: str) -> list[Contender]:
     return [Contender("torchsim", what, calls[what], canonical[what])]
 
 
-def _step(p: Tensor, m: Tensor, z: Tensor, angle: Tensor, e1: Tensor, e2: Tensor) -> tuple[Tensor, ...]:
+def torch_step(p: Tensor, m: Tensor, z: Tensor, angle: Tensor, e1: Tensor, e2: Tensor) -> tuple[Tensor, ...]:
     """One repetition in real numbers, states (orders, atoms): what a skilled user of torch writes."""
     c, s = torch.cos(angle), torch.sin(angle)
     h = p + m
@@ -135,25 +137,27 @@ def _step(p: Tensor, m: Tensor, z: Tensor, angle: Tensor, e1: Tensor, e2: Tensor
     return torch.cat((m[1:2], p[:-1])), torch.cat((m[1:], torch.zeros_like(m[:1]))), z, signal
 
 
+def torch_signal(d: Dictionary, step: Callable[..., tuple[Tensor, ...]]) -> Tensor:
+    """Signals, pulse by pulse, of a train without phases."""
+    with torch.no_grad():
+        z = torch.zeros(ORDERS, d.t1.shape[0], device=d.t1.device)
+        z[0] = 1 - 2 * torch.exp(-INVERSION / d.t1)
+        p, m = torch.zeros_like(z), torch.zeros_like(z)
+        out = torch.empty(PULSES, d.t1.shape[0], device=d.t1.device)
+        for n in range(PULSES):
+            tr = d.repetition_time[n]
+            p, m, z, out[n] = step(p, m, z, d.flip_angle[n] * d.b1, torch.exp(-tr / d.t1), torch.exp(-tr / d.t2))
+        return out
+
+
 def _fisp_torch(d: Dictionary, what: str) -> list[Contender]:
     if d.phase is not None or what != "forward":
         return []
 
-    def run(step: Callable[..., tuple[Tensor, ...]]) -> Tensor:
-        with torch.no_grad():
-            z = torch.zeros(ORDERS, d.t1.shape[0])
-            z[0] = 1 - 2 * torch.exp(-INVERSION / d.t1)
-            p, m = torch.zeros_like(z), torch.zeros_like(z)
-            out = torch.empty(PULSES, d.t1.shape[0])
-            for n in range(PULSES):
-                tr = d.repetition_time[n]
-                p, m, z, out[n] = step(p, m, z, d.flip_angle[n] * d.b1, torch.exp(-tr / d.t1), torch.exp(-tr / d.t2))
-            return out
-
-    compiled = torch.compile(_step, dynamic=False)
+    compiled = torch.compile(torch_step, dynamic=False)
     return [
-        Contender("torch", "compiled step", lambda: run(compiled), lambda x: x.abs()),
-        Contender("torch", "eager", lambda: run(_step), lambda x: x.abs()),
+        Contender("torch", "compiled step", lambda: torch_signal(d, compiled), lambda x: x.abs()),
+        Contender("torch", "eager", lambda: torch_signal(d, torch_step), lambda x: x.abs()),
     ]
 
 
@@ -183,7 +187,7 @@ def _built(
 
 
 def _build_fisp(what: str, atoms: int, phases: bool, peers: Sequence[str] | None) -> Built:
-    d = _dictionary(atoms, phases=phases)
+    d = make_dictionary(atoms, phases=phases)
     makers = {
         "mriops": lambda: _fisp_mriops(d, what),
         "torch": lambda: _fisp_torch(d, what),
