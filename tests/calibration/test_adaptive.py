@@ -116,6 +116,8 @@ def test_whitening_inside_equals_whitening_outside():
 
 
 def test_rss():
+    with pytest.raises(TypeError, match=r"coil_images: expected a torch\.Tensor, got ndarray"):
+        rss(torch.ones(2, 3, 4).numpy())
     x = torch.tensor([3.0 + 0j, 4j]).reshape(1, 2, 1, 1)
     assert torch.equal(rss(x), torch.tensor([[[5.0]]]))
     assert rss(torch.ones(2, 3, 4, 5), ndim=3).shape == (3, 4, 5)

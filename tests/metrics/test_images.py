@@ -125,6 +125,7 @@ def test_data_range_is_the_largest_reference_magnitude():
         (lambda x: psnr(x, x, data_range=0.0), ValueError, "data_range: expected positive values"),
         (lambda x: psnr(x, x, ndim=4), ValueError, "ndim: expected 1, 2 or 3, got 4"),
         (lambda x: nmse(x.int(), x.int()), TypeError, "image: expected a floating-point or complex tensor"),
+        (lambda x: nmse(x.to("meta"), x), ValueError, r"image: expected device cpu \(that of reference\), got meta"),
         (lambda x: nmse(x.numpy(), x), TypeError, "image: expected a torch.Tensor, got ndarray"),
     ],
 )

@@ -280,6 +280,8 @@ def test_compiles_without_graph_breaks():
         ),
         (lambda: FourierOp().H(None), ValueError, "kspace: expected a tensor with at least 2 axes, got NoneType"),
         (lambda: FourierOp((4, 6), mask=bernoulli(4, 5)), ValueError, "mask: expected trailing axes that broadcast"),
+        (lambda: SenseOp(random(3, 4, 6), torch.ones(3, 1)), ValueError, "mask: expected trailing axes that broadcast"),
+        (lambda: FourierOp((4, 6), mask=torch.ones(4, 5)), ValueError, "mask: expected trailing axes that broadcast"),
         (lambda: FourierOp(mask=bernoulli(4, 5))(random(4, 6)), ValueError, "mask: expected trailing axes"),
     ],
 )

@@ -199,6 +199,7 @@ def test_gradients_reach_maps_and_weights() -> None:
         ({"trajectory": torch.zeros(9, 2, dtype=torch.int64)}, "trajectory: expected a real floating-point dtype"),
         ({"dcf": torch.rand(8)}, "dcf: expected a shape that broadcasts to (9,)"),
         ({"dcf": -torch.rand(9)}, "dcf: expected weights that are not negative"),
+        ({"dcf": torch.full((9,), math.nan)}, "dcf: expected weights that are not negative, got nan"),
         ({"dcf": torch.rand(9) + 0j}, "dcf: expected real weights"),
         ({"eps": 1e-9}, "eps: expected 1e-06 <= eps < 1 for coordinates of float32"),
         ({"gram": "fft"}, "gram: expected one of auto, toeplitz, nufft"),

@@ -255,12 +255,13 @@ def test_a_bad_isochromat_does_not_poison_its_neighbours() -> None:
     rf, dt = shaped(32)
     t1 = torch.full((40,), 0.8, **F64)
     clean = ops.bloch(rf, None, dt, None, t1, 0.1)
-    t1[3], t1[17] = math.nan, 0.0
+    t1[3], t1[17], t1[30] = math.nan, 0.0, -1.0
     m = ops.bloch(rf, None, dt, None, t1, 0.1)
     good = torch.arange(40)
-    good = good[(good != 3) & (good != 17)]
+    good = good[(good != 3) & (good != 17) & (good != 30)]
     assert torch.equal(m[good], clean[good])
-    assert m[3].isnan().any()
+    assert m[3].isnan().any() and m[30].isnan().any()
+    assert ops.bloch(rf, None, dt, None, 0.8, torch.tensor([-0.1, 0.1])).isnan().any(-1).tolist() == [True, False]
     assert m[17].isfinite().all()
 
 

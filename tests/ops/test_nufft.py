@@ -10,7 +10,7 @@ import torch
 import mriops.array
 from mriops import ops
 from mriops._native.nufft_kernel import MIN_EPS, choose_kernel, grid_size, measured_error
-from mriops.testing import relative_error
+from mriops.testing import available_backends, relative_error, use_backend
 
 C64, C128, F32, F64 = torch.complex64, torch.complex128, torch.float32, torch.float64
 
@@ -277,14 +277,34 @@ def test_batches_that_broadcast_anyhow(seed: int) -> None:
 # --- bad input -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("backend", available_backends())
+@pytest.mark.parametrize("method", ["auto", "exact"])
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-def test_coordinates_that_are_not_finite_are_refused_with_their_index(bad: float) -> None:
-    trajectory = points(2, 6, im=(8, 10))
-    trajectory[1, 4, 0] = bad
-    with pytest.raises(ValueError, match=r"trajectory: expected finite coordinates, got .* at sample 4, component 0"):
-        ops.nufft(random(2, 8, 10), trajectory)
-    with pytest.raises(ValueError, match="trajectory: expected finite"):
-        mriops.array.nufft(random(2, 8, 10).numpy(), trajectory.numpy())
+def test_coordinates_that_are_not_finite_are_refused_with_their_index(bad: float, method: str, backend: str) -> None:
+    with use_backend(backend) as device:
+        image, trajectory = random(2, 8, 10).to(device), points(2, 6, im=(8, 10)).to(device)
+        good, csm, kspace = trajectory.clone(), image[:, None], ops.nufft(image, trajectory)
+        trajectory[1, 4, 0] = bad
+        calls = [
+            lambda: ops.nufft(image, trajectory, method=method),
+            lambda: ops.nufft(image, trajectory.clone().requires_grad_(), method=method),
+            lambda: torch.func.vmap(lambda x, t: ops.nufft(x, t, method=method))(image, trajectory),
+            lambda: torch.compile(lambda x, t: ops.nufft(x, t, method=method), backend="eager")(image, trajectory),
+            lambda: ops.nufft_adjoint(kspace, trajectory, (8, 10), method=method),
+            lambda: ops.sense_nufft(image, csm, trajectory, method=method),
+            lambda: ops.sense_nufft_adjoint(kspace[:, None], csm, trajectory, method=method),
+            lambda: ops.sense_nufft_gram(image, csm, trajectory, method=method),
+            lambda: ops.nufft_trajectory_grad(image, kspace, trajectory, method=method),
+            lambda: ops.nufft_trajectory_jvp(image, trajectory, good, method=method),
+            lambda: ops.toeplitz_kernel(trajectory, (8, 10), method=method),
+            lambda: ops.nufft_plan(trajectory, (8, 10)),
+        ]
+        if backend != "cuda":
+            calls.append(lambda: mriops.array.nufft(image.numpy(), trajectory.numpy(), method=method))
+            calls.append(lambda: mriops.array.nufft_plan(trajectory.numpy(), (8, 10)))
+        for call in calls:
+            with pytest.raises(ValueError, match=r"trajectory: expected finite .*, got .* at sample 4, component 0"):
+                call()
 
 
 IMAGE, TRAJECTORY = random(8, 10, dtype=C64), points(6, im=(8, 10), dtype=F32)
@@ -329,10 +349,27 @@ def test_what_does_not_fit_the_other_members_is_named() -> None:
             ops.nufft_adjoint(kspace, TRAJECTORY, im_size)
     with pytest.raises(ValueError, match=r"kernel: expected spatial axes \(16, 20\), twice those of image"):
         ops.toeplitz(IMAGE, torch.ones(8, 10))
+    with pytest.raises(ValueError, match=r"im_size: expected sizes of at most \d+ \(grids of 131072 points"):
+        ops.nufft_adjoint(kspace, TRAJECTORY, (2**40, 10))
+    for floor, cast in ((ops, lambda t: t), (mriops.array, torch.Tensor.numpy)):
+        with pytest.raises(TypeError, match=rf"plan: expected what {floor.__name__}.nufft_plan returns, got tuple"):
+            floor.nufft(cast(IMAGE), cast(TRAJECTORY), plan=(1, 2))
+        with pytest.raises(TypeError, match=r"dcf: expected a real dtype, got (torch\.)?complex64"):
+            floor.toeplitz_kernel(cast(TRAJECTORY), (8, 10), dcf=cast(torch.ones(6, dtype=C64)))
+        with pytest.raises(ValueError, match=r"dcf: expected samples 6 \(those of trajectory\), got \(5,\)"):
+            floor.toeplitz_kernel(cast(TRAJECTORY), (8, 10), dcf=cast(torch.ones(5)))
     with pytest.raises(ValueError, match="method: expected 'auto' or 'exact', got 'fast'"):
         ops.nufft(IMAGE, TRAJECTORY, method="fast")
     with pytest.raises(ValueError, match="trajectory_gradient: expected 'exact' or 'analytic'"):
         ops.nufft(IMAGE, TRAJECTORY, trajectory_gradient="numeric")
+
+
+def test_a_toeplitz_kernel_of_no_trajectory() -> None:
+    empty = TRAJECTORY.expand(0, 6, 2)
+    kernel = ops.toeplitz_kernel(empty, (8, 10))
+    assert kernel.shape == (0, 16, 20) and kernel.dtype == F32
+    assert mriops.array.toeplitz_kernel(empty.numpy(), (8, 10)).shape == (0, 16, 20)
+    assert ops.toeplitz(IMAGE.expand(0, 8, 10), kernel).shape == (0, 8, 10)
 
 
 @pytest.mark.parametrize("im", [(1, 1), (1, 13), (17, 2), (1, 1, 5), (7, 1, 3)])

@@ -151,10 +151,16 @@ def test_frames_are_independent():
         (lambda k: trajectories.dcf_radial(k[:, :1], SIZE), "readout >= 2"),
         (lambda k: trajectories.dcf_radial(k + 5, SIZE), "expected straight spokes through the centre"),
         (lambda k: trajectories.dcf_radial(k * 0, SIZE), "readouts whose ends coincide"),
-        (lambda k: trajectories.dcf_radial(k * math.nan, SIZE), "expected finite coordinates"),
+        (
+            lambda k: trajectories.dcf_radial(k * math.nan, SIZE),
+            r"expected finite coordinates, got nan at index \(0, 0, 0\)",
+        ),
         (lambda k: trajectories.dcf_spiral(torch.zeros(2, 3, 3), (8, 8, 8)), "expected 2D spirals"),
         (lambda k: trajectories.dcf_voronoi(k[:1], SIZE), "expected samples that span 2 dimensions"),
-        (lambda k: trajectories.dcf_voronoi(k * math.inf, SIZE), "expected finite coordinates"),
+        (
+            lambda k: trajectories.dcf_voronoi(k * math.inf, SIZE),
+            r"expected finite coordinates, got (-?inf|nan) at index \(0, 0, 0\)",
+        ),
         (lambda k: trajectories.dcf_voronoi(k[0], SIZE), "trajectory: expected .*shots, readout, 2"),
     ],
 )

@@ -3,8 +3,9 @@
 from mriops._native.loader import (
     backend as backend,
     load as load,
+    native_on_cpu as native_on_cpu,
     on_backend_switch as on_backend_switch,
     use_backend as use_backend,
 )
 
-__all__ = ["backend", "load", "on_backend_switch", "use_backend"]
+__all__ = ["backend", "load", "native_on_cpu", "on_backend_switch", "use_backend"]

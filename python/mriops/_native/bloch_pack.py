@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import nan
 from typing import Any
 
 from .bloch_shapes import BlochLayout
@@ -88,8 +89,12 @@ def pack_spins(xp: Any, arrays: Mapping[str, Any], layout: BlochLayout, zero: An
     def row(value: Any) -> Any:
         return value.reshape(1, 1) if value.ndim == 0 else value[..., None, :]
 
-    t1, t2, off_resonance = arrays["t1"], arrays["t2"], arrays["off_resonance"]
-    rows = [row(zero if t1 is None else 1 / t1), row(zero if t2 is None else 1 / t2)]
+    def rate(time: Any) -> Any:
+        # Magnetization that grows is no relaxation: NaN, as in the other signal models.
+        return row(zero if time is None else xp.where(time < 0, zero + nan, 1 / time))
+
+    off_resonance = arrays["off_resonance"]
+    rows = [rate(arrays["t1"]), rate(arrays["t2"])]
     rows.append(row(zero if off_resonance is None else off_resonance))
     b1 = arrays["b1"]
     if b1 is not None:

@@ -81,8 +81,16 @@ def _flip_angles(words: Words, flip_angle: Any, like: Any) -> tuple[Any, int]:
     return flips, n
 
 
+def _durations(words: Words, name: str, value: Any, n: int, like: Any) -> Any:
+    durations = words.vector(name, value, n, like)
+    short = words.largest(words.vector(name, 0.0, n, like), durations)
+    if short is not None and not short <= 0:  # NaN is not
+        raise ValueError(f"{name}: expected times of at least 0 s, got {-short:g}")
+    return durations
+
+
 def _echo_times(words: Words, echo_time: Any, repetition: Any, n: int, like: Any) -> Any:
-    echo = words.vector("echo_time", echo_time, n, like)
+    echo = _durations(words, "echo_time", echo_time, n, like)
     late = words.largest(echo, repetition)
     if late is not None and late > 0:
         raise ValueError(f"echo_time: expected at most the repetition_time, got {late:g} s more")
@@ -108,7 +116,7 @@ def gradient_echo(
 ) -> Train:
     """One pulse, one sample and one shift per repetition, perhaps after an adiabatic inversion."""
     flips, n = _flip_angles(words, flip_angle, like)
-    duration = words.vector("repetition_time", repetition_time, n, like)
+    duration = _durations(words, "repetition_time", repetition_time, n, like)
     echo = _echo_times(words, echo_time, duration, n, like)
     if increment is not None:
         phase = _quadratic(increment, n)
@@ -117,7 +125,7 @@ def gradient_echo(
     program: tuple[int, ...] = (n, 1, SEGMENT_SPOIL if spoil else 0, 1, 0)
     if inversion_time is not None:
         flips = words.join(words.vector("inversion", math.pi, 1, like), flips)
-        duration = words.join(words.vector("inversion_time", inversion_time, 1, like), duration)
+        duration = words.join(_durations(words, "inversion_time", inversion_time, 1, like), duration)
         phases = None if phases is None else words.join(phases[:1], phases)
         program = (1, 0, SEGMENT_SPOIL | SEGMENT_ADIABATIC, 0, *program)
     return Train(flips, phases, duration, echo, receiver, (0, *program))
@@ -126,7 +134,7 @@ def gradient_echo(
 def balanced(words: Words, like: Any, flip_angle: Any, repetition_time: Any, echo_time: Any, increment: float) -> Train:
     """Balanced repetitions: nothing is shifted, and the phase of the pulses grows linearly."""
     flips, n = _flip_angles(words, flip_angle, like)
-    duration = words.vector("repetition_time", repetition_time, n, like)
+    duration = _durations(words, "repetition_time", repetition_time, n, like)
     echo = 0.5 * duration if echo_time is None else _echo_times(words, echo_time, duration, n, like)
     phases = words.vector("phase", [math.fmod(increment * i, 2 * math.pi) for i in range(n)], n, like)
     return Train(flips, phases, duration, echo, phases, (0, n, 0, 0, 1, 0))
@@ -135,7 +143,7 @@ def balanced(words: Words, like: Any, flip_angle: Any, repetition_time: Any, ech
 def dess(words: Words, like: Any, flip_angle: Any, repetition_time: Any, echo_time: Any) -> Train:
     """Two samples per repetition: the FID, and the echo as long before the next pulse."""
     flips, n = _flip_angles(words, flip_angle, like)
-    duration = words.vector("repetition_time", repetition_time, n, like)
+    duration = _durations(words, "repetition_time", repetition_time, n, like)
     echo = _echo_times(words, echo_time, duration, n, like)
     return Train(flips, None, duration, words.pairs(echo, duration - echo), None, (0, n, 1, 0, 2, 0, 1))
 
@@ -145,7 +153,7 @@ def fast_spin_echo(
 ) -> Train:
     """An excitation, then refocusing pulses between which gradients dephase by two orders."""
     flips, n = _flip_angles(words, flip_angle, like)
-    spacing = words.vector("echo_spacing", echo_spacing, n, like)
+    spacing = _durations(words, "echo_spacing", echo_spacing, n, like)
     half = 0.5 * spacing
     flips = words.join(_angles(words, "excitation", excitation, 1, like), flips)
     phases = None
@@ -215,8 +223,8 @@ def events(
     return Train(
         flips,
         None if phase is None else words.vector("phase", phase, n, like),
-        words.vector("duration", duration, n, like),
-        words.vector("sample_time", sample_time, n_samples, like),
+        _durations(words, "duration", duration, n, like),
+        _durations(words, "sample_time", sample_time, n_samples, like),
         None if receiver_phase is None else words.vector("receiver_phase", receiver_phase, n_samples, like),
         tuple(program),
     )

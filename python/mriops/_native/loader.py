@@ -90,6 +90,17 @@ def backend(device_type: str) -> ModuleType:
         return _loaded.setdefault(device_type, load(device_type))
 
 
+def native_on_cpu() -> bool:
+    """Whether arrays in CPU memory are served by ``mriops._cpu``, and not by what :func:`use_backend` put in its place.
+
+    Returns
+    -------
+    bool
+        False for the emulated CUDA kernels.
+    """
+    return backend("cpu").__name__ == _MODULES["cpu"]
+
+
 @contextmanager
 def use_backend(name: str) -> Iterator[ModuleType]:
     """Within the context, arrays in CPU memory go to another module: the emulated CUDA kernels are tested this way.

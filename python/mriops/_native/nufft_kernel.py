@@ -11,10 +11,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import ceil, log2
 
-__all__ = ["MAX_WIDTH", "MIN_EPS", "choose_kernel", "grid_size", "measured_error"]
+__all__ = ["LARGEST_GRID", "MAX_WIDTH", "MIN_EPS", "choose_kernel", "grid_size", "measured_error"]
 
 #: Widest kernel there is.
 MAX_WIDTH = 16
+#: Longest axis of a grid, whose cells and fractions of cells share 64 bits.
+LARGEST_GRID = 1 << 17
 _MIN_WIDTH = 2
 #: Smallest accuracy per real dtype. Below it rounding of coordinates and transforms, not the kernel, is the error.
 MIN_EPS = {"float32": 1e-6, "float64": 2e-13}
@@ -161,7 +163,18 @@ def grid_size(im_size: Sequence[int], width: int, upsampling: float) -> tuple[in
     -------
     tuple of int
         Size of the oversampled grid.
+
+    Raises
+    ------
+    ValueError
+        A grid larger than the kernels' coordinates can tell apart.
     """
+    for n in im_size:
+        if upsampling * n > LARGEST_GRID:
+            raise ValueError(
+                f"im_size: expected sizes of at most {int(LARGEST_GRID / upsampling)} (grids of {LARGEST_GRID} points, "
+                f"{upsampling:g} per pixel), got {tuple(im_size)}"
+            )
     return tuple(_next_smooth(max(ceil(upsampling * n - 1e-9), 2 * width)) for n in im_size)
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from mriops._native import native_on_cpu
 from mriops._native.dtypes import REAL_OF
 from mriops._native.nufft_kernel import choose_kernel, grid_size
 from mriops._native.nufft_shapes import NUFFT_POINTS, check_im_size
 
-from ._call import array_facts, call
+from ._call import array_facts, array_module, call
 
 __all__ = ["NufftPlan", "ndim_of", "nufft_plan", "prepare", "size_of"]
 
@@ -79,20 +82,35 @@ def prepare(
         trajectory = trajectory.astype(real)
     analytic = trajectory_gradient == "analytic"
     if method == "exact":
+        _check_finite(trajectory)
         return (trajectory, None, None), (im, 0, coils, analytic)
     if method != "auto":
         raise ValueError(f"method: expected 'auto' or 'exact', got {method!r}")
     if plan is None:
         plan = _make_plan(trajectory, im, eps, upsampling)
+    elif not isinstance(plan, NufftPlan):
+        raise TypeError(f"plan: expected what mriops.array.nufft_plan returns, got {type(plan).__name__}")
     elif plan.im_size != im:
         raise ValueError(f"plan: expected one for images of size {im}, got one for {plan.im_size}")
     return (trajectory, plan.points, plan.order), (plan.grid, plan.width, coils, analytic)
+
+
+def _check_finite(trajectory: Any) -> None:
+    """Raise for the first coordinate that is NaN or Inf; waits for the device."""
+    xp = array_module(trajectory)
+    finite = xp.isfinite(trajectory)
+    if not bool(finite.all()):
+        where = tuple(int(i[0]) for i in xp.nonzero(~finite))
+        place = f"sample {where[-2]}, component {where[-1]}"
+        raise ValueError(f"trajectory: expected finite coordinates, got {float(trajectory[where])} at {place}")
 
 
 def _make_plan(trajectory: Any, im_size: tuple[int, ...], eps: float, upsampling: float | None) -> NufftPlan:
     name = "float64" if trajectory.dtype.name == "float64" else "float32"
     width, sigma = choose_kernel(eps, upsampling, name, im_size=im_size, samples=trajectory.shape[-2])
     grid = grid_size(im_size, width, sigma)
+    if array_module(trajectory) is not np or not native_on_cpu():  # the CPU's kernel refuses by itself
+        _check_finite(trajectory)
     points, order = call(NUFFT_POINTS, (trajectory,), (im_size, grid, width))
     return NufftPlan(points, order, im_size, grid, width)
 
@@ -127,7 +145,8 @@ def nufft_plan(
     TypeError
         A trajectory that is no real array.
     ValueError
-        Shapes that do not fit, no samples, coordinates that are NaN or Inf, ``eps`` out of reach.
+        Shapes that do not fit, no samples, coordinates that are NaN or Inf (looking for them waits for
+        a GPU), ``eps`` out of reach.
 
     References
     ----------

@@ -118,8 +118,8 @@ def bloch(
     position
         ``(*batch, spins, axes)`` [m], or ``None`` without gradient.
     t1, t2
-        ``(*batch, spins)`` or one for all [s]; ``None`` or infinity for no relaxation. Values are not checked: T2 > T1
-        is simulated as it is, zero is immediate relaxation, and NaN stays with its isochromat.
+        ``(*batch, spins)`` or one for all [s]; ``None`` or infinity for no relaxation. Zero is immediate
+        relaxation, T2 > T1 is simulated as it is, and what is negative or NaN makes its isochromat NaN.
     off_resonance
         ``(*batch, spins)`` or one for all [Hz]; ``None`` is zero.
     b1
@@ -203,8 +203,8 @@ def bloch_signal(
     position
         ``(*batch, spins, axes)`` [m], or ``None`` without gradient.
     t1, t2
-        ``(*batch, spins)`` or one for all [s]; ``None`` or infinity for no relaxation. Values are not checked: T2 > T1
-        is simulated as it is, zero is immediate relaxation, and NaN stays with its isochromat.
+        ``(*batch, spins)`` or one for all [s]; ``None`` or infinity for no relaxation. Zero is immediate
+        relaxation, T2 > T1 is simulated as it is, and what is negative or NaN makes its isochromat NaN.
     off_resonance
         ``(*batch, spins)`` or one for all [Hz]; ``None`` is zero.
     b1

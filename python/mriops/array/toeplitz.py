@@ -9,11 +9,22 @@ from typing import Any
 from mriops._native.nufft_shapes import check_im_size
 from mriops._native.toeplitz_shapes import SENSE_TOEPLITZ
 
-from ._call import array_module, call
+from ._call import array_facts, array_module, call
 from ._nufft_plan import ndim_of
 from .nufft import nufft_adjoint
 
 __all__ = ["sense_toeplitz", "toeplitz", "toeplitz_kernel"]
+
+
+def _checked_weights(dcf: Any, trajectory: Any) -> Any:
+    facts, own = array_facts("dcf", dcf), array_facts("trajectory", trajectory)
+    if dcf.dtype.kind == "c":
+        raise TypeError(f"dcf: expected a real dtype, got {facts.dtype}")
+    if facts.device != own.device:
+        raise ValueError(f"dcf: expected device {own.device} (that of trajectory), got {facts.device}")
+    if len(facts.shape) < 1 or facts.shape[-1] != own.shape[-2]:
+        raise ValueError(f"dcf: expected samples {own.shape[-2]} (those of trajectory), got {tuple(facts.shape)}")
+    return dcf
 
 
 def toeplitz_kernel(
@@ -65,9 +76,11 @@ def toeplitz_kernel(
     xp = array_module(trajectory)
     wide = tuple(2 * n for n in im)
     fine = trajectory.astype("float64")
-    weights = xp.ones_like(fine[..., 0]) if dcf is None else dcf
+    weights = xp.ones_like(fine[..., 0]) if dcf is None else _checked_weights(dcf, trajectory)
     points = nufft_adjoint(weights.astype("complex128"), 2 * fine, wide, eps=eps, upsampling=upsampling, method=method)
     axes = tuple(range(-ndim, 0))
+    if points.size == 0:  # an empty batch
+        return points.real.astype("float64" if trajectory.dtype.name == "float64" else "float32")
     spectrum = xp.fft.fftn(xp.fft.ifftshift(points, axes=axes), axes=axes).real
     precision = "float64" if trajectory.dtype.name == "float64" else "float32"
     return (prod(wide) ** 0.5 / prod(im) * spectrum).astype(precision)

@@ -32,6 +32,8 @@ def rss(coil_images: Tensor, *, ndim: int = 2) -> Tensor:
 
     Raises
     ------
+    TypeError
+        If coil_images is not a tensor.
     ValueError
         If the coil axis is missing.
 
@@ -39,6 +41,8 @@ def rss(coil_images: Tensor, *, ndim: int = 2) -> Tensor:
     ----------
     Roemer PB et al. The NMR phased array. Magn Reson Med 16:192 (1990).
     """
+    if not isinstance(coil_images, Tensor):
+        raise TypeError(f"coil_images: expected a torch.Tensor, got {type(coil_images).__name__}")
     if coil_images.ndim < ndim + 1:
         raise ValueError(
             f"coil_images: expected (*batch, coils, *im_size) with {ndim} spatial axes, got {tuple(coil_images.shape)}"

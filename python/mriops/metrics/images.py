@@ -28,7 +28,7 @@ def nmse(image: Tensor, reference: Tensor, *, ndim: int = 2) -> Tensor:
     Raises
     ------
     ValueError
-        If shapes do not match or have fewer than ndim axes.
+        If shapes do not match or have fewer than ndim axes, or devices differ.
     TypeError
         If an argument is not a floating-point or complex tensor.
 
@@ -166,6 +166,8 @@ def _check(image: Tensor, reference: Tensor, ndim: int) -> None:
             f"image: expected the shape of reference with at least {ndim} non-empty axes, "
             f"got {tuple(image.shape)} and {tuple(reference.shape)}"
         )
+    if image.device != reference.device:
+        raise ValueError(f"image: expected device {reference.device} (that of reference), got {image.device}")
 
 
 def _energy(x: Tensor) -> Tensor:

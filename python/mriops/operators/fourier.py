@@ -49,9 +49,7 @@ class FourierOp(LinearOperator):
         if ndim not in (1, 2, 3):
             raise ValueError(f"ndim: expected 1, 2 or 3, got {ndim!r}")
         self.im_size, self.ndim = im_size, ndim
-        mask = compress_mask(mask, ndim, None)
-        if im_size is not None:
-            check_mask_shape(mask, im_size)
+        mask = compress_mask(mask, ndim, None, im_size)
         self.keep("mask", mask)
         self.batch = () if mask is None else batch_of(tuple(mask.shape[:-ndim]))
         if im_size is not None:

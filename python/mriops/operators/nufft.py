@@ -118,8 +118,9 @@ class NufftOp(LinearOperator):
         padded = (1,) * (len(shape) - dcf.ndim) + tuple(dcf.shape)
         if len(padded) != len(shape) or any(n not in (1, m) for n, m in zip(padded, shape, strict=True)):
             raise ValueError(f"dcf: expected a shape that broadcasts to {shape}, got {tuple(dcf.shape)}")
-        if bool((dcf.detach() < 0).any()):
-            raise ValueError("dcf: expected weights that are not negative, got some below zero")
+        least = float(dcf.detach().min())
+        if not least >= 0:  # NaN is none of them either
+            raise ValueError(f"dcf: expected weights that are not negative, got {least:g}")
         return dcf if dcf.is_floating_point() else dcf.to(self.trajectory.dtype)
 
     def _sort(self) -> None:

@@ -5,7 +5,9 @@ import torch
 Shape = tuple[int, ...]
 
 
-def compress_mask(mask: torch.Tensor | None, ndim: int, precision: torch.dtype | None) -> torch.Tensor | None:
+def compress_mask(
+    mask: torch.Tensor | None, ndim: int, precision: torch.dtype | None, im_size: Shape | None
+) -> torch.Tensor | None:
     """Mask with every axis along which it is constant reduced to length 1; None if it keeps every sample.
 
     A transform along an axis without undersampling cancels in the normal operator, so kernels ask for the shape of a
@@ -19,11 +21,15 @@ def compress_mask(mask: torch.Tensor | None, ndim: int, precision: torch.dtype |
         Number of spatial axes.
     precision
         Real dtype for weights, None to keep theirs.
+    im_size
+        Image size, None where it is not known yet.
 
     Raises
     ------
     TypeError
         If `mask` is not a tensor, or not bool, integer or real.
+    ValueError
+        If its axes do not fit the image, also where a constant mask is about to be dropped.
     """
     if mask is None:
         return None
@@ -33,6 +39,8 @@ def compress_mask(mask: torch.Tensor | None, ndim: int, precision: torch.dtype |
         raise TypeError(f"mask: expected bool, integer or real weights, got {mask.dtype}")
     if mask.ndim < ndim:
         mask = mask.reshape((1,) * (ndim - mask.ndim) + tuple(mask.shape))
+    if im_size is not None:
+        check_mask_shape(mask, im_size)
     if mask.requires_grad or isinstance(mask, torch.nn.Parameter):
         return mask
     if mask.is_floating_point():

@@ -10,7 +10,6 @@ from mriops.operators.sampling import (
     batch_of,
     check_argument,
     check_csm,
-    check_mask_shape,
     compress_mask,
     image_axes,
 )
@@ -104,9 +103,8 @@ class SenseOp(LinearOperator):
             self._set_shapes(self.sampling.batch, self.sampling.sample_shape)
 
     def _init_cartesian(self, mask: torch.Tensor | None) -> None:
-        mask = compress_mask(mask, self.ndim, self.csm.dtype.to_real())
         im_size = tuple(self.csm.shape[-self.ndim :])
-        check_mask_shape(mask, im_size)
+        mask = compress_mask(mask, self.ndim, self.csm.dtype.to_real(), im_size)
         self.keep("mask", mask)
         self._set_shapes(() if mask is None else tuple(mask.shape[: -self.ndim]), im_size)
 

@@ -46,6 +46,8 @@ class OpDeclaration:
         Instead of folding into the batch: ``f(in_dims, *arguments)`` -> ``(result, out_dims)``.
     kernel
         Instead of the native function: ``f(*arguments)`` on plain tensors, for ops composed of others.
+    refuse
+        ``f(*arguments)`` on plain tensors before the kernel runs: raises for values that the kernel cannot report.
     plain
         Used where the native module says (``_workspace_bytes`` < 0) that it has no kernel for a size.
     saves_outputs
@@ -63,6 +65,7 @@ class OpDeclaration:
     jvp: Rule | None = None
     vmap: Rule | None = None
     kernel: Rule | None = None
+    refuse: Rule | None = None
     plain: Rule | None = None
     saves_outputs: bool = False
     derivative: bool = False

@@ -164,6 +164,8 @@ class Executor:
                 if other.outputs == recipe.outputs:  # unless the repetition is what made the batch
                     return self.run(other, fewer)
         first = next(t for t in tensors if t is not None)
+        if declaration.refuse is not None and not recipe.zero:
+            declaration.refuse(*args)
         if recipe.zero:
             outputs = [first.new_zeros(out.shape, dtype=DTYPES[out.dtype]) for out in recipe.outputs]
         elif recipe.function is None:

@@ -65,6 +65,8 @@ def prepare(
         raise ValueError(f"method: expected 'auto' or 'exact', got {method!r}")
     if plan is None:
         plan = make_plan(trajectory, im, eps, upsampling)
+    elif not isinstance(plan, NufftPlan):
+        raise TypeError(f"plan: expected what mriops.ops.nufft_plan returns, got {type(plan).__name__}")
     elif plan.im_size != im:
         raise ValueError(f"plan: expected one for images of size {im}, got one for {plan.im_size}")
     return (trajectory, plan.points, plan.order), (plan.grid, plan.width, coils, analytic)

@@ -8,13 +8,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from mriops._native import native_on_cpu
 from mriops._native.nufft_kernel import choose_kernel, grid_size
 from mriops._native.nufft_shapes import NUFFT_POINTS, check_im_size
 
 from ._declaration import OpDeclaration
 from ._factory import define_op
 
-__all__ = ["NufftPlan", "nufft_plan"]
+__all__ = ["NufftPlan", "check_finite", "make_plan", "nufft_plan"]
 
 
 class NufftPlan(NamedTuple):
@@ -41,12 +42,25 @@ class NufftPlan(NamedTuple):
     width: int
 
 
-def _plain(trajectory: Tensor, im_size: Sequence[int], grid: Sequence[int], width: int) -> tuple[Tensor, Tensor]:
+def check_finite(trajectory: Tensor) -> None:
+    """Raise for the first coordinate that is NaN or Inf; waits for the device, unless it records a CUDA graph."""
+    if trajectory.device.type == "cuda" and torch.cuda.is_current_stream_capturing():
+        return
     finite = trajectory.isfinite()
-    if trajectory.device.type != "cuda" and not bool(finite.all()):
+    if not bool(finite.all()):
         where = tuple(int(i) for i in (~finite).nonzero()[0])
         place = f"sample {where[-2]}, component {where[-1]}"
         raise ValueError(f"trajectory: expected finite coordinates, got {float(trajectory[where])} at {place}")
+
+
+def _refuse(trajectory: Tensor, im_size: Sequence[int], grid: Sequence[int], width: int) -> None:
+    # The CPU's kernel refuses by itself, in the pass that sorts.
+    if trajectory.device.type != "cpu" or not native_on_cpu():
+        check_finite(trajectory)
+
+
+def _plain(trajectory: Tensor, im_size: Sequence[int], grid: Sequence[int], width: int) -> tuple[Tensor, Tensor]:
+    check_finite(trajectory)
     size = torch.tensor([float(n) for n in im_size], dtype=trajectory.dtype, device=trajectory.device)
     points = torch.remainder(trajectory + size / 2, size) - size / 2
     order = torch.arange(trajectory.shape[-2], dtype=torch.int32, device=trajectory.device)
@@ -58,6 +72,7 @@ _points = define_op(
         native=NUFFT_POINTS,
         schema="(Tensor trajectory, int[] im_size, int[] grid, int width) -> (Tensor, Tensor)",
         core_rank={"trajectory": lambda im_size, grid, width: 2},
+        refuse=_refuse,
         plain=_plain,
         derivative=True,
     )
@@ -104,7 +119,8 @@ def nufft_plan(
     TypeError
         A trajectory that is no real tensor.
     ValueError
-        Shapes that do not fit, no samples, coordinates that are NaN or Inf, ``eps`` out of reach.
+        Shapes that do not fit, no samples, coordinates that are NaN or Inf, ``eps`` out of reach. Looking for NaN and
+        Inf waits for a GPU; while a CUDA graph is recorded it is left out, and such coordinates count as 0.
 
     References
     ----------

@@ -19,6 +19,7 @@ from mriops._native.nufft_shapes import NUFFT, NUFFT_ADJOINT, NUFFT_GRAM, NUFFT_
 from . import reference
 from ._declaration import OpDeclaration
 from ._factory import define_op
+from ._nufft_plan import check_finite
 from ._vmap import fold_arguments
 from .reference.nufft import slopes
 
@@ -150,6 +151,7 @@ def _nufft_jvp(tangents: tuple, image: Tensor, csm: Tensor | None, *rest: Any) -
 
 
 def _nufft_plain(image: Tensor, csm: Tensor | None, trajectory: Tensor, *_: Any) -> Tensor:
+    check_finite(trajectory)
     if csm is None:
         return reference.nufft(image, trajectory)
     return reference.sense_nufft(image, csm, trajectory)
@@ -198,6 +200,7 @@ def _adjoint_csm(grad: Tensor, kspace: Tensor, csm: Tensor, dcf: Tensor | None, 
 def _adjoint_plain(
     kspace: Tensor, csm: Tensor | None, dcf: Tensor | None, trajectory: Tensor, _p: Any, _o: Any, im: Any, *_: Any
 ) -> Tensor:
+    check_finite(trajectory)
     if csm is None:
         return reference.nufft_adjoint(kspace, trajectory, im, dcf=dcf)
     return reference.sense_nufft_adjoint(kspace, csm, trajectory, dcf=dcf)
@@ -268,6 +271,7 @@ def _gram_jvp(tangents: tuple, image: Tensor, csm: Tensor | None, dcf: Tensor | 
 
 
 def _gram_plain(image: Tensor, csm: Tensor | None, dcf: Tensor | None, trajectory: Tensor, *rest: Any) -> Tensor:
+    check_finite(trajectory)
     if csm is not None:
         return reference.sense_nufft_gram(image, csm, trajectory, dcf=dcf)
     return reference.nufft_adjoint(reference.nufft(image, trajectory), trajectory, _im(image, rest[2:]), dcf=dcf)
@@ -329,6 +333,7 @@ def _jvp_jvp(tangents: tuple, image: Tensor, csm: Tensor | None, tangent: Tensor
 
 
 def _jvp_plain(image: Tensor, csm: Tensor | None, tangent: Tensor, trajectory: Tensor, *_: Any) -> Tensor:
+    check_finite(trajectory)
     return reference.nufft_trajectory_jvp(image, trajectory, tangent, csm=csm)
 
 
@@ -392,6 +397,7 @@ def _grad_jvp(tangents: tuple, image: Tensor, csm: Tensor | None, kspace: Tensor
 
 
 def _grad_plain(image: Tensor, csm: Tensor | None, kspace: Tensor, trajectory: Tensor, *_: Any) -> Tensor:
+    check_finite(trajectory)
     return reference.nufft_trajectory_grad(image, kspace, trajectory, csm=csm)
 
 

@@ -15,7 +15,7 @@ from mriops._native.toeplitz_shapes import SENSE_TOEPLITZ
 from . import reference
 from ._declaration import OpDeclaration
 from ._factory import define_op
-from ._nufft_call import ndim_of
+from ._nufft_call import ndim_of, require_tensor
 from .coils import coil_combine, coil_expand
 from .nufft import nufft_adjoint
 
@@ -80,6 +80,17 @@ toeplitz_op = define_op(
 )
 
 
+def _checked_weights(dcf: Any, trajectory: Tensor) -> Tensor:
+    require_tensor("dcf", dcf)
+    if dcf.is_complex():
+        raise TypeError(f"dcf: expected a real dtype, got {dcf.dtype}")
+    if dcf.device != trajectory.device:
+        raise ValueError(f"dcf: expected device {trajectory.device} (that of trajectory), got {dcf.device}")
+    if dcf.ndim < 1 or dcf.shape[-1] != trajectory.shape[-2]:
+        raise ValueError(f"dcf: expected samples {trajectory.shape[-2]} (those of trajectory), got {tuple(dcf.shape)}")
+    return dcf
+
+
 def toeplitz_kernel(
     trajectory: Tensor,
     im_size: Sequence[int],
@@ -128,9 +139,11 @@ def toeplitz_kernel(
     im = check_im_size(im_size, ndim)
     wide = tuple(2 * n for n in im)
     fine = trajectory.to(torch.float64)
-    weights = torch.ones_like(fine[..., 0]) if dcf is None else dcf.to(torch.float64)
+    weights = torch.ones_like(fine[..., 0]) if dcf is None else _checked_weights(dcf, trajectory).to(torch.float64)
     points = nufft_adjoint(weights.to(torch.complex128), 2 * fine, wide, eps=eps, upsampling=upsampling, method=method)
     axes = tuple(range(-ndim, 0))
+    if points.numel() == 0:  # an empty batch, which torch does not transform
+        return points.real.to(torch.float64 if trajectory.dtype == torch.float64 else torch.float32)
     spectrum = torch.fft.fftn(torch.fft.ifftshift(points, dim=axes), dim=axes).real
     precision = torch.float64 if trajectory.dtype == torch.float64 else torch.float32
     return (prod(wide) ** 0.5 / prod(im) * spectrum).to(precision)

@@ -106,8 +106,10 @@ def _normalised(trajectory: Tensor, im_size: Sequence[int]) -> tuple[Tensor, flo
             f"trajectory: expected (*batch, shots, readout >= 2, {len(half)}) for im_size {tuple(im_size)}, "
             f"got {tuple(trajectory.shape)}"
         )
-    if not bool(torch.isfinite(trajectory).all()):
-        raise ValueError("trajectory: expected finite coordinates, got NaN or Inf")
+    finite = torch.isfinite(trajectory.detach())
+    if not bool(finite.all()):
+        where = tuple(int(i) for i in (~finite).nonzero()[0])
+        raise ValueError(f"trajectory: expected finite coordinates, got {float(trajectory[where])} at index {where}")
     return trajectory.detach().double() / half, float(half.prod())
 
 

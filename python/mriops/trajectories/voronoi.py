@@ -57,7 +57,8 @@ def dcf_voronoi(trajectory: Tensor, im_size: Sequence[int]) -> Tensor:
         )
     points = trajectory.detach().cpu().double().numpy()
     if not np.isfinite(points).all():
-        raise ValueError("trajectory: expected finite coordinates, got NaN or Inf")
+        where = tuple(int(i) for i in np.argwhere(~np.isfinite(points))[0])
+        raise ValueError(f"trajectory: expected finite coordinates, got {points[where]} at index {where}")
     frames = points.reshape(-1, *points.shape[-3:])
     weights = np.stack([_cells(frame, half) for frame in frames])
     return torch.from_numpy(weights.reshape(points.shape[:-1])).to(trajectory)
