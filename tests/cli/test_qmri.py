@@ -1,6 +1,7 @@
 """`mriops qmri`: maps in SI units with the geometry of the input, pictures, report, errors in one line."""
 
 import json
+import math
 
 import nibabel
 import numpy as np
@@ -10,7 +11,10 @@ from PIL import Image
 
 from mriops import ops
 from mriops.cli import main
-from mriops.cli.qmri_water_fat import fat_peaks, magnitudes
+from mriops.cli.main import QMRI_MODELS
+from mriops.cli.qmri import MODELS
+from mriops.cli.qmri_derived import derived
+from mriops.cli.qmri_water_fat import fat_peaks
 from mriops.signals import SignalOp, fat_spectrum, fit
 
 TE = [0.01, 0.02, 0.04, 0.08]
@@ -139,7 +143,7 @@ def test_deviation_of_the_fat_fraction():
     g = torch.Generator().manual_seed(0)
     clean = op(water=torch.full((4000,), 0.7 + 0j), fat=torch.full((4000,), 0.3 + 0j), off_resonance=0.0, r2star=0.0)
     noise = 0.02 * torch.randn(*clean.shape, 2, generator=g)
-    part = magnitudes(fit(op, clean + torch.view_as_complex(noise), fixed=fixed, noise=0.02))
+    part = derived("water_fat", fit(op, clean + torch.view_as_complex(noise), fixed=fixed, noise=0.02))
     fraction, deviation = part.parameters["fat_fraction"], part.uncertainty["fat_fraction"]
     assert fraction.mean() == pytest.approx(0.3, abs=0.003)
     # A standard deviation of 4000 samples scatters by 1.1 %; the rest is what the correlation is allowed to take.
@@ -171,3 +175,118 @@ def test_measured_acetone_in_water(tmp_path, data_dir):
     inside = np.isfinite(fraction)
     assert np.median(fraction[inside]) < 0.1  # the bath
     assert (fraction[inside] > 0.7).mean() > 0.05  # vials of nearly pure acetone
+
+
+def test_every_model_is_offered():
+    assert set(QMRI_MODELS) == {*MODELS, "mrf"}
+
+
+def volume(*values: float) -> list[torch.Tensor]:
+    """Maps (2, 3) that grow by a tenth."""
+    return [value * torch.linspace(0.95, 1.05, 6).reshape(2, 3) for value in values]
+
+
+def run(tmp_path, images, model, *extra, sequence=None, **arrays):
+    np.savez(tmp_path / "in.npz", images=images.numpy(), **arrays)
+    arguments = ["qmri", str(tmp_path / "in.npz"), "--model", model, *extra, "-q", "-o", str(tmp_path / "maps")]
+    if sequence is not None:
+        (tmp_path / "scan.json").write_text(json.dumps(sequence))
+        arguments += ["--sequence", str(tmp_path / "scan.json")]
+    assert main(arguments) == 0
+
+    def load(name):
+        return nibabel.load(tmp_path / "maps" / f"{name}.nii.gz").get_fdata()[:, :, 0].swapaxes(0, 1)
+
+    return load
+
+
+def test_look_locker(tmp_path):
+    (t1,) = volume(1.2)
+    times = [0.1 * 1.4**i for i in range(10)]
+    images = ops.signal_look_locker(10.0, t1, times, math.radians(8), 0.006)
+    load = run(
+        tmp_path, images, "looklocker", "--signed", "--times", "@t", "--angles", "8", "--tr", "0.006",
+        "--fix", "efficiency=1", t=times,
+    )  # fmt: skip
+    np.testing.assert_allclose(load("t1"), t1, rtol=1e-3)
+
+
+def test_mp2rage(tmp_path):
+    (t1,) = volume(1.2)
+    scan = {
+        "delay": [0.6, 1.0], "flip_angle_deg": [4, 5], "repetition_time": 0.007, "n_before": 80, "n_after": 80,
+        "final_delay": 1.2,
+    }  # fmt: skip
+    flips = [math.radians(a) for a in scan["flip_angle_deg"]]
+    images = ops.signal_mp2rage(10.0, t1, scan["delay"], flips, 0.007, 80, 80, 1.2)
+    np.testing.assert_allclose(run(tmp_path, images, "mp2rage", sequence=scan)("t1"), t1, rtol=2e-3)
+
+
+def test_diffusion_tensor(tmp_path):
+    (scale,) = volume(1.0)
+    tensor = 1e-9 * torch.tensor([1.5, 0.4, 0.3, 0.1, 0.0, 0.05])[:, None, None] * scale
+    g = torch.Generator().manual_seed(0)
+    directions = torch.randn(20, 3, generator=g)
+    b = [0.0, *[1000.0] * 20]
+    unit = torch.cat([torch.zeros(1, 3), directions / directions.norm(dim=1, keepdim=True)])
+    images = ops.signal_diffusion_tensor(100.0, tensor, 1e6 * torch.tensor(b), unit)
+    np.savetxt(tmp_path / "bvec", 3 * unit.T)  # lengths do not matter
+    load = run(tmp_path, images, "dti", "--b-values", "@b", "--directions", str(tmp_path / "bvec"), b=b)
+    np.testing.assert_allclose(load("md"), tensor[:3].mean(0), rtol=1e-3)
+    xx, yy, zz, xy, xz, yz = tensor[:, 0, 0].tolist()
+    values = np.linalg.eigvalsh([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
+    fa = math.sqrt(1.5 * ((values - values.mean()) ** 2).sum() / (values**2).sum())
+    np.testing.assert_allclose(load("fa"), fa, rtol=2e-3)
+    assert nibabel.load(tmp_path / "maps" / "diffusion_tensor.nii.gz").shape == (3, 2, 1, 6)
+    assert (tmp_path / "maps" / "png" / "fa.png").exists()
+
+
+def test_contrast_agent(tmp_path):
+    ktrans, ve = volume(0.003, 0.3)
+    times = torch.arange(0, 300, 5.0)
+    aif = torch.where(times > 20, 5 * torch.exp(-(times - 20) / 120), 0.0)
+    images = ops.signal_tofts(ktrans, ve, time=times, aif=aif)
+    scan = {"time": times.tolist(), "aif": aif.tolist()}
+    load = run(tmp_path, images, "tofts", "--fix", "vp=0", sequence=scan)
+    np.testing.assert_allclose(load("ktrans"), ktrans, rtol=1e-3)
+    np.testing.assert_allclose(load("ve"), ve, rtol=1e-3)
+
+
+def test_perfusion(tmp_path):
+    flow, delay = volume(0.01, 0.7)
+    times = [1.8 + 0.3 * i for i in range(8)]
+    images = ops.signal_asl_continuous(100.0, flow, delay, time=times, label_duration=1.8)
+    scan = {"time": times, "label_duration": 1.8}
+    m0 = np.full((2, 3), 100.0)
+    load = run(tmp_path, images, "pcasl", "--fix", "m0=@m0", sequence=scan, m0=m0)
+    np.testing.assert_allclose(load("perfusion"), flow, rtol=2e-3)
+    np.testing.assert_allclose(load("transit_time"), delay, rtol=2e-3)
+
+
+def test_velocity(tmp_path):
+    x, y, z = volume(0.3, -0.2, 0.1)
+    encoding = (math.pi / 0.8 * torch.cat([torch.zeros(1, 3), torch.eye(3)])).tolist()
+    images = ops.signal_phase_contrast(torch.full((2, 3), 5 + 2j), torch.stack([x, y, z]), encoding)
+    load = run(tmp_path, images, "flow", sequence={"encoding": encoding})
+    np.testing.assert_allclose(load("speed"), (x**2 + y**2 + z**2).sqrt(), rtol=1e-3)
+    np.testing.assert_allclose(load("m0"), math.hypot(5, 2), rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        (["--model", "tofts"], "--sequence: expected a file with time, aif for the model tofts, got nothing"),
+        (["--model", "dti", "--b-values", "0,1,2,3"], "--directions: expected for the model dti"),
+        (["--model", "flow", "--sequence", "scan.json"], "expected complex images for the model flow"),
+        (["--model", "t2", "--times", "1,2,3,4", "--fix", "t2"], "--fix: expected NAME=NUMBER or NAME=FILE, got 't2'"),
+        (["--model", "t2", "--times", "1,2,3,4", "--fix", "t3=1"], "fixed: expected names among m0, t2, got t3"),
+        (["--model", "looklocker", "--times", "1,2,3,4"], "--angles: expected one angle for the model looklocker"),
+        (["--model", "mp2rage", "--sequence", "scan.json"], "expected the design delay, flip_angle"),
+    ],
+)
+def test_measurements_that_are_none(tmp_path, series, capsys, monkeypatch, extra, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "scan.json").write_text('{"encoding": [[0, 0, 1]]}')
+    np.savez(tmp_path / "in.npz", images=series[1])
+    assert main(["qmri", "in.npz", *extra]) == 1
+    assert message in capsys.readouterr().err

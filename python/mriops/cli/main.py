@@ -11,6 +11,11 @@ from collections.abc import Sequence
 from mriops import __version__
 
 OK, FAILED, INTERRUPTED = 0, 1, 130
+#: What `mriops qmri --model` takes; here, so that --help needs no torch.
+QMRI_MODELS = (
+    *("t2", "t2star", "t1rho", "biexp", "stretched", "ir", "sr", "molli", "looklocker", "vfa", "mp2rage", "bssfp"),
+    *("mrf", "adc", "ivim", "dti", "dki", "tofts", "pcasl", "pasl", "flow", "waterfat"),
+)
 _EXIT_CODES = "exit codes: 0 done, 1 failed (one line says why), 2 wrong arguments, 130 interrupted"
 
 
@@ -92,12 +97,21 @@ def _add_qmri(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     c.add_argument(
         "--model",
         required=True,
-        choices=("t2", "t2star", "t1rho", "ir", "sr", "molli", "vfa", "adc", "ivim", "waterfat"),
+        choices=QMRI_MODELS,
+        metavar="MODEL",
+        help=", ".join(QMRI_MODELS),
+    )
+    c.add_argument(
+        "--sequence",
+        metavar="FILE",
+        help="the measurement, JSON, CSV or npz: arguments of the signal model by name; for mrf flip_angle_deg, "
+        "repetition_time_ms, echo_time_ms, inversion_time_ms, phase_deg, spoiling",
     )
     c.add_argument("--times", metavar="LIST", help="echo, inversion, saturation or spin lock times [s]")
     c.add_argument("--ms", action="store_true", help="--times are in milliseconds")
     c.add_argument("--angles", metavar="LIST", help="flip angles [degrees]")
     c.add_argument("--b-values", metavar="LIST", help="[s/mm^2]")
+    c.add_argument("--directions", metavar="FILE", help="dti, dki: text with three rows or columns (bvec)")
     c.add_argument("--tr", type=float, metavar="S", help="repetition time [s]")
     c.add_argument("--b1", metavar="FILE", help="map of the relative transmit field")
     c.add_argument("--field", type=float, metavar="T", help="waterfat: field strength [T]")
@@ -109,11 +123,21 @@ def _add_qmri(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     )
     c.add_argument("--signed", action="store_true", help="real images have signs: do not fit magnitudes")
     c.add_argument("--two-parameter", action="store_true", help="ir, sr: a perfect preparation is known")
+    c.add_argument("--fix", action="append", metavar="NAME=VALUE", help="a parameter that is known: number or map")
     c.add_argument("--noise", type=float, metavar="SIGMA", help="standard deviation of the noise, if known")
     c.add_argument("--rician", action="store_true", help="likelihood of magnitudes (needs --noise)")
     c.add_argument("--key", help="array in an npz file")
     c.add_argument("--time-axis", type=int, metavar="N", help="axis of the times")
     c.add_argument("--slice-axis", type=int, metavar="N", help="axis of the slices of an npz or npy file")
+    m = c.add_argument_group("mrf", "fingerprinting: from images, or from kspace (and trajectory) in an npz file")
+    m.add_argument("--t1", default="0.05:5:70", metavar="GRID", help="FIRST:LAST:COUNT or LIST [s] (%(default)s)")
+    m.add_argument("--t2", default="0.005:2:70", metavar="GRID", help="FIRST:LAST:COUNT or LIST [s] (%(default)s)")
+    m.add_argument("--b1-grid", metavar="GRID", help="find B1 too, among these; with --b1 the steps it is rounded to")
+    m.add_argument("--rank", type=_positive, default=10, metavar="N", help="singular vectors (default: %(default)s)")
+    m.add_argument("--l2", type=_not_negative, default=1e-3, help="k-space: Tikhonov weight (default: %(default)s)")
+    m.add_argument("--max-iter", type=_positive, default=30, metavar="N", help="k-space: CG iterations (%(default)s)")
+    m.add_argument("--im-size", metavar="Y,X", help="k-space along a trajectory without csm: size of the images")
+    m.add_argument("--restart", action="store_true", help="drop finished slices")
     _add_common(c)
 
 

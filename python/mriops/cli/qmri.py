@@ -12,23 +12,31 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mriops._native.signal_models import model_named
 from mriops.cli.environment import choose_device, describe
 from mriops.cli.job import make_folder, write_json
 from mriops.cli.progress import progress
+from mriops.cli.qmri_derived import DERIVED, derived
+from mriops.cli.qmri_design import read_columns, read_directions, unit_vectors
 from mriops.cli.qmri_figure import draw_map
-from mriops.cli.qmri_files import Series, numbers, read_map, read_series, write_map
-from mriops.cli.qmri_water_fat import FAT_FRACTION, fat_peaks, magnitudes
+from mriops.cli.qmri_files import Series, numbers, numbers_of, read_map, read_series, write_map
+from mriops.cli.qmri_water_fat import fat_peaks
 
 __all__ = ["MODELS", "run"]
 
 
 class Mapping(NamedTuple):
-    """A model of the command line: the signal model, what its times are called, and how its parameters are renamed."""
+    """A model of the command line: the signal model, what its times are called, and how its parameters are renamed.
+
+    Without a name of times the measurement comes from ``--sequence``. ``kind``: images are ``"magnitude"`` unless they
+    are complex or said to have signs, ``"signed"``, or ``"complex"``.
+    """
 
     model: str
     times: str
     renamed: dict[str, str]
     words: str
+    kind: str = "magnitude"
 
 
 MODELS = {
@@ -38,15 +46,34 @@ MODELS = {
     "ir": Mapping("inversion_recovery", "inversion_time", {}, "--times are inversion times; --tr where it is short"),
     "sr": Mapping("saturation_recovery", "time", {}, "--times are saturation times"),
     "molli": Mapping("molli", "inversion_time", {}, "--times are inversion times"),
-    "vfa": Mapping("spgr", "flip_angle", {}, "--angles and --tr; --b1 where it is known"),
+    "looklocker": Mapping("look_locker", "time", {}, "--times after the inversion; --angles, one; --tr"),
+    "vfa": Mapping("spgr", "flip_angle", {}, "--angles and --tr; --b1 where it is known", "signed"),
+    "mp2rage": Mapping("mp2rage", "", {}, "--sequence; signed or complex images of the trains", "signed"),
+    "bssfp": Mapping("bssfp", "", {}, "--sequence; complex images", "complex"),
+    "biexp": Mapping("bi_exponential", "time", {}, "--times are echo times"),
+    "stretched": Mapping("stretched_exponential", "time", {}, "--times are echo times"),
     "adc": Mapping("diffusion", "b_value", {}, "--b-values"),
     "ivim": Mapping("ivim", "b_value", {}, "--b-values"),
-    "waterfat": Mapping("water_fat", "echo_time", {}, "complex images: --times are echo times; --field; --peaks"),
+    "dti": Mapping("diffusion_tensor", "b_value", {}, "--b-values and --directions"),
+    "dki": Mapping("diffusion_kurtosis", "b_value", {}, "--b-values and --directions"),
+    "tofts": Mapping("tofts", "", {}, "images of concentration; --sequence with time and aif", "signed"),
+    "pcasl": Mapping(
+        "asl_continuous", "", {}, "differences; --sequence with time and label_duration; --fix m0", "signed"
+    ),
+    "pasl": Mapping("asl_pulsed", "", {}, "differences; --sequence with time and label_duration; --fix m0", "signed"),
+    "flow": Mapping("phase_contrast", "", {}, "complex images; --sequence with encoding [rad s/m]", "complex"),
+    "waterfat": Mapping(
+        "water_fat", "echo_time", {}, "complex images: --times are echo times; --field; --peaks", "complex"
+    ),
 }
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry out `mriops qmri`; 0 when all is written."""
+    if arguments.model == "mrf":
+        from mriops.cli.qmri_mrf import run_fingerprints
+
+        return run_fingerprints(arguments)
     import torch
 
     from mriops.signals import SignalOp, fit
@@ -57,9 +84,9 @@ def run(arguments: argparse.Namespace) -> int:
     axes = {"time_axis": arguments.time_axis, "slice_axis": arguments.slice_axis}
     series = read_series(Path(arguments.file), key=arguments.key, **axes)
     design = _design(arguments, chosen, series)
-    if arguments.model == "waterfat" and not np.iscomplexobj(series.images):
-        raise ValueError(f"{arguments.file}: expected complex images for the model waterfat, got real ones")
-    signed = arguments.signed or (arguments.model == "vfa" and not np.iscomplexobj(series.images))
+    if chosen.kind == "complex" and not np.iscomplexobj(series.images):
+        raise ValueError(f"{arguments.file}: expected complex images for the model {arguments.model}, got real ones")
+    signed = arguments.signed or (chosen.kind == "signed" and not np.iscomplexobj(series.images))
     op = SignalOp(chosen.model, magnitude=not signed and not np.iscomplexobj(series.images), **design)
     if op.times != len(series.images):
         raise ValueError(f"{arguments.file}: expected {op.times} images, as many as times, got {len(series.images)}")
@@ -77,11 +104,11 @@ def run(arguments: argparse.Namespace) -> int:
             bar.advance()
     out = Path(arguments.out)
     make_folder(out / "png")
-    summary = _write(op, chosen, parts, series, mask, out)
+    summary = _write(op, chosen, parts, series, mask, set(fixed), out)
     report = {
         "file": str(arguments.file),
         "model": {"name": op.name, "formula": op.model.formula, "reference": op.model.reference},
-        "design": {key: [float(v) for v in np.atleast_1d(value)] for key, value in design.items()},
+        "design": {key: np.atleast_1d(value).astype(float).tolist() for key, value in design.items()},
         "magnitude": op.magnitude,
         "maps": summary,
         "voxels": {"fitted": int(mask.sum()), "converged": int(sum(int(p.converged.sum()) for p in parts))},
@@ -100,6 +127,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _design(arguments: argparse.Namespace, chosen: Mapping, series: Series) -> dict[str, Any]:
     """Arguments of the signal model, in SI units."""
+    design = read_columns(Path(arguments.sequence)) if arguments.sequence else {}
+    if not chosen.times or chosen.times in design:
+        if not design:
+            names = ", ".join(d.name for d in model_named(chosen.model).design)
+            raise ValueError(
+                f"--sequence: expected a file with {names} for the model {arguments.model}, got nothing "
+                f"({chosen.words})"
+            )
+        return design
     needed = {"flip_angle": "--angles", "b_value": "--b-values"}.get(chosen.times, "--times")
     text = {"--angles": arguments.angles, "--b-values": arguments.b_values}.get(needed, arguments.times)
     if text is None:
@@ -108,19 +144,42 @@ def _design(arguments: argparse.Namespace, chosen: Mapping, series: Series) -> d
     if not values:
         raise ValueError(f"{needed}: expected at least one number, got none")
     if needed == "--angles":
-        if arguments.tr is None:
-            raise ValueError("--tr: expected the repetition time [s] for the model vfa, got nothing")
-        return {"flip_angle": [math.radians(v) for v in values], "repetition_time": arguments.tr}
+        return design | {"flip_angle": [math.radians(v) for v in values]} | _repetition(arguments)
     if needed == "--b-values":
-        return {"b_value": [v * 1e6 for v in values]}
-    design: dict[str, Any] = {chosen.times: [v * (1e-3 if arguments.ms else 1.0) for v in values]}
-    if arguments.model == "waterfat":
-        design |= fat_peaks(arguments.field, arguments.peaks)
+        return design | {"b_value": [v * 1e6 for v in values]} | _directions(arguments, chosen, series)
+    design[chosen.times] = [v * (1e-3 if arguments.ms else 1.0) for v in values]
     if max(design[chosen.times]) > 30:
         raise ValueError(f"--times: expected seconds, got {max(values):g}; add --ms for milliseconds")
+    if arguments.model == "waterfat":
+        design |= fat_peaks(arguments.field, arguments.peaks)
+    if arguments.model == "looklocker":
+        angles = numbers(arguments.angles or "", series, "--angles")
+        if len(angles) != 1:
+            raise ValueError(f"--angles: expected one angle for the model looklocker, got {len(angles)}")
+        design |= {"flip_angle": math.radians(angles[0])} | _repetition(arguments)
     if arguments.model == "ir" and arguments.tr is not None:
         design["repetition_time"] = arguments.tr
     return design
+
+
+def _repetition(arguments: argparse.Namespace) -> dict[str, float]:
+    if arguments.tr is None:
+        raise ValueError(f"--tr: expected the repetition time [s] for the model {arguments.model}, got nothing")
+    return {"repetition_time": arguments.tr}
+
+
+def _directions(arguments: argparse.Namespace, chosen: Mapping, series: Series) -> dict[str, Any]:
+    """Gradient directions of the models that have them."""
+    if "direction" not in [d.name for d in model_named(chosen.model).design]:
+        return {}
+    if arguments.directions is None:
+        raise ValueError(f"--directions: expected for the model {arguments.model}, got nothing ({chosen.words})")
+    if not arguments.directions.startswith("@"):
+        return {"direction": read_directions(Path(arguments.directions))}
+    rows = numbers_of(arguments.directions, series, "--directions")
+    if rows.ndim != 2 or rows.shape[1] != 3:
+        raise ValueError(f"--directions: expected shape (times, 3), got {rows.shape}")
+    return {"direction": unit_vectors(rows)}
 
 
 def _known(arguments: argparse.Namespace, series: Series) -> dict[str, np.ndarray]:
@@ -132,6 +191,14 @@ def _known(arguments: argparse.Namespace, series: Series) -> dict[str, np.ndarra
         if arguments.model != "waterfat":
             raise ValueError(f"--no-decay: expected the model waterfat, got {arguments.model}")
         fixed["r2star"] = np.zeros(series.images.shape[1:], np.float32)
+    for item in arguments.fix or ():
+        name, _, text = item.partition("=")
+        if not text:
+            raise ValueError(f"--fix: expected NAME=NUMBER or NAME=FILE, got {item!r}")
+        try:
+            fixed[name] = np.full(series.images.shape[1:], float(text), np.float32)
+        except ValueError:
+            fixed[name] = read_map(text, series, f"--fix {name}")
     return fixed
 
 
@@ -145,24 +212,25 @@ def _mask(arguments: argparse.Namespace, series: Series) -> np.ndarray:
 
 
 def _write(
-    op: Any, chosen: Mapping, parts: list[Any], series: Series, mask: np.ndarray, out: Path
+    op: Any, chosen: Mapping, parts: list[Any], series: Series, mask: np.ndarray, fixed: set[str], out: Path
 ) -> dict[str, dict[str, Any]]:
     """Maps and pictures; what the report says of each map."""
     summary: dict[str, dict[str, Any]] = {}
     converged = np.stack([p.converged.numpy() for p in parts])
-    if op.name == "water_fat":
-        parts = [magnitudes(part) for part in parts]
+    parts = [derived(op.name, part) for part in parts]
     share = f"{100 * converged[mask].mean() if mask.any() else 0:.1f} % of {int(mask.sum())} voxels converged"
-    extra = [FAT_FRACTION] if op.name == "water_fat" else []
+    extra = [parameter for parameter, *_ in DERIVED.get(op.name, [])]
     for p in (*op.model.parameters, *extra):
         values = np.stack([part.parameters[p.name].numpy() for part in parts])
         deviation = np.stack([part.uncertainty[p.name].numpy() for part in parts])
-        if values.ndim != 3 or not np.any(deviation[np.isfinite(deviation)]):
-            continue  # fixed
+        if values.ndim < 3 or p.name in fixed or np.all(values[np.isfinite(values)] == p.default):
+            continue  # known
         name = chosen.renamed.get(p.name) or p.name
         write_map(values, out / f"{name}.nii.gz", series.affine)
         write_map(deviation, out / f"{name}_std.nii.gz", series.affine)
-        limits = (0.0, 1.0) if p is FAT_FRACTION else None
+        if values.ndim == 4:
+            continue  # components have no picture of their own
+        limits = (0.0, 1.0) if p in extra and p.upper == 1 else None
         draw_map(values, deviation, out / "png" / f"{name}.png", name=name, unit=p.unit, note=share, limits=limits)
         finite = values[np.isfinite(values)]
         quartiles = np.percentile(finite, (25, 50, 75)) if finite.size else np.full(3, np.nan)

@@ -25,6 +25,7 @@ def draw_map(
     unit: str,
     note: str,
     limits: tuple[float, float] | None = None,
+    below: str | None = None,
 ) -> None:
     """Draw up to six slices of a map ``(slices, y, x)`` and of its standard deviation.
 
@@ -40,6 +41,8 @@ def draw_map(
         Under the title.
     limits
         Window of the map; by its percentiles if None.
+    below
+        What the second row is, where it is no standard deviation.
 
     Raises
     ------
@@ -59,7 +62,7 @@ def draw_map(
         top=1 - 0.5 / figure.get_figheight(), bottom=0.02,
         wspace=0.04, hspace=0.06,
     )  # fmt: skip
-    rows = ((values, "viridis", f"{name} [{unit}]"), (deviation, "magma", f"standard deviation [{unit}]"))
+    rows = ((values, "viridis", f"{name} [{unit}]"), (deviation, "magma", below or f"standard deviation [{unit}]"))
     for row, (shown, colours, label) in enumerate(rows):
         finite = shown[np.isfinite(shown)]
         low = float(np.percentile(finite, 1)) if finite.size and finite.min() < 0 else 0.0

@@ -146,9 +146,10 @@ def numbers(text: str, series: Series, what: str) -> list[float]:
 
 
 def write_map(values: npt.NDArray[Any], path: Path, affine: npt.NDArray[np.float64] | None) -> None:
-    """Write a map ``(slices, y, x)`` as float32 NIfTI, whole or not at all."""
+    """Write a map ``(slices[, components], y, x)`` as float32 NIfTI, components last, whole or not at all."""
     nibabel = require("nibabel", "writing NIfTI")
-    file = nibabel.Nifti1Image(values.astype(np.float32).transpose(2, 1, 0), np.eye(4) if affine is None else affine)
+    order = (2, 1, 0) if values.ndim == 3 else (3, 2, 0, 1)
+    file = nibabel.Nifti1Image(values.astype(np.float32).transpose(order), np.eye(4) if affine is None else affine)
     file.header.set_xyzt_units("mm", "sec")
     with atomic_path(path) as temporary:
         nibabel.save(file, str(temporary))

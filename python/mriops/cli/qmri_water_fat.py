@@ -1,14 +1,10 @@
-"""What `mriops qmri --model waterfat` adds to a fit: the spectrum of fat, and magnitudes with their fat fraction."""
+"""What `mriops qmri --model waterfat` asks for beside times: the spectrum of fat."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from mriops._native.signal_models import Parameter
-
-__all__ = ["FAT_FRACTION", "fat_peaks", "magnitudes"]
-
-FAT_FRACTION = Parameter("fat_fraction", "1", "|fat| / (|water| + |fat|)", 0.0, 1.0)
+__all__ = ["fat_peaks"]
 
 
 def fat_peaks(field: float | None, peaks: str | None) -> dict[str, Any]:
@@ -46,20 +42,3 @@ def fat_peaks(field: float | None, peaks: str | None) -> dict[str, Any]:
     except (ValueError, ZeroDivisionError):
         raise ValueError(f"--peaks: expected PPM:AMPLITUDE separated by commas, got {peaks!r}") from None
     return {"fat_frequency": [p * 1e-6 * GAMMA * field for p, _ in pairs], "fat_amplitude": shares}
-
-
-def magnitudes(part: Any) -> Any:
-    """A fit with ``|water|``, ``|fat|`` and the fat fraction, their deviations carried along.
-
-    The deviation of a complex number is that of both parts together; along its magnitude it is ``1 / sqrt(2)`` of it.
-    The fraction takes water and fat as uncorrelated.
-    """
-    values, deviations = dict(part.parameters), dict(part.uncertainty)
-    for name in ("water", "fat"):
-        values[name], deviations[name] = values[name].abs(), deviations[name] * 0.5**0.5
-    water, fat = values["water"], values["fat"]
-    total = water + fat
-    values["fat_fraction"] = fat / total
-    spread = (fat * deviations["water"]).square() + (water * deviations["fat"]).square()
-    deviations["fat_fraction"] = spread.sqrt() / total.square()
-    return part._replace(parameters=values, uncertainty=deviations)

@@ -8,6 +8,7 @@ from mriops.recon.model_based import model_based, t1_vfa
 from mriops.recon.nonuniform import gridding, noncartesian_sense, nonuniform_csm
 from mriops.recon.prepare import Prepared, prepare
 from mriops.recon.sense import sense
+from mriops.recon.subspace import subspace_sense
 
 __all__ = [
     "CALIBRATIONS",
@@ -26,6 +27,7 @@ __all__ = [
     "reconstruct_shots",
     "rss",
     "sense",
+    "subspace_sense",
     "t1_vfa",
     "zero_filled",
 ]

@@ -6,6 +6,7 @@ each voxel with their uncertainty, :func:`match` looks signals up in a dictionar
 """
 
 from .dictionary import Dictionary, Match, match
+from .fingerprint import PulseTrain, fingerprint_deviation, fingerprints
 from .fit import FitResult, fit
 from .operator import SignalOp
 from .pulseq import read_pulseq
@@ -20,11 +21,14 @@ __all__ = [
     "FitResult",
     "Gradient",
     "Match",
+    "PulseTrain",
     "RfPulse",
     "Sequence",
     "SignalOp",
     "Waveform",
     "fat_spectrum",
+    "fingerprint_deviation",
+    "fingerprints",
     "fit",
     "match",
     "read_pulseq",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import NamedTuple
 
 import torch
@@ -82,6 +83,24 @@ class Dictionary:
             return signal  # compressed by a reconstruction in the subspace
         return torch.tensordot(self.basis.mH.to(signal.dtype), signal, dims=1)
 
+    def subset(self, entries: Tensor) -> Dictionary:
+        """The same basis with some of the entries: those of a known B1, say.
+
+        Parameters
+        ----------
+        entries
+            Their numbers, or a mask.
+
+        Returns
+        -------
+        Dictionary
+            A new one.
+        """
+        part = copy.copy(self)
+        part.entries, part.norms = self.entries[:, entries].contiguous(), self.norms[entries]
+        part.parameters = self.parameters[:, entries]
+        return part
+
 
 def match(dictionary: Dictionary, signal: Tensor, *, refine: bool = False, block: int = 2048) -> Match:
     """Best entry ``argmax_d |<d, s>|`` of each voxel, never with all correlations in memory.
@@ -93,8 +112,8 @@ def match(dictionary: Dictionary, signal: Tensor, *, refine: bool = False, block
     signal
         ``(times, *voxels)``, or ``(rank, *voxels)`` where it is compressed already.
     refine
-        Interpolate parameters between the best entry and the best of its two neighbours in each sorted parameter: a
-        parabola through the squared correlations (entries must form a full grid, parameters in C order).
+        Interpolate parameters between the best entry and its neighbours: the maximum of the quadratic form through the
+        squared correlations (entries must form a full grid, parameters in C order).
     block
         Voxels at a time.
 
@@ -158,25 +177,56 @@ def _grid(parameters: Tensor) -> list[Tensor]:
 
 
 def _refined(grid: list[Tensor], energy: Tensor, best: Tensor) -> Tensor:
-    """Maximum of the parabola through three neighbours along each axis of the grid."""
-    refined, stride = [], energy.shape[0]
+    """Maximum of the quadratic form through the neighbours of the best entry, products of parameters included.
+
+    Parameters trade against each other: a parabola along each axis alone would stay on the ridge. At the rim of an axis
+    the parameter stays where it is; where the form has no maximum within the neighbours, parabolas are all there is.
+    """
+    strides, places, inner, stride = [], [], [], energy.shape[0]
     for axis in grid:
-        n = len(axis)
-        stride //= n
-        place = best // stride % n
-        inner = (place > 0) & (place < n - 1)
-        here = torch.where(inner, place, 1 if n > 2 else 0)
-        if n < 3:
-            refined.append(axis[place])
-            continue
-        centre = best + (here - place) * stride
-        left, middle, right = (energy.gather(0, (centre + k * stride)[None])[0] for k in (-1, 0, 1))
-        x0, x1, x2 = axis[here - 1], axis[here], axis[here + 1]
-        # Parabola on a grid that need not be even.
-        a, b = (left - middle) / (x0 - x1), (right - middle) / (x2 - x1)
-        curvature = (b - a) / (x2 - x0)
-        slope = a + curvature * (x1 - x0)
-        vertex = x1 - slope / (2 * curvature)
-        fine = inner & (curvature < 0) & (vertex > x0) & (vertex < x2)
-        refined.append(torch.where(fine, vertex, axis[place]))
-    return torch.stack(refined)
+        stride //= len(axis)
+        place = best // stride % len(axis)
+        strides.append(stride)
+        places.append(place)
+        inner.append((place > 0) & (place < len(axis) - 1))
+
+    def at(offsets: dict[int, int]) -> Tensor:
+        """Energy beside the best entry; where an axis has no neighbours, that of the entry itself."""
+        index = best
+        for i, k in offsets.items():
+            index = index + torch.where(inner[i], k * strides[i], 0)
+        return energy.gather(0, index[None])[0]
+
+    n, dtype = len(grid), grid[0].dtype
+    slope = energy.new_zeros(n, len(best), dtype=dtype)
+    hessian = energy.new_zeros(n, n, len(best), dtype=dtype)
+    below, above = torch.zeros_like(slope), torch.zeros_like(slope)
+    here = torch.stack([axis[place] for axis, place in zip(grid, places, strict=True)])
+    middle = at({})
+    for i, axis in enumerate(grid):
+        # A length of one where there are no neighbours keeps the form regular; its slope and products are zero.
+        below[i] = torch.where(inner[i], here[i] - axis[(places[i] - 1).clamp_min(0)], 1.0)
+        above[i] = torch.where(inner[i], axis[(places[i] + 1).clamp_max(len(axis) - 1)] - here[i], 1.0)
+        left, right = (middle - at({i: -1})) / below[i], (at({i: 1}) - middle) / above[i]
+        span = below[i] + above[i]
+        slope[i] = (left * above[i] + right * below[i]) / span  # the grid need not be even
+        hessian[i, i] = torch.where(inner[i], 2 * (right - left) / span, -1.0)
+        for j in range(i):
+            mixed = at({i: 1, j: 1}) - at({i: 1, j: -1}) - at({i: -1, j: 1}) + at({i: -1, j: -1})
+            hessian[i, j] = hessian[j, i] = mixed / (span * (below[j] + above[j]))
+    return here + _step(slope, hessian, below, above)
+
+
+def _step(slope: Tensor, hessian: Tensor, below: Tensor, above: Tensor) -> Tensor:
+    """To the maximum, in units of the distance to the neighbours, or along each axis where there is none near by."""
+    length = torch.minimum(below, above)
+    g, h = slope * length, hessian * length[:, None] * length
+    diagonal = h.diagonal(dim1=0, dim2=1).T
+    alone = torch.where(diagonal < 0, -g / diagonal, 0)
+    matrix = h.permute(2, 0, 1)
+    regular = torch.linalg.eigvalsh(matrix)[:, -1] < 0
+    safe = torch.where(regular[:, None, None], matrix, -torch.eye(len(g), dtype=h.dtype, device=h.device))
+    step = -torch.linalg.solve(safe, g.T[..., None])[..., 0].T
+    fits = regular & ((step > -below / length) & (step < above / length)).all(0)
+    step = torch.where(fits, step, alone) * length
+    return torch.where((step > -below) & (step < above), step, 0)

@@ -1,0 +1,297 @@
+"""`mriops qmri --model mrf`: fingerprints looked up in a dictionary, from images or through a subspace from k-space."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import math
+import sys
+import time
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mriops.cli.environment import choose_device, describe
+from mriops.cli.job import Job, write_json
+from mriops.cli.progress import progress
+from mriops.cli.qmri_design import read_train
+from mriops.cli.qmri_figure import draw_map
+from mriops.cli.qmri_files import Series, read_map, read_series, write_map
+from mriops.signals import Dictionary, PulseTrain, fingerprint_deviation, fingerprints, match
+
+__all__ = ["run_fingerprints"]
+
+_B1_STEP = 0.02
+_UNITS = {"t1": "s", "t2": "s", "b1": "relative", "m0": "signal", "correlation": "1"}
+
+
+class _Kspace(NamedTuple):
+    """What an npz file of raw data holds; a slice axis comes first."""
+
+    kspace: np.ndarray
+    trajectory: Tensor | None
+    mask: Tensor | None
+    csm: np.ndarray | None
+    dcf: Tensor | None
+    im_size: tuple[int, ...] | None
+
+
+class _Lookup(NamedTuple):
+    """Dictionary, its deviations ``(parameters, entries)`` or None, names of what is fitted, whether B1 is known."""
+
+    train: PulseTrain
+    dictionary: Dictionary
+    deviation: Tensor | None
+    names: tuple[str, ...]
+    b1_known: bool
+    real: bool
+
+
+def run_fingerprints(arguments: argparse.Namespace) -> int:
+    """Carry out `mriops qmri --model mrf`; 0 when all is written.
+
+    Raises
+    ------
+    ValueError, OSError
+        The sequence, the grid or the data do not fit, named in one line.
+    """
+    started = time.perf_counter()
+    device = choose_device("cpu", arguments.threads)
+    if arguments.sequence is None:
+        raise ValueError("--sequence: expected a file with flip angles and times for the model mrf, got nothing")
+    train = read_train(Path(arguments.sequence))
+    file, out = Path(arguments.file), Path(arguments.out)
+    raw = _raw(file, train, arguments)
+    series = (
+        read_series(file, key=arguments.key, time_axis=arguments.time_axis, slice_axis=arguments.slice_axis)
+        if (raw is None)
+        else Series(np.empty((0, *_volume(raw)), np.float32), None, {})
+    )
+    if raw is None and len(series.images) != len(train):
+        raise ValueError(f"{file}: expected {len(train)} images, as many as pulses, got {len(series.images)}")
+    b1 = read_map(arguments.b1, series, "--b1").astype(np.float32) if arguments.b1 else None
+    lookup = _lookup(arguments, train, b1, real=raw is None and not np.iscomplexobj(series.images), raw=raw is not None)
+    settings = {
+        "train": dataclasses.asdict(train),
+        **{name: getattr(arguments, name) for name in ("t1", "t2", "b1", "b1_grid", "rank", "l2", "max_iter")},
+        **{name: getattr(arguments, name) for name in ("signed", "noise", "threshold", "mask", "key", "im_size")},
+        "axes": [arguments.time_axis, arguments.slice_axis],
+    }
+    job = Job(out, file, settings, restart=arguments.restart)
+    if job.dropped:
+        for old in (*out.glob("*.nii.gz"), out / "report.json", *(out / "png").glob("*.png")):
+            old.unlink(missing_ok=True)
+    slices = len(series.images[0]) if raw is None else len(raw.kspace)
+    left = [s for s in range(slices) if not job.is_finished(s)]
+    with progress("qmri", slices, done=slices - len(left), quiet=arguments.quiet) as bar:
+        inside = read_map(arguments.mask, series, "--mask") != 0 if arguments.mask else None
+        for s in left:
+            begin = time.perf_counter()
+            signal = torch.from_numpy(series.images[:, s]) if raw is None else _coefficients(raw, s, lookup, arguments)
+            chosen = None if inside is None else torch.from_numpy(inside[s])
+            field = None if b1 is None else torch.from_numpy(b1[s])
+            maps = _maps(lookup, signal, chosen, field, arguments)
+            job.save(s, maps.numpy(), time.perf_counter() - begin)
+            bar.advance()
+    summary = _write(job, _rows(lookup), series.affine)
+    fitted = next(iter(summary.values()))["voxels"]
+    report = {
+        "file": str(file),
+        "model": {"name": "mrf", "from": "images" if raw is None else "k-space, subspace", "pulses": len(train)},
+        "sequence": dataclasses.asdict(train),
+        "dictionary": {"entries": lookup.dictionary.entries.shape[1], "rank": lookup.dictionary.entries.shape[0]},
+        "settings": {name: value for name, value in settings.items() if name != "train"},
+        "maps": summary,
+        "slices": {"total": slices, "computed in this run": len(left)},
+        "seconds": round(time.perf_counter() - started, 3),
+        "versions": describe(device),
+        "written": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
+    write_json(report, out / "report.json")
+    if not arguments.quiet:
+        sys.stdout.writelines(f"{n:12s} median {row['median']:.4g} {row['unit']}\n" for n, row in summary.items())
+        sys.stdout.write(f"{fitted} voxels; wrote {out}\n")
+    return 0
+
+
+def _raw(file: Path, train: PulseTrain, arguments: argparse.Namespace) -> _Kspace | None:
+    """Raw data, if the file is an npz file with the array ``kspace`` and no other array was asked for."""
+    if file.suffix != ".npz" or not file.exists() or arguments.key not in (None, "kspace"):
+        return None
+    with np.load(file) as stored:
+        if "kspace" not in stored.files:
+            return None
+        arrays = {name: stored[name] for name in ("kspace", "trajectory", "mask", "csm", "dcf") if name in stored.files}
+    kspace = arrays["kspace"]
+    kspace = kspace[None] if kspace.ndim == 4 else kspace
+    if kspace.ndim != 5 or not np.iscomplexobj(kspace) or kspace.shape[1] != len(train):
+        raise ValueError(
+            f"{file}: kspace: expected complex ([slices,] {len(train)} frames, coils, shots, readout) or "
+            f"(..., coils, y, x), got {kspace.dtype} {arrays['kspace'].shape}"
+        )
+    size = None
+    if arguments.im_size:
+        try:
+            size = tuple(int(n) for n in arguments.im_size.split(","))
+        except ValueError:
+            raise ValueError(f"--im-size: expected Y,X, got {arguments.im_size!r}") from None
+    csm = arrays.get("csm")
+    if csm is not None:
+        csm = csm[None] if csm.ndim == 3 else csm
+        if csm.ndim != 4 or len(csm) not in (1, len(kspace)):
+            raise ValueError(f"{file}: csm: expected ([slices,] coils, y, x), got {arrays['csm'].shape}")
+        size = csm.shape[2:]
+    trajectory, mask, dcf = (
+        torch.from_numpy(arrays[n]) if n in arrays else None for n in ("trajectory", "mask", "dcf")
+    )
+    if trajectory is not None and size is None:
+        raise ValueError("--im-size: expected the size of the images, as the file has no csm, got nothing")
+    return _Kspace(kspace.astype(np.complex64), _single(trajectory), mask, csm, _single(dcf), size)
+
+
+def _single(x: Tensor | None) -> Tensor | None:
+    return None if x is None else x.float()
+
+
+def _volume(raw: _Kspace) -> tuple[int, ...]:
+    return (len(raw.kspace), *(raw.kspace.shape[-2:] if raw.trajectory is None else raw.im_size or ()))
+
+
+def _grid(text: str, name: str, *, powers: bool = True) -> Tensor:
+    """Values of FIRST:LAST:COUNT or of a list."""
+    try:
+        if ":" not in text:
+            return torch.tensor(sorted(float(part) for part in text.split(",")))
+        first, last, count = text.split(":")
+        n = int(count)
+        if n < 1 or (powers and not 0 < float(first) <= float(last)):
+            raise ValueError
+        if powers:
+            return torch.logspace(math.log10(float(first)), math.log10(float(last)), n)
+        return torch.linspace(float(first), float(last), n)
+    except ValueError:
+        raise ValueError(f"{name}: expected FIRST:LAST:COUNT or positive numbers, got {text!r}") from None
+
+
+def _lookup(
+    arguments: argparse.Namespace, train: PulseTrain, b1: np.ndarray | None, *, real: bool, raw: bool
+) -> _Lookup:
+    t1, t2 = _grid(arguments.t1, "--t1"), _grid(arguments.t2, "--t2")
+    field = None if arguments.b1_grid is None else _grid(arguments.b1_grid, "--b1-grid", powers=False)
+    if b1 is not None and field is None:
+        known = b1[np.isfinite(b1) & (b1 > 0)]
+        if not known.size:
+            raise ValueError("--b1: expected positive values, got none")
+        steps = np.unique(np.clip(np.round(known / _B1_STEP), 1, None))
+        field = torch.from_numpy((steps * _B1_STEP).astype(np.float32))
+    magnitude = real and not arguments.signed
+    rank = min(arguments.rank, len(train))
+    dictionary = fingerprints(train, t1, t2, field, rank=rank, magnitude=magnitude)
+    deviation = None
+    if not raw:
+        # Aliasing and noise that a reconstruction has coloured have no such bound.
+        rows = dictionary.parameters
+        known_field = rows[2] if b1 is not None else None
+        fitted = rows[:2] if b1 is not None else rows
+        deviation = fingerprint_deviation(train, fitted, b1=known_field, magnitude=magnitude)
+    names = ("t1", "t2", "b1") if field is not None and b1 is None else ("t1", "t2")
+    return _Lookup(train, dictionary, deviation, names, b1 is not None, real)
+
+
+def _coefficients(raw: _Kspace, s: int, lookup: _Lookup, arguments: argparse.Namespace) -> Tensor:
+    from mriops import recon
+
+    basis = lookup.dictionary.basis
+    if basis is None:  # a rank is always given
+        raise RuntimeError("dictionary: expected a basis")
+    csm = None if raw.csm is None else torch.from_numpy(raw.csm[min(s, len(raw.csm) - 1)]).to(torch.complex64)
+    options = {"l2": arguments.l2, "max_iter": arguments.max_iter, "csm": csm}
+    if raw.trajectory is not None:
+        options |= {"trajectory": raw.trajectory, "dcf": raw.dcf, "im_size": raw.im_size}
+    else:
+        options |= {"mask": raw.mask}
+    return recon.subspace_sense(torch.from_numpy(raw.kspace[s]), basis, **options)
+
+
+def _rows(lookup: _Lookup) -> list[str]:
+    deviations = [f"{name}_std" for name in lookup.names] if lookup.deviation is not None else []
+    return [*lookup.names, "m0", "correlation", *deviations]
+
+
+def _steps(lookup: _Lookup, b1: Tensor | None) -> Iterator[tuple[Tensor | None, Tensor]]:
+    """Numbers of the entries that a group of voxels may take, None for all, and which voxels these are."""
+    if b1 is None:
+        yield None, torch.tensor(True)
+        return
+    field = lookup.dictionary.parameters[2]
+    values = torch.unique(field)
+    nearest = (b1.reshape(-1, 1) - values).abs().argmin(1).reshape(b1.shape)
+    for i, value in enumerate(values):
+        yield (field == value).nonzero()[:, 0], nearest == i
+
+
+def _maps(
+    lookup: _Lookup, signal: Tensor, inside: Tensor | None, b1: Tensor | None, arguments: argparse.Namespace
+) -> Tensor:
+    """Rows of `_rows` ``(rows, y, x)``, NaN outside."""
+    # Real images are matched by complex entries of a constant phase.
+    dtype = lookup.dictionary.entries.dtype
+    energy = signal.abs().square().sum(0)
+    finite = energy.isfinite() if b1 is None else energy.isfinite() & (b1 > 0)
+    if inside is None:
+        top = torch.quantile(energy[finite].sqrt(), 0.99) if bool(finite.any()) else energy.new_tensor(0)
+        inside = torch.greater(energy.sqrt(), arguments.threshold * top)
+    inside = inside & finite & (energy > 0)
+    result = torch.full((len(_rows(lookup)), *energy.shape), math.nan)
+    for entries, voxels in _steps(lookup, b1):
+        here = inside & voxels
+        if not bool(here.any()):
+            continue
+        dictionary = lookup.dictionary if entries is None else lookup.dictionary.subset(entries)
+        found = match(dictionary, signal[:, here].to(dtype), refine=True)
+        rows = [*found.parameters[: len(lookup.names)], found.scale.abs(), found.correlation]
+        if lookup.deviation is not None:
+            index = found.index if entries is None else entries[found.index]
+            noise = _noise(lookup, energy[here], found.scale.abs() * dictionary.norms[found.index], arguments)
+            rows += list(lookup.deviation[:, index] * noise / found.scale.abs())
+        result[:, here] = torch.stack(rows).float()
+    return result
+
+
+def _noise(lookup: _Lookup, energy: Tensor, kept: Tensor, arguments: argparse.Namespace) -> Tensor:
+    """Standard deviation per real sample: given, or what the entry leaves of the signal."""
+    if arguments.noise is not None:
+        return torch.full_like(energy, arguments.noise)
+    times, fitted = len(lookup.train), len(lookup.names)
+    freedom = times - 1 - fitted if lookup.real else 2 * times - 2 - fitted
+    return ((energy - kept.square()).clamp_min(0) / max(freedom, 1)).sqrt()
+
+
+def _write(job: Job, rows: list[str], affine: Any) -> dict[str, dict[str, Any]]:
+    stack = Job.finished_images(job.out)  # (slices, rows, y, x)
+    maps = dict(zip(rows, np.moveaxis(stack, 1, 0), strict=True))
+    (job.out / "png").mkdir(exist_ok=True)
+    summary: dict[str, dict[str, Any]] = {}
+    for name, values in maps.items():
+        write_map(values, job.out / f"{name}.nii.gz", affine)
+        if name not in _UNITS or name == "correlation":
+            continue
+        unit, deviation = _UNITS[name], maps.get(f"{name}_std")
+        below = None if deviation is not None else "correlation with the entry"
+        lower = maps["correlation"] if deviation is None else deviation
+        finite = values[np.isfinite(values)]
+        note = f"fingerprints, {finite.size} voxels"
+        draw_map(values, lower, job.out / "png" / f"{name}.png", name=name, unit=unit, note=note, below=below)
+        quartiles = np.percentile(finite, (25, 50, 75)) if finite.size else np.full(3, np.nan)
+        summary[name] = {
+            "unit": unit,
+            "voxels": int(finite.size),
+            "median": float(quartiles[1]),
+            "quartiles": [float(quartiles[0]), float(quartiles[2])],
+        }
+    return summary

@@ -1,0 +1,213 @@
+"""Fingerprinting: the signals of a pulse train over a grid of T1, T2 and B1, and how well each entry is determined."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mriops import ops
+
+from .dictionary import Dictionary
+
+__all__ = ["PulseTrain", "fingerprint_deviation", "fingerprints"]
+
+SPOILING = ("gradient", "rf", "ideal")
+_ATOMS = 1024
+
+
+@dataclass(frozen=True)
+class PulseTrain:
+    """A gradient-echo train with one sample per pulse, as fingerprinting plays it.
+
+    Parameters
+    ----------
+    flip_angle
+        One angle per pulse [rad].
+    repetition_time, echo_time
+        One for all pulses, or one per pulse [s].
+    inversion_time
+        From an adiabatic inversion to the first pulse [s]; no inversion where ``None``.
+    phase
+        Of each pulse [rad], with gradient spoiling only; 0 where ``None``.
+    spoiling
+        ``"gradient"`` (:func:`mriops.ops.epg_fisp`), ``"rf"`` (:func:`mriops.ops.epg_spgr`) or ``"ideal"``: nothing
+        transverse outlives a repetition.
+
+    Raises
+    ------
+    ValueError
+        An empty train, lengths that differ, times that are not positive or out of order, an unknown spoiling.
+
+    References
+    ----------
+    Ma D, et al. Magnetic resonance fingerprinting. Nature 2013;495:187-192. Jiang Y, et al. MR fingerprinting using
+    fast imaging with steady state precession (FISP) with spiral readout. Magn Reson Med 2015;74:1621-1631.
+    """
+
+    flip_angle: Sequence[float]
+    repetition_time: float | Sequence[float]
+    echo_time: float | Sequence[float]
+    inversion_time: float | None = None
+    phase: Sequence[float] | None = None
+    spoiling: str = "gradient"
+
+    def __post_init__(self) -> None:
+        pulses = 0 if isinstance(self.flip_angle, (int, float)) else len(self.flip_angle)
+        if not pulses:
+            raise ValueError(f"flip_angle: expected one angle per pulse, got {self.flip_angle!r}")
+        if self.spoiling not in SPOILING:
+            raise ValueError(f"spoiling: expected one of {', '.join(SPOILING)}, got {self.spoiling!r}")
+        if self.phase is not None and self.spoiling != "gradient":
+            raise ValueError(f"phase: expected none with spoiling {self.spoiling!r}, which sets it, got phases")
+        for name in ("flip_angle", "repetition_time", "echo_time", "phase"):
+            values = getattr(self, name)
+            if values is None:
+                continue
+            row = [values] if isinstance(values, (int, float)) else values
+            if not isinstance(values, (int, float)) and len(row) != pulses:
+                raise ValueError(f"{name}: expected {pulses} values, as many as flip angles, got {len(row)}")
+            for i, value in enumerate(row):
+                bad = (name == "repetition_time" and value <= 0) or (name == "echo_time" and value < 0)
+                if bad or not math.isfinite(value):
+                    raise ValueError(f"{name}: expected finite values, times positive, got {value} for pulse {i}")
+        if self.inversion_time is not None and not 0 <= self.inversion_time < math.inf:
+            raise ValueError(f"inversion_time: expected a time >= 0 [s], got {self.inversion_time}")
+
+    def __len__(self) -> int:
+        return len(self.flip_angle)
+
+    def signal(self, t1: Tensor, t2: Tensor, b1: Tensor | None = None) -> Tensor:
+        """Signals of unit equilibrium magnetization.
+
+        Parameters
+        ----------
+        t1, t2, b1
+            ``(*atoms)`` [s, s, relative].
+
+        Returns
+        -------
+        Tensor
+            ``(pulses, *atoms)``, complex.
+        """
+
+        def row(values: Sequence[float]) -> Tensor:
+            return torch.as_tensor(values, dtype=t1.dtype, device=t1.device)
+
+        angles, inversion = row(self.flip_angle), self.inversion_time
+        tr, te = (
+            values if isinstance(values, (int, float)) else row(values)
+            for values in (self.repetition_time, self.echo_time)
+        )
+        if self.spoiling == "gradient":
+            phase = None if self.phase is None else row(self.phase)
+            return ops.epg_fisp(angles, tr, t1, t2, b1, phase=phase, echo_time=te, inversion_time=inversion)
+        increment = {} if self.spoiling == "rf" else {"phase_increment": None}
+        return ops.epg_spgr(angles, tr, t1, t2, b1, echo_time=te, inversion_time=inversion, **increment)
+
+
+def fingerprints(
+    train: PulseTrain,
+    t1: Tensor,
+    t2: Tensor,
+    b1: Tensor | None = None,
+    *,
+    rank: int | None = None,
+    magnitude: bool = False,
+) -> Dictionary:
+    """Dictionary of a train on the full grid of ``t1``, ``t2`` and ``b1``.
+
+    Parameters
+    ----------
+    train
+        What is played.
+    t1, t2, b1
+        Increasing values of each axis [s, s, relative]; without ``b1`` the field is 1 and no parameter. Entries with T2
+        above T1 are computed like any other.
+    rank
+        Singular vectors kept; all times if None.
+    magnitude
+        Signals are magnitudes: for images without phase.
+
+    Returns
+    -------
+    Dictionary
+        Parameters in C order of (t1, t2[, b1]).
+
+    Raises
+    ------
+    ValueError
+        An axis that is empty, does not increase or is not positive.
+    """
+    axes = {"t1": t1, "t2": t2} | ({} if b1 is None else {"b1": b1})
+    for name, axis in axes.items():
+        if axis.ndim != 1 or not len(axis) or not bool((axis > 0).all() and (axis.diff() > 0).all()):
+            raise ValueError(f"{name}: expected increasing positive values, got {axis.tolist()[:4]} ...")
+    grid = torch.stack([a.reshape(-1) for a in torch.meshgrid(*axes.values(), indexing="ij")])
+    with torch.no_grad():
+        parts = [train.signal(*part.contiguous()) for part in grid.split(_ATOMS, dim=1)]
+    signals = torch.cat([part.abs() if magnitude else part for part in parts], dim=1)
+    return Dictionary(signals, grid, rank=rank)
+
+
+def fingerprint_deviation(
+    train: PulseTrain, parameters: Tensor, *, b1: Tensor | None = None, magnitude: bool = False
+) -> Tensor:
+    r"""Cramer-Rao bound of each entry for a scale of 1 and noise of standard deviation 1 in each real sample.
+
+    With the derivatives ``D`` of the signal ``s`` and the unknown scale projected out, the bound is the root of the
+    diagonal of ``(Re D^H (1 - s s^H / |s|^2) D)^-1``. A voxel of scale ``m0`` in noise ``sigma`` has ``sigma / |m0|``
+    times this.
+
+    Parameters
+    ----------
+    train
+        What is played.
+    parameters
+        ``(2 or 3, entries)``: t1, t2 and, where it is fitted too, b1.
+    b1
+        ``(entries,)``, where it is known.
+    magnitude
+        The signals are magnitudes.
+
+    Returns
+    -------
+    Tensor
+        Shape of ``parameters``; infinite where nothing is known.
+
+    References
+    ----------
+    Zhao B, et al. Optimal experiment design for magnetic resonance fingerprinting: Cramer-Rao bound meets spin
+    dynamics. IEEE Trans Med Imaging 2019;38:844-861.
+    """
+    known = [() for _ in parameters.split(_ATOMS, dim=1)] if b1 is None else [(part,) for part in b1.split(_ATOMS)]
+    with torch.no_grad():
+        parts = [
+            _deviation(lambda *rows, field=field: train.signal(*rows, *field), part, magnitude)
+            for part, field in zip(parameters.split(_ATOMS, dim=1), known, strict=True)
+        ]
+    return torch.cat(parts, dim=1)
+
+
+def _deviation(signal: Callable[..., Tensor], parameters: Tensor, magnitude: bool) -> Tensor:
+    rows = tuple(row.contiguous() for row in parameters)
+    columns = []
+    for i, row in enumerate(rows):
+        # Relative derivatives: T1, T2 and B1 differ by orders of magnitude.
+        tangents = tuple(row if j == i else torch.zeros_like(other) for j, other in enumerate(rows))
+        value, column = torch.func.jvp(signal, rows, tangents)[:2]
+        columns.append(column)
+    if magnitude:
+        unit = torch.nan_to_num(value / value.abs())
+        value, columns = value.abs().to(value.dtype), [(unit.conj() * c).real.to(c.dtype) for c in columns]
+    s = value / value.norm(dim=0)
+    free = torch.stack([c - s * (s.conj() * c).sum(0) for c in columns])  # (parameters, times, entries)
+    information = torch.einsum("pte,qte->epq", free.conj(), free).real.double()
+    scale = information.diagonal(dim1=-2, dim2=-1).sqrt()
+    inverse = torch.linalg.pinv(information / (scale[:, :, None] * scale[:, None]).clamp_min(1e-300), hermitian=True)
+    relative = (inverse.diagonal(dim1=-2, dim2=-1).sqrt() / scale).T
+    known = (scale > 0).T
+    return torch.where(known, relative, math.inf).to(parameters.dtype) * parameters
