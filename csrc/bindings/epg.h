@@ -11,18 +11,22 @@
 
 namespace mriops::bindings {
 
+#define MRIOPS_EPG_OWN_PARAMETERS(suffix)                                                              \
+    uintptr_t t1##suffix, uintptr_t t2##suffix, uintptr_t b1##suffix, uintptr_t off_resonance##suffix, \
+        uintptr_t m0##suffix
 #define MRIOPS_EPG_PARAMETERS(suffix)                                                                                 \
     uintptr_t flip_angle##suffix, uintptr_t phase##suffix, uintptr_t duration##suffix, uintptr_t sample_time##suffix, \
-        uintptr_t receiver_phase##suffix, uintptr_t t1##suffix, uintptr_t t2##suffix, uintptr_t b1##suffix,           \
-        uintptr_t off_resonance##suffix, uintptr_t m0##suffix
-#define MRIOPS_EPG_NAMES(suffix)                                                                  \
-    nb::arg("flip_angle" #suffix), nb::arg("phase" #suffix), nb::arg("duration" #suffix),         \
-        nb::arg("sample_time" #suffix), nb::arg("receiver_phase" #suffix), nb::arg("t1" #suffix), \
-        nb::arg("t2" #suffix), nb::arg("b1" #suffix), nb::arg("off_resonance" #suffix), nb::arg("m0" #suffix)
+        uintptr_t receiver_phase##suffix, MRIOPS_EPG_OWN_PARAMETERS(suffix)
+#define MRIOPS_EPG_OWN_NAMES(suffix)                                                                       \
+    nb::arg("t1" #suffix), nb::arg("t2" #suffix), nb::arg("b1" #suffix), nb::arg("off_resonance" #suffix), \
+        nb::arg("m0" #suffix)
+#define MRIOPS_EPG_NAMES(suffix)                                                          \
+    nb::arg("flip_angle" #suffix), nb::arg("phase" #suffix), nb::arg("duration" #suffix), \
+        nb::arg("sample_time" #suffix), nb::arg("receiver_phase" #suffix), MRIOPS_EPG_OWN_NAMES(suffix)
+#define MRIOPS_EPG_OWN_EACH(suffix) t1##suffix, t2##suffix, b1##suffix, off_resonance##suffix, m0##suffix
 #define MRIOPS_EPG_EACH(suffix, target)                                                                     \
-    const uintptr_t target[epg_arguments] = {                                                               \
-        flip_angle##suffix, phase##suffix, duration##suffix, sample_time##suffix,   receiver_phase##suffix, \
-        t1##suffix,         t2##suffix,    b1##suffix,       off_resonance##suffix, m0##suffix}
+    const uintptr_t target[epg_arguments] = {flip_angle##suffix,  phase##suffix,          duration##suffix, \
+                                             sample_time##suffix, receiver_phase##suffix, MRIOPS_EPG_OWN_EACH(suffix)}
 #define MRIOPS_EPG_SHAPE \
     int64_t segments, int64_t samples, int64_t atoms, int64_t orders, std::vector<int64_t> program, int dtype
 #define MRIOPS_EPG_SHAPE_NAMES "segments"_a, "samples"_a, "atoms"_a, "orders"_a, "program"_a, "dtype"_a
@@ -114,6 +118,7 @@ void register_epg(nanobind::module_& m) {
         },
         MRIOPS_EPG_NAMES(), MRIOPS_EPG_NAMES(_tangent), "cotangent"_a, MRIOPS_EPG_NAMES(_out), MRIOPS_EPG_SHAPE_NAMES,
         "workspace"_a, "lane"_a, release);
+    if constexpr (Backend::has_jacobian) Backend::register_jacobian(m);
 #define MRIOPS_EPG_BYTES(name, method)            \
     m.def(                                        \
         name "_workspace_bytes",                  \
@@ -128,12 +133,5 @@ void register_epg(nanobind::module_& m) {
     MRIOPS_EPG_BYTES("epg_hvp", hvp);
 #undef MRIOPS_EPG_BYTES
 }
-
-#undef MRIOPS_EPG_PARAMETERS
-#undef MRIOPS_EPG_NAMES
-#undef MRIOPS_EPG_EACH
-#undef MRIOPS_EPG_SHAPE
-#undef MRIOPS_EPG_SHAPE_NAMES
-#undef MRIOPS_EPG_PROBLEM
 
 }  // namespace mriops::bindings

@@ -6,6 +6,7 @@
 namespace mriops::bindings {
 
 struct EpgDevice {
+    static constexpr bool has_jacobian = false;  // a tangent is a sweep of its own there
 #define MRIOPS_SWEEP(name)                                                                                    \
     static int64_t name##_bytes(const EpgProblem& p, Dtype t) {                                               \
         return static_cast<int64_t>(cuda::epg_workspace_bytes(cuda::EpgSweep::name, p, t));                   \

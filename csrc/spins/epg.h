@@ -58,10 +58,18 @@ struct EpgArrays {
     void* gradient[epg_arguments];       // nullptr where not wanted
 };
 
+// For `jacobian` the tangents of what each atom has are (count, atoms), those of the sequence are not read, and the
+// signal is (value + count, samples, atoms): itself where `value` says so, then its derivative along each direction.
+struct EpgDirections {
+    int64_t count;
+    bool value;
+};
+
 // One instance per instruction set.
 struct EpgKernels {
     void (*forward)(const EpgProblem&, Dtype, const EpgArrays&, int threads);  // signal
     void (*jvp)(const EpgProblem&, Dtype, const EpgArrays&, int threads);      // its derivative along the tangents
+    void (*jacobian)(const EpgProblem&, Dtype, const EpgArrays&, const EpgDirections&, int threads);
     void (*vjp)(const EpgProblem&, Dtype, const EpgArrays&, int threads);      // gradient of Re <cotangent, signal>
     void (*hvp)(const EpgProblem&, Dtype, const EpgArrays&, int threads);      // that gradient's along the tangents
 };

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <type_traits>
 
+#include "../core/huge_pages.h"
 #include "epg_sweep.h"
 
 namespace mriops {
@@ -171,6 +172,14 @@ struct Block {
         else
             return {f.re * state, f.im * state};
     }
+    MRIOPS_LANE_INLINE void store_sample(T* to, Pair<R> y, bool stream) const {
+        if (!train.real_signal)
+            store_interleaved(to, wanted(y.re), wanted(y.im), lanes, stream);
+        else if (stream && lanes == LaneOf<T>::width)
+            lane_stream(to, wanted(y.re));
+        else
+            lane_store(to, wanted(y.re), lanes);
+    }
 };
 
 // Pulses about one axis and no off-resonance: states are real.
@@ -192,6 +201,17 @@ inline void check_axes(const EpgTrain& train, bool real) {
 template <class T>
 int64_t block_count(const EpgProblem& p) {
     return (p.atoms + LaneOf<T>::width - 1) / LaneOf<T>::width;
+}
+// Neighbouring blocks go to one thread: each row of the signal is then written in longer pieces.
+constexpr int64_t blocks_together = 4;
+
+// Whether so many signals are written past the caches, and what memory they then lie in.
+template <class T>
+bool stream_signal(const EpgProblem& p, const EpgTrain& train, const EpgArrays& arrays, int64_t signals) {
+    constexpr int64_t large = 1 << 20;  // bytes: less may still be in a cache when it is read
+    const int64_t bytes = signals * p.samples * p.atoms * int64_t(sizeof(T)) * (train.real_signal ? 1 : 2);
+    if (bytes > large) prefer_huge_pages(arrays.signal, size_t(bytes));
+    return bytes > large;
 }
 
 }  // namespace

@@ -1,7 +1,4 @@
 // Signals of all atoms, and their derivatives along given tangents.
-#include <cstring>
-
-#include "../core/huge_pages.h"
 #include "../core/isa_namespace.h"
 #include "../core/parallel.h"
 #include "../core/scratch.h"
@@ -33,30 +30,19 @@ void run_block(const EpgProblem& p, const EpgTrain& train, const EpgArrays& arra
         for (int64_t j = segment.first_sample; j < segment.first_sample + segment.samples; ++j) {
             const Pair<R> factor = block.sample_factor(n, j);
             const Pair<R> y = block.times(factor, block.state_of(now, n, train.offsets[j]));
-            const int64_t at = j * p.atoms + block.first;
-            if (!train.real_signal)
-                store_interleaved(signal + 2 * at, wanted(block.m0 * y.re), wanted(block.m0 * y.im), block.lanes,
-                                  stream);
-            else if (stream && block.lanes == LaneOf<T>::width)
-                lane_stream(signal + at, wanted(block.m0 * y.re));
-            else
-                lane_store(signal + at, wanted(block.m0 * y.re), block.lanes);
+            T* to = signal + (j * p.atoms + block.first) * (train.real_signal ? 1 : 2);
+            block.store_sample(to, scaled(block.m0, y), stream);
         }
     }
 }
 
 template <class T, class S>
 void run(const EpgProblem& p, const EpgTrain& train, const EpgArrays& arrays, int threads) {
-    // Neighbouring blocks go to one thread: each row of the signal is then written in longer pieces.
-    constexpr int64_t together = 4;
-    constexpr int64_t large = 1 << 20;  // bytes: less may still be in a cache when it is read
     const int64_t blocks = block_count<T>(p);
-    const int64_t bytes = p.samples * p.atoms * int64_t(sizeof(T)) * (train.real_signal ? 1 : 2);
-    const bool stream = bytes > large;
-    if (stream) prefer_huge_pages(arrays.signal, size_t(bytes));
-    parallel_for((blocks + together - 1) / together, threads, [&](int64_t i, int) {
+    const bool stream = stream_signal<T>(p, train, arrays, 1);
+    parallel_for((blocks + blocks_together - 1) / blocks_together, threads, [&](int64_t i, int) {
         const FlushDenormals flush;
-        for (int64_t b = i * together; b < std::min(blocks, (i + 1) * together); ++b)
+        for (int64_t b = i * blocks_together; b < std::min(blocks, (i + 1) * blocks_together); ++b)
             run_block<T, S>(p, train, arrays, b, static_cast<T*>(arrays.signal), stream);
         if (stream) lane_fence();
     });

@@ -8,6 +8,7 @@ namespace MRIOPS_ISA_NAMESPACE {
 
 void epg_forward(const EpgProblem&, Dtype, const EpgArrays&, int threads);
 void epg_jvp(const EpgProblem&, Dtype, const EpgArrays&, int threads);
+void epg_jacobian(const EpgProblem&, Dtype, const EpgArrays&, const EpgDirections&, int threads);
 void epg_vjp(const EpgProblem&, Dtype, const EpgArrays&, int threads);
 void epg_hvp(const EpgProblem&, Dtype, const EpgArrays&, int threads);
 

@@ -97,6 +97,34 @@ void one_case(int number) {
     for (int i = 0; i < epg_arguments; ++i) backward += dot(call.gradient[i], call.tangent[i]);
     EXPECT(std::abs(forward - backward) <= 1e-11 * (size + 1e-3), "case %d: %g and %g", number, forward, backward);
 
+    // Two directions of the atoms in one sweep, the second one nothing: the first is what the sweep for one gives.
+    std::vector<double> doubled[epg_arguments];
+    EpgArrays both = call.arrays;
+    for (int i = 0; i < epg_arguments; ++i) {
+        if (i < epg_sequence_arguments) call.arrays.tangent[i] = nullptr;
+        doubled[i] = call.tangent[i];
+        doubled[i].resize(2 * doubled[i].size(), 0.0);
+        both.tangent[i] = i < epg_sequence_arguments || doubled[i].empty() ? nullptr : doubled[i].data();
+    }
+    const size_t n = call.signal.size();
+    std::vector<double> rows(3 * n, 0.0), value(n, 0.0);
+    both.signal = rows.data();
+    release_scratch();
+    kernels.jacobian(p, Dtype::complex128, both, {2, true}, threads);
+    kernels.jvp(p, Dtype::complex128, call.arrays, threads);
+    EpgArrays plain = call.arrays;
+    plain.signal = value.data();
+    kernels.forward(p, Dtype::complex128, plain, threads);
+    double worst = 0, most = 1e-3;
+    for (size_t i = 0; i < n; ++i) {
+        const double differences[] = {rows[i] - value[i], rows[n + i] - call.signal[i], rows[2 * n + i]};
+        for (const double difference : differences) worst = std::max(worst, std::abs(difference));
+        most = std::max({most, std::abs(value[i]), std::abs(call.signal[i])});
+    }
+    EXPECT(worst <= 1e-12 * most, "case %d: differs by %g of %g", number, worst, most);
+    for (int i = 0; i < epg_sequence_arguments; ++i)
+        call.arrays.tangent[i] = call.tangent[i].empty() ? nullptr : call.tangent[i].data();
+
     // d/dh of the gradient along the tangent, by differences: h^2 f''' and eps / h.
     call.want(call.second);
     release_scratch();

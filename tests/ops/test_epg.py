@@ -338,6 +338,85 @@ def test_jacobian_by_forward_mode_equals_reverse_mode() -> None:
         torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-13)
 
 
+@pytest.mark.parametrize("off_resonance", [None, 3.0])
+def test_derivatives_in_one_sweep_are_those_of_forward_mode(off_resonance: float | None) -> None:
+    flips, times = fingerprint(40)
+    t1, t2, b1 = torch.linspace(0.5, 2, 19).double(), torch.linspace(0.05, 0.3, 19).double(), torch.tensor(0.9).double()
+    call = {"echo_time": 0.003, "inversion_time": 0.02}
+    values = {"t1": t1, "t2": t2, "b1": b1}
+    if off_resonance is not None:
+        values["off_resonance"] = torch.tensor(off_resonance, dtype=torch.float64)
+    names = tuple(values)
+    rows = ops.epg_fisp(flips, times, **values, **call, jacobian=names)
+    assert rows.shape == (1 + len(names), 40, 19)
+    torch.testing.assert_close(rows[0], ops.epg_fisp(flips, times, **values, **call), rtol=0, atol=1e-15)
+    for row, name in zip(rows[1:], names, strict=True):
+
+        def along(value: Tensor, name: str = name) -> Tensor:
+            return ops.epg_fisp(flips, times, **{**values, name: value}, **call)
+
+        (_, tangent) = torch.func.jvp(along, (values[name],), (torch.ones_like(values[name]),))
+        torch.testing.assert_close(row, tangent, rtol=0, atol=1e-13 * float(tangent.abs().max()))
+        step = 1e-5 * values[name]
+        difference = (along(values[name] + step) - along(values[name] - step)) / (2 * step)
+        # h^2 f''' / 6 of a relative step of 1e-5, and eps / h.
+        torch.testing.assert_close(row, difference, rtol=0, atol=1e-7 * float(difference.abs().max()))
+
+
+def test_derivatives_in_one_sweep_have_gradients() -> None:
+    flips = torch.tensor([0.7, 1.4, 0.9], dtype=torch.float64)
+    values = [torch.tensor([0.9, 1.2]), torch.tensor([0.4, 0.6]), torch.tensor([1.1, 0.8]), torch.tensor(0.3)]
+    leaves = [v.double().requires_grad_() for v in (flips, *values)]
+
+    def rows(*v: Tensor) -> Tensor:
+        return ops.epg_fisp(v[0], 0.3, *v[1:], echo_time=0.1, jacobian=("t1", "b1", "off_resonance"))
+
+    torch.autograd.gradcheck(rows, leaves)
+    with pytest.raises(RuntimeError, match="not forward over forward"):
+        torch.func.jvp(rows, tuple(v.detach() for v in leaves), tuple(torch.ones_like(v) for v in leaves))
+
+
+def test_directions_that_are_mapped_are_one_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    from mriops.ops import _epg_rules
+
+    calls = []
+    native = _epg_rules.epg_jacobian
+    monkeypatch.setattr(_epg_rules, "epg_jacobian", lambda *a: calls.append(1) or native(*a))
+    flips, times = fingerprint(12)
+    t1, t2 = torch.linspace(0.5, 2, 5).double(), torch.linspace(0.05, 0.3, 5).double()
+
+    def signal(t1: Tensor, t2: Tensor) -> Tensor:
+        return ops.epg_fisp(flips, times, t1, t2, 0.9, echo_time=0.003)
+
+    def push(direction: Tensor) -> Tensor:
+        tangents = tuple(d * torch.ones_like(t1) for d in direction)
+        return torch.func.jvp(signal, (t1, t2), tangents)[1]
+
+    rows = torch.func.vmap(push)(torch.eye(2, dtype=torch.float64))
+    assert len(calls) == 1
+    expected = ops.epg_fisp(flips, times, t1, t2, 0.9, echo_time=0.003, jacobian=("t1", "t2"))[1:]
+    torch.testing.assert_close(rows, expected, rtol=0, atol=1e-15)
+
+
+def test_the_op_of_several_derivatives_registers_well() -> None:
+    flips, times = (v.float() for v in fingerprint(4))
+    one, tangent = torch.ones(3), torch.eye(2)
+    arguments = (flips, None, times, 0 * times, None, one, one, None, None, None)
+    tangents = (tangent[:, :1].clone(), tangent[:, 1:].clone(), None, None, None)
+    torch.library.opcheck(torch.ops.mriops.epg_jacobian.default, (*arguments, *tangents, (0, 4, 1, 0, 1, 0), 0, True))
+
+
+def test_arrays_without_a_kernel_for_several_derivatives_take_a_sweep_each() -> None:
+    from mriops.array import _epg_words
+
+    flips, times, t1 = np.array([0.5, 1.0]), np.array([0.01, 0.01]), np.array([1.0, 2.0])
+    arrays = (flips, None, times, 0 * times, None, t1, 0.1 * t1, None, None, None)
+    tangents = (np.array([[1.0], [0.0]]), np.array([[0.0], [1.0]]), None, None, None)
+    rows = _epg_words._by_sweeps(np, arrays, tangents, ((0, 2, 1, 0, 1, 0), 0))
+    expected = mriops.array.epg(flips, times, t1, 0.1 * t1, jacobian=("t1", "t2"))
+    np.testing.assert_allclose(rows, expected, rtol=0, atol=1e-15)
+
+
 def test_third_derivatives_are_refused() -> None:
     t2 = torch.tensor(0.1, dtype=torch.float64, requires_grad=True)
     loss = ops.epg_fse(constant(120, 3), INFINITE, t2, echo_spacing=0.01).sum()
@@ -427,6 +506,8 @@ def test_degrees_are_noticed() -> None:
         ({"t1": [1j]}, TypeError, "t1: expected a real dtype, got"),
         ({"orders": 0}, ValueError, "orders: expected None or an integer of at least 1, got 0"),
         ({"orders": 2.5}, ValueError, "orders: expected None or an integer of at least 1, got 2.5"),
+        ({"jacobian": ("t1", "b1")}, ValueError, r"jacobian: expected names of .* given, \['t1', 't2'\], got 'b1'"),
+        ({"jacobian": ()}, ValueError, "jacobian: expected at least one name, got none"),
         ({"phase": [0.1]}, ValueError, r"phase: expected a number or shape \(2,\)"),
     ],
 )

@@ -16,10 +16,12 @@ __all__ = [
     "ARGUMENTS",
     "EPG",
     "EPG_HVP",
+    "EPG_JACOBIAN",
     "EPG_JVP",
     "EPG_VJP",
     "N_SEQUENCE",
     "ODD_ORDERS",
+    "OWN",
     "REAL_SIGNAL",
     "SEGMENT_ADIABATIC",
     "SEGMENT_SPOIL",
@@ -34,6 +36,7 @@ ARGUMENTS = (
     *("t1", "t2", "b1", "off_resonance", "m0"),
 )
 N_SEQUENCE = 5
+OWN = ARGUMENTS[N_SEQUENCE:]
 _OPTIONAL = ("phase", "receiver_phase", "b1", "off_resonance", "m0")
 _N = len(ARGUMENTS)
 
@@ -66,7 +69,7 @@ def program_size(program: Sequence[int]) -> tuple[int, int]:
 
 def _broadcast(facts: Sequence[Facts | None]) -> Shape:
     """Common shape of the atoms' arguments, numpy's rules."""
-    named = [(name, f.shape) for name, f in zip(ARGUMENTS[N_SEQUENCE:], facts[N_SEQUENCE:], strict=True) if f]
+    named = [(name, f.shape) for name, f in zip(OWN, facts[N_SEQUENCE:], strict=True) if f]
     rank = max(len(shape) for _, shape in named)
     result = [1] * rank
     for name, shape in named:
@@ -130,6 +133,34 @@ def _jvp(*call: Facts | Sequence[int] | int | None) -> Plan:
     return plan._replace(layouts=plan.layouts + _tangent_layouts(call[:_N], call[_N : 2 * _N], atoms))  # type: ignore[arg-type]
 
 
+def _jacobian(*call: Facts | Sequence[int] | int | None) -> Plan:
+    facts, tangents, (program, orders, value) = call[:_N], call[_N : _N + len(OWN)], call[_N + len(OWN) :]
+    plan = _forward(*facts, program, orders)
+    signal = plan.outputs[0]
+    atoms = tuple(signal.shape[1:])
+    count = 0
+    for name, fact, tangent in zip(OWN, facts[N_SEQUENCE:], tangents, strict=True):
+        if tangent is None:
+            continue
+        shape = tuple(tangent.shape)  # type: ignore[union-attr]
+        if fact is None:
+            raise ValueError(f"tangent_{name}: expected None, as {name} is, got shape {shape}")
+        if len(shape) != 1 + len(atoms) or any(n not in (1, size) for n, size in zip(shape[1:], atoms, strict=True)):
+            raise ValueError(f"tangent_{name}: expected a shape that expands to (tangents, *{atoms}), got {shape}")
+        if count and shape[0] != count:
+            raise ValueError(f"tangent_{name}: expected {count} tangents, got {shape[0]}")
+        count = shape[0]
+    if not count:
+        raise ValueError("tangents: expected at least one, got none")
+    full = (count, *atoms)
+    layouts = tuple(None if t is None or tuple(t.shape) == full else full for t in tangents)  # type: ignore[union-attr]
+    return plan._replace(
+        outputs=(Output((bool(value) + count, *signal.shape), signal.dtype),),
+        arguments=(*plan.arguments, count, bool(value)),
+        layouts=plan.layouts + layouts,
+    )
+
+
 def _gradients(plan: Plan, facts: Sequence[Facts | None], cotangent: Facts, needs: int) -> Plan:
     signal = plan.outputs[0]
     if cotangent.dtype != signal.dtype:
@@ -165,5 +196,11 @@ _COTANGENT = {"cotangent": "any"}
 
 EPG = NativeOp("epg", _VALUES, _forward, _OPTIONAL)
 EPG_JVP = NativeOp("epg_jvp", _VALUES | _TANGENTS, _jvp, (*_OPTIONAL, *_ALL_TANGENTS))
+EPG_JACOBIAN = NativeOp(
+    "epg_jacobian",
+    _VALUES | {f"tangent_{name}": "real" for name in OWN},
+    _jacobian,
+    (*_OPTIONAL, *_ALL_TANGENTS[N_SEQUENCE:]),
+)
 EPG_VJP = NativeOp("epg_vjp", _VALUES | _COTANGENT, _vjp, _OPTIONAL)
 EPG_HVP = NativeOp("epg_hvp", _VALUES | _TANGENTS | _COTANGENT, _hvp, (*_OPTIONAL, *_ALL_TANGENTS))

@@ -6,13 +6,15 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from .epg_shapes import ODD_ORDERS, REAL_SIGNAL, SEGMENT_ADIABATIC, SEGMENT_SPOIL
+from .epg_shapes import ODD_ORDERS, OWN, REAL_SIGNAL, SEGMENT_ADIABATIC, SEGMENT_SPOIL
 
 __all__ = [
     "Train",
     "Words",
     "balanced",
     "dess",
+    "dess_shape",
+    "directions",
     "events",
     "fast_spin_echo",
     "gradient_echo",
@@ -148,6 +150,12 @@ def dess(words: Words, like: Any, flip_angle: Any, repetition_time: Any, echo_ti
     return Train(flips, None, duration, words.pairs(echo, duration - echo), None, (0, n, 1, 0, 2, 0, 1))
 
 
+def dess_shape(shape: Sequence[int], jacobian: Sequence[str] | None) -> tuple[int, ...]:
+    """Shape of a signal of :func:`dess` with an axis for its two samples."""
+    lead = 0 if jacobian is None else 1
+    return (*shape[:lead], shape[lead] // 2, 2, *shape[lead + 1 :])
+
+
 def fast_spin_echo(
     words: Words, like: Any, flip_angle: Any, phase: Any, echo_spacing: Any, excitation: Any, real: bool
 ) -> Train:
@@ -231,19 +239,35 @@ def events(
 
 
 def over_profile(
-    signal: Callable[[Any], Any], b1: Any, profile: Sequence[float] | None, weights: Sequence[float] | None
+    signal: Callable[[Any, float], Any], b1: Any, profile: Sequence[float] | None, weights: Sequence[float] | None
 ) -> Any:
-    """Weighted sum of the signals of the parts of a slice, each of which scales b1."""
+    """Weighted sum of the signals of the parts of a slice: ``signal`` takes b1 there, and the factor on it."""
     if profile is None:
         if weights is not None:
             raise ValueError("slice_weights: expected None without a slice_profile")
-        return signal(b1)
+        return signal(b1, 1.0)
     factors = [float(value) for value in profile]
     parts = [1 / len(factors)] * len(factors) if weights is None else [float(value) for value in weights]
     if not factors or len(parts) != len(factors):
         raise ValueError(f"slice_weights: expected {max(1, len(factors))} numbers, got {len(parts)}")
     total = None
     for factor, part in zip(factors, parts, strict=True):
-        one = part * signal(factor if b1 is None else factor * b1)
+        one = part * signal(factor if b1 is None else factor * b1, factor)
         total = one if total is None else total + one
     return total
+
+
+def directions(jacobian: Sequence[str], values: Sequence[Any], b1_factor: float) -> list[list[float] | None]:
+    """For each argument of atoms its tangents, one number per name in ``jacobian``; ``None`` where all are 0.
+
+    ``b1_factor`` is the derivative of the kernels' b1 for the caller's.
+    """
+    names = [jacobian] if isinstance(jacobian, str) else list(jacobian)
+    given = [name for name, value in zip(OWN, values, strict=True) if value is not None]
+    for name in names:
+        if name not in given:
+            raise ValueError(f"jacobian: expected names of arguments that are given, {given}, got {name!r}")
+    if not names:
+        raise ValueError("jacobian: expected at least one name, got none")
+    size = {"b1": b1_factor}
+    return [[size.get(own, 1.0) * (name == own) for name in names] if own in names else None for own in OWN]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from mriops._native.epg_shapes import EPG
-from mriops._native.epg_trains import Train
+from mriops._native.epg_shapes import EPG, EPG_JACOBIAN, EPG_JVP, N_SEQUENCE
+from mriops._native.epg_trains import Train, directions
 
 from ._call import array_facts, array_module, call
 
@@ -69,7 +70,38 @@ def optional(value: Any, like: Any) -> Any:
     return words(like).xp.asarray(value, dtype=like.dtype) if isinstance(value, (int, float, np.generic)) else value
 
 
-def signal_of(train: Train, t1: Any, t2: Any, b1: Any, off_resonance: Any, m0: Any, orders: int) -> Any:
-    """Signal of a train for atoms."""
-    own_arrays = tuple(optional(value, t1) for value in (t2, b1, off_resonance, m0))
-    return call(EPG, (*train[:5], t1, *own_arrays), (train.program, orders))
+def signal_of(
+    train: Train,
+    t1: Any,
+    t2: Any,
+    b1: Any,
+    off_resonance: Any,
+    m0: Any,
+    orders: int,
+    *,
+    jacobian: Sequence[str] | None = None,
+    b1_factor: float = 1.0,
+) -> Any:
+    """Signal of a train for atoms, perhaps with derivatives."""
+    values = (t1, *(optional(value, t1) for value in (t2, b1, off_resonance, m0)))
+    if jacobian is None:
+        return call(EPG, (*train[:5], *values), (train.program, orders))
+    xp = array_module(t1)
+    axes = (1,) * max(value.ndim for value in values if value is not None)
+    tangents = tuple(
+        None if row is None else xp.asarray(row, dtype=t1.dtype).reshape(-1, *axes)
+        for row in directions(jacobian, values, b1_factor)
+    )
+    arrays = (*train[:5], *values)
+    if xp is np:
+        return call(EPG_JACOBIAN, (*arrays, *tangents), (train.program, orders, True))
+    return _by_sweeps(xp, arrays, tangents, (train.program, orders))
+
+
+def _by_sweeps(xp: Any, arrays: tuple[Any, ...], tangents: tuple[Any, ...], parameters: tuple) -> Any:
+    """A sweep for each direction, where no kernel takes them together."""
+    rows = [call(EPG, arrays, parameters)]
+    for i in range(next(len(t) for t in tangents if t is not None)):
+        one = (None,) * N_SEQUENCE + tuple(None if t is None else t[i] for t in tangents)
+        rows.append(call(EPG_JVP, (*arrays, *one), parameters))
+    return xp.stack(rows)

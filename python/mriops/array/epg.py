@@ -27,6 +27,7 @@ def epg_fse(
     slice_profile: Sequence[float] | None = None,
     slice_weights: Sequence[float] | None = None,
     orders: int | None = None,
+    jacobian: Sequence[str] | None = None,
 ) -> Any:
     """Echoes of a fast spin-echo train (CPMG) with any refocusing angles.
 
@@ -61,11 +62,15 @@ def epg_fse(
     orders
         Dephasing orders kept, 0 to ``orders - 1``. ``None`` keeps, for each block of atoms, those whose echoes have not
         decayed below 1e-4 when they come back, ``exp(-orders echo_spacing / t2)``, and never more than can be seen.
+    jacobian
+        Names of arguments of atoms to differentiate for, such as ``("t1", "t2", "b1")``: signal and derivatives come
+        from one sweep, stacked ``[s, ds/dt1, ds/dt2, ds/db1]``.
 
     Returns
     -------
     ndarray
-        ``(echoes, *atoms)``, real; complex where ``phase`` or ``off_resonance`` is given.
+        ``(echoes, *atoms)``, real; complex where ``phase`` or ``off_resonance`` is given. With ``jacobian``
+        ``(1 + derivatives, echoes, *atoms)``.
 
     Raises
     ------
@@ -89,7 +94,9 @@ def epg_fse(
         words(t1), t1, flip_angle, phase, echo_spacing, excitation, phase is None and off_resonance is None
     )
     return over_profile(
-        lambda factor: signal_of(train, t1, t2, factor, off_resonance, m0, kept_orders(orders, odd=True)),
+        lambda value, factor: signal_of(
+            train, t1, t2, value, off_resonance, m0, kept_orders(orders, odd=True), jacobian=jacobian, b1_factor=factor
+        ),
         optional(b1, t1),
         slice_profile,
         slice_weights,
@@ -114,6 +121,7 @@ def epg(
     spoil: Sequence[int] = (),
     adiabatic: Sequence[int] = (),
     orders: int | None = None,
+    jacobian: Sequence[str] | None = None,
 ) -> Any:
     """Signal of an arbitrary train of pulses, as a table of segments: pulse, free precession, samples.
 
@@ -161,11 +169,14 @@ def epg(
     orders
         Dephasing orders kept, 0 to ``orders - 1``. ``None`` keeps, for each block of atoms, those whose echoes have not
         decayed below 1e-4 when they come back, ``exp(-2 orders TR / t2)``, and never more than can be seen.
+    jacobian
+        Names of arguments of atoms to differentiate for, such as ``("t1", "t2", "b1")``: signal and derivatives come
+        from one sweep, stacked ``[s, ds/dt1, ds/dt2, ds/db1]``.
 
     Returns
     -------
     ndarray
-        ``(samples, *atoms)``, complex.
+        ``(samples, *atoms)``, complex; ``(1 + derivatives, samples, *atoms)`` with ``jacobian``.
 
     Raises
     ------
@@ -199,4 +210,4 @@ def epg(
         spoil,
         adiabatic,
     )
-    return signal_of(train, t1, t2, b1, off_resonance, m0, kept_orders(orders))
+    return signal_of(train, t1, t2, b1, off_resonance, m0, kept_orders(orders), jacobian=jacobian)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
-from mriops._native.epg_trains import balanced, dess, gradient_echo, kept_orders
+from mriops._native.epg_trains import balanced, dess, dess_shape, gradient_echo, kept_orders
 
 from ._epg_words import own, signal_of, words
 
@@ -25,6 +26,7 @@ def epg_fisp(
     echo_time: Any,
     inversion_time: Any = None,
     orders: int | None = None,
+    jacobian: Sequence[str] | None = None,
 ) -> Any:
     """Unbalanced steady-state train (FISP, MRF): every repetition is pulse, echo, and a gradient that shifts by one.
 
@@ -55,11 +57,14 @@ def epg_fisp(
     orders
         Dephasing orders kept, 0 to ``orders - 1``. ``None`` keeps, for each block of atoms, those whose echoes have not
         decayed below 1e-4 when they come back, ``exp(-2 orders TR / t2)``, and never more than can be seen.
+    jacobian
+        Names of arguments of atoms to differentiate for, such as ``("t1", "t2", "b1")``: signal and derivatives come
+        from one sweep, stacked ``[s, ds/dt1, ds/dt2, ds/db1]``.
 
     Returns
     -------
     ndarray
-        ``(pulses, *atoms)``, complex.
+        ``(pulses, *atoms)``, complex; ``(1 + derivatives, pulses, *atoms)`` with ``jacobian``.
 
     Raises
     ------
@@ -82,7 +87,7 @@ def epg_fisp(
     """
     t1 = own(t1)
     train = gradient_echo(words(t1), t1, flip_angle, repetition_time, phase, echo_time, inversion_time)
-    return signal_of(train, t1, t2, b1, off_resonance, m0, kept_orders(orders))
+    return signal_of(train, t1, t2, b1, off_resonance, m0, kept_orders(orders), jacobian=jacobian)
 
 
 def epg_spgr(
@@ -98,6 +103,7 @@ def epg_spgr(
     phase_increment: float | None = math.radians(117.0),
     inversion_time: Any = None,
     orders: int | None = None,
+    jacobian: Sequence[str] | None = None,
 ) -> Any:
     """Spoiled gradient-echo train (SPGR, FLASH): :func:`epg_fisp` whose RF phase grows quadratically.
 
@@ -128,11 +134,14 @@ def epg_spgr(
     orders
         Dephasing orders kept, 0 to ``orders - 1``. ``None`` keeps, for each block of atoms, those whose echoes have not
         decayed below 1e-4 when they come back, ``exp(-2 orders TR / t2)``, and never more than can be seen.
+    jacobian
+        Names of arguments of atoms to differentiate for, such as ``("t1", "t2", "b1")``: signal and derivatives come
+        from one sweep, stacked ``[s, ds/dt1, ds/dt2, ds/db1]``.
 
     Returns
     -------
     ndarray
-        ``(pulses, *atoms)``, complex.
+        ``(pulses, *atoms)``, complex; ``(1 + derivatives, pulses, *atoms)`` with ``jacobian``.
 
     Raises
     ------
@@ -163,7 +172,7 @@ def epg_spgr(
         spoil=phase_increment is None,
         increment=phase_increment,
     )
-    return signal_of(train, t1, t2, b1, off_resonance, m0, kept_orders(orders))
+    return signal_of(train, t1, t2, b1, off_resonance, m0, kept_orders(orders), jacobian=jacobian)
 
 
 def epg_bssfp(
@@ -177,6 +186,7 @@ def epg_bssfp(
     *,
     echo_time: Any = None,
     phase_increment: float = math.pi,
+    jacobian: Sequence[str] | None = None,
 ) -> Any:
     """Balanced steady-state train (bSSFP, TrueFISP): no gradient is left over, so that one order is all there is.
 
@@ -201,11 +211,14 @@ def epg_bssfp(
         From pulse to sample, a number or ``(pulses,)`` [s]; half the repetition time where ``None``.
     phase_increment
         From pulse to pulse [rad], a plain number.
+    jacobian
+        Names of arguments of atoms to differentiate for, such as ``("t1", "t2", "b1")``: signal and derivatives come
+        from one sweep, stacked ``[s, ds/dt1, ds/dt2, ds/db1]``.
 
     Returns
     -------
     ndarray
-        ``(pulses, *atoms)``, complex.
+        ``(pulses, *atoms)``, complex; ``(1 + derivatives, pulses, *atoms)`` with ``jacobian``.
 
     Raises
     ------
@@ -225,7 +238,7 @@ def epg_bssfp(
     """
     t1 = own(t1)
     train = balanced(words(t1), t1, flip_angle, repetition_time, echo_time, phase_increment)
-    return signal_of(train, t1, t2, b1, off_resonance, m0, 0)
+    return signal_of(train, t1, t2, b1, off_resonance, m0, 0, jacobian=jacobian)
 
 
 def epg_dess(
@@ -239,6 +252,7 @@ def epg_dess(
     *,
     echo_time: Any,
     orders: int | None = None,
+    jacobian: Sequence[str] | None = None,
 ) -> Any:
     """Double-echo steady-state train (DESS): the FID after each pulse, and the echo before the next.
 
@@ -264,11 +278,14 @@ def epg_dess(
     orders
         Dephasing orders kept, 0 to ``orders - 1``. ``None`` keeps, for each block of atoms, those whose echoes have not
         decayed below 1e-4 when they come back, ``exp(-2 orders TR / t2)``, and never more than can be seen.
+    jacobian
+        Names of arguments of atoms to differentiate for, such as ``("t1", "t2", "b1")``: signal and derivatives come
+        from one sweep, stacked ``[s, ds/dt1, ds/dt2, ds/db1]``.
 
     Returns
     -------
     ndarray
-        ``(pulses, 2, *atoms)``, complex: FID and echo.
+        ``(pulses, 2, *atoms)``, complex: FID and echo; ``(1 + derivatives, pulses, 2, *atoms)`` with ``jacobian``.
 
     Raises
     ------
@@ -289,5 +306,5 @@ def epg_dess(
     """
     t1 = own(t1)
     train = dess(words(t1), t1, flip_angle, repetition_time, echo_time)
-    signal = signal_of(train, t1, t2, b1, off_resonance, m0, kept_orders(orders))
-    return signal.reshape((signal.shape[0] // 2, 2, *signal.shape[1:]))
+    signal = signal_of(train, t1, t2, b1, off_resonance, m0, kept_orders(orders), jacobian=jacobian)
+    return signal.reshape(dess_shape(signal.shape, jacobian))

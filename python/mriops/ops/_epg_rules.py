@@ -1,7 +1,8 @@
 """The declared op of extended phase graphs and its derivatives.
 
 With ``J`` the Jacobian of the signal for all arguments: ``epg_jvp`` is ``J c``, ``epg_vjp`` is ``J^T g``, and
-``epg_hvp`` the gradient of ``<J c, g>``, which is what both of them need in turn. There are no third derivatives.
+``epg_hvp`` the gradient of ``<J c, g>``, which is what both of them need in turn. ``epg_jacobian`` is the signal and
+``J c`` for several ``c`` of what atoms have, in one sweep. There are no third derivatives.
 """
 
 from __future__ import annotations
@@ -12,17 +13,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mriops._native.epg_shapes import ARGUMENTS, EPG, EPG_HVP, EPG_JVP, EPG_VJP, N_SEQUENCE
+from mriops._native.epg_shapes import ARGUMENTS, EPG, EPG_HVP, EPG_JACOBIAN, EPG_JVP, EPG_VJP, N_SEQUENCE, OWN
 
 from ._declaration import OpDeclaration
 from ._factory import define_op
 from .reference.epg import train as reference_train
 
-__all__ = ["epg_signal"]
+__all__ = ["EPG_CALLS", "epg_jacobian", "epg_signal"]
 
 _N = len(ARGUMENTS)
 _VALUES = ", ".join(f"Tensor{'?' if name in EPG.optional else ''} {name}" for name in ARGUMENTS)
 _TANGENTS = ", ".join(f"Tensor? tangent_{name}" for name in ARGUMENTS)
+_OWN_TANGENTS = ", ".join(f"Tensor? tangent_{name}" for name in OWN)
 _GRADIENTS = "(" + ", ".join(["Tensor"] * _N) + ")"
 _PROGRAM = "int[] program, int orders"
 _ALL = (1 << _N) - 1
@@ -158,6 +160,24 @@ def _refuse(*_: Any, **__: Any) -> Any:
     raise RuntimeError("epg: expected at most second derivatives (and forward over reverse, not forward over forward)")
 
 
+def _jvp_vmap(in_dims: tuple, *args: Any) -> tuple[Any, Any]:
+    """Several directions of the same atoms, which is what a Jacobian asks for, are one sweep."""
+    own = range(_N + N_SEQUENCE, 2 * _N)
+    shared = all(d is None for d in in_dims[:_N]) and all(t is None for t in args[_N : _N + N_SEQUENCE])
+    if not shared:
+        return _vmap(lambda: _epg_jvp, 2 * _N)(in_dims, *args)
+    n = _mapped_size(in_dims, args)
+    rank = max(value.ndim for value in args[N_SEQUENCE:_N] if value is not None)
+    tangents: list[Tensor | None] = []
+    for i in own:
+        tensor, axis = args[i], in_dims[i]
+        if tensor is not None:
+            tensor = tensor.expand(n, *tensor.shape) if axis is None else tensor.movedim(axis, 0)
+            tensor = tensor.reshape(n, *(1,) * (rank + 1 - tensor.ndim), *tensor.shape[1:])
+        tangents.append(tensor)
+    return epg_jacobian(*args[:_N], *tangents, *args[2 * _N :], False), 0
+
+
 _epg_jvp = define_op(
     OpDeclaration(
         native=EPG_JVP,
@@ -165,8 +185,66 @@ _epg_jvp = define_op(
         core_rank={},
         backward=_jvp_backward,
         jvp=_refuse,
-        vmap=_vmap(lambda: _epg_jvp, 2 * _N),
+        vmap=_jvp_vmap,
         plain=_plain_jvp,
+        derivative=True,
+    )
+)
+
+
+def _split(args: Sequence[Any]) -> tuple[Sequence[Any], list[tuple[Tensor | None, ...]], Sequence[Any], bool]:
+    """Values, the tangents of each direction, program and orders, and whether the signal itself is wanted."""
+    values, tangents, (*rest, value) = args[:_N], args[_N : _N + len(OWN)], args[_N + len(OWN) :]
+    n = next(t.shape[0] for t in tangents if t is not None)
+    sequence = (None,) * N_SEQUENCE
+    return values, [(*sequence, *(None if t is None else t[i] for t in tangents)) for i in range(n)], rest, value
+
+
+def _jacobian_backward(needs: Sequence[bool], grad: Tensor, *args: Any) -> tuple[Tensor | None, ...]:
+    values, directions, rest, value = _split(args)
+    own, along = _bits(needs[:_N]), _bits(needs[_N:]) << N_SEQUENCE
+    parts = []
+    if own and value:
+        parts.append(_epg_vjp(*values, grad[0], own, *rest))
+    if own:
+        parts += [
+            _epg_hvp(*values, *tangents, g, own, *rest) for tangents, g in zip(directions, grad[value:], strict=True)
+        ]
+    first = _chosen([sum(terms[1:], start=terms[0]) for terms in zip(*parts, strict=True)], own) if own else ()
+    rows = [_epg_vjp(*values, g, along, *rest) for g in grad[value:]] if along else []
+    second = _chosen([torch.stack(terms) for terms in zip(*rows, strict=True)], along) if along else ()
+    return (*(first or (None,) * _N), *(second or (None,) * _N)[N_SEQUENCE:])
+
+
+def _jacobian_tangent(tangents: Sequence[Tensor | None], *args: Any) -> Tensor:
+    """Linear in the directions; forward over forward is not there."""
+    if any(t is not None for t in tangents[:_N]):
+        _refuse()
+    *values, value = args
+    result = epg_jacobian(*values[:_N], *tangents[_N:], *values[_N + len(OWN) :], False)
+    return torch.cat([torch.zeros_like(result[:1]), result]) if value else result
+
+
+def _jacobian_by_sweeps(*args: Any) -> Tensor:
+    """A sweep for each direction, where there is no kernel that takes them together."""
+    values, directions, rest, value = _split(args)
+    rows = [epg_signal(*values, *rest)] if value else []
+    return torch.stack([*rows, *(_epg_jvp(*values, *tangents, *rest) for tangents in directions)])
+
+
+def _jacobian_vmap(in_dims: tuple, *args: Any) -> tuple[Any, Any]:
+    return _one_by_one(epg_jacobian, in_dims, args, 1)
+
+
+epg_jacobian = define_op(
+    OpDeclaration(
+        native=EPG_JACOBIAN,
+        schema=f"({_VALUES}, {_OWN_TANGENTS}, {_PROGRAM}, bool value) -> Tensor",
+        core_rank={},
+        backward=_jacobian_backward,
+        jvp=_jacobian_tangent,
+        vmap=_jacobian_vmap,
+        plain=_jacobian_by_sweeps,
         derivative=True,
     )
 )
@@ -250,3 +328,6 @@ _epg_hvp = define_op(
         derivative=True,
     )
 )
+
+#: What the trains call: for the signal, and for the signal with derivatives.
+EPG_CALLS = (epg_signal, epg_jacobian)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from mriops._native.epg_trains import Train
+from mriops._native.epg_trains import Train, directions
 
 from ._guards import readable
 
@@ -71,8 +72,25 @@ def optional(value: Any, like: Tensor) -> Tensor | None:
 
 
 def signal_of(
-    train: Train, t1: Tensor, t2: Any, b1: Any, off_resonance: Any, m0: Any, orders: int, *, call: Any
+    train: Train,
+    t1: Tensor,
+    t2: Any,
+    b1: Any,
+    off_resonance: Any,
+    m0: Any,
+    orders: int,
+    *,
+    calls: tuple[Callable[..., Tensor], Callable[..., Tensor]],
+    jacobian: Sequence[str] | None = None,
+    b1_factor: float = 1.0,
 ) -> Tensor:
-    """Signal of a train for atoms, by the op or by the reference."""
-    tensors = (optional(t2, t1), optional(b1, t1), optional(off_resonance, t1), optional(m0, t1))
-    return call(*train[:5], t1, *tensors, train.program, orders)
+    """Signal of a train for atoms, perhaps with derivatives, by the ops or by the references: ``calls`` are both."""
+    values = (t1, *(optional(value, t1) for value in (t2, b1, off_resonance, m0)))
+    if jacobian is None:
+        return calls[0](*train[:5], *values, train.program, orders)
+    axes = (1,) * max(value.ndim for value in values if value is not None)
+    tangents = (
+        None if row is None else torch.tensor(row, dtype=t1.dtype, device=t1.device).reshape(-1, *axes)
+        for row in directions(jacobian, values, b1_factor)
+    )
+    return calls[1](*train[:5], *values, *tangents, train.program, orders, True)

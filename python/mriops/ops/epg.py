@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mriops._native.epg_trains import events, fast_spin_echo, kept_orders, over_profile
 
-from ._epg_rules import epg_signal
+from ._epg_rules import EPG_CALLS
 from ._epg_words import TorchWords, optional, own, signal_of
 
 __all__ = ["epg", "epg_fse"]
@@ -29,6 +29,7 @@ def epg_fse(
     slice_profile: Sequence[float] | None = None,
     slice_weights: Sequence[float] | None = None,
     orders: int | None = None,
+    jacobian: Sequence[str] | None = None,
 ) -> Tensor:
     """Echoes of a fast spin-echo train (CPMG) with any refocusing angles.
 
@@ -63,11 +64,15 @@ def epg_fse(
     orders
         Dephasing orders kept, 0 to ``orders - 1``. ``None`` keeps, for each block of atoms, those whose echoes have not
         decayed below 1e-4 when they come back, ``exp(-orders echo_spacing / t2)``, and never more than can be seen.
+    jacobian
+        Names of arguments of atoms to differentiate for, such as ``("t1", "t2", "b1")``: signal and derivatives come
+        from one sweep, stacked ``[s, ds/dt1, ds/dt2, ds/db1]``. They are differentiable in reverse mode.
 
     Returns
     -------
     Tensor
-        ``(echoes, *atoms)``, real; complex where ``phase`` or ``off_resonance`` is given.
+        ``(echoes, *atoms)``, real; complex where ``phase`` or ``off_resonance`` is given. With ``jacobian``
+        ``(1 + derivatives, echoes, *atoms)``.
 
     Raises
     ------
@@ -91,8 +96,17 @@ def epg_fse(
         TorchWords(), t1, flip_angle, phase, echo_spacing, excitation, phase is None and off_resonance is None
     )
     return over_profile(
-        lambda factor: signal_of(
-            train, t1, t2, factor, off_resonance, m0, kept_orders(orders, odd=True), call=epg_signal
+        lambda value, factor: signal_of(
+            train,
+            t1,
+            t2,
+            value,
+            off_resonance,
+            m0,
+            kept_orders(orders, odd=True),
+            calls=EPG_CALLS,
+            jacobian=jacobian,
+            b1_factor=factor,
         ),
         optional(b1, t1),
         slice_profile,
@@ -118,6 +132,7 @@ def epg(
     spoil: Sequence[int] = (),
     adiabatic: Sequence[int] = (),
     orders: int | None = None,
+    jacobian: Sequence[str] | None = None,
 ) -> Tensor:
     """Signal of an arbitrary train of pulses, as a table of segments: pulse, free precession, samples.
 
@@ -165,11 +180,14 @@ def epg(
     orders
         Dephasing orders kept, 0 to ``orders - 1``. ``None`` keeps, for each block of atoms, those whose echoes have not
         decayed below 1e-4 when they come back, ``exp(-2 orders TR / t2)``, and never more than can be seen.
+    jacobian
+        Names of arguments of atoms to differentiate for, such as ``("t1", "t2", "b1")``: signal and derivatives come
+        from one sweep, stacked ``[s, ds/dt1, ds/dt2, ds/db1]``. They are differentiable in reverse mode.
 
     Returns
     -------
     Tensor
-        ``(samples, *atoms)``, complex.
+        ``(samples, *atoms)``, complex; ``(1 + derivatives, samples, *atoms)`` with ``jacobian``.
 
     Raises
     ------
@@ -203,4 +221,4 @@ def epg(
         spoil,
         adiabatic,
     )
-    return signal_of(train, t1, t2, b1, off_resonance, m0, kept_orders(orders), call=epg_signal)
+    return signal_of(train, t1, t2, b1, off_resonance, m0, kept_orders(orders), calls=EPG_CALLS, jacobian=jacobian)

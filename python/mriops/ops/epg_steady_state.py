@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from torch import Tensor
 
-from mriops._native.epg_trains import balanced, dess, gradient_echo, kept_orders
+from mriops._native.epg_trains import balanced, dess, dess_shape, gradient_echo, kept_orders
 
-from ._epg_rules import epg_signal
+from ._epg_rules import EPG_CALLS
 from ._epg_words import TorchWords, own, signal_of
 
 __all__ = ["epg_bssfp", "epg_dess", "epg_fisp", "epg_spgr"]
@@ -27,6 +28,7 @@ def epg_fisp(
     echo_time: Tensor | float,
     inversion_time: Tensor | float | None = None,
     orders: int | None = None,
+    jacobian: Sequence[str] | None = None,
 ) -> Tensor:
     """Unbalanced steady-state train (FISP, MRF): every repetition is pulse, echo, and a gradient that shifts by one.
 
@@ -57,11 +59,15 @@ def epg_fisp(
     orders
         Dephasing orders kept, 0 to ``orders - 1``. ``None`` keeps, for each block of atoms, those whose echoes have not
         decayed below 1e-4 when they come back, ``exp(-2 orders TR / t2)``, and never more than can be seen.
+    jacobian
+        Names of arguments of atoms to differentiate for, such as ``("t1", "t2", "b1")``: signal and derivatives come
+        from one sweep, stacked ``[s, ds/dt1, ds/dt2, ds/db1]``. They are differentiable in reverse mode.
 
     Returns
     -------
     Tensor
-        ``(pulses, *atoms)``, complex. Derivatives exist for every tensor argument, times included.
+        ``(pulses, *atoms)``, complex; ``(1 + derivatives, pulses, *atoms)`` with ``jacobian``.
+        Derivatives exist for every tensor argument, times included.
 
     Raises
     ------
@@ -84,7 +90,7 @@ def epg_fisp(
     """
     t1 = own(t1)
     train = gradient_echo(TorchWords(), t1, flip_angle, repetition_time, phase, echo_time, inversion_time)
-    return signal_of(train, t1, t2, b1, off_resonance, m0, kept_orders(orders), call=epg_signal)
+    return signal_of(train, t1, t2, b1, off_resonance, m0, kept_orders(orders), calls=EPG_CALLS, jacobian=jacobian)
 
 
 def epg_spgr(
@@ -100,6 +106,7 @@ def epg_spgr(
     phase_increment: float | None = math.radians(117.0),
     inversion_time: Tensor | float | None = None,
     orders: int | None = None,
+    jacobian: Sequence[str] | None = None,
 ) -> Tensor:
     """Spoiled gradient-echo train (SPGR, FLASH): :func:`epg_fisp` whose RF phase grows quadratically.
 
@@ -130,11 +137,14 @@ def epg_spgr(
     orders
         Dephasing orders kept, 0 to ``orders - 1``. ``None`` keeps, for each block of atoms, those whose echoes have not
         decayed below 1e-4 when they come back, ``exp(-2 orders TR / t2)``, and never more than can be seen.
+    jacobian
+        Names of arguments of atoms to differentiate for, such as ``("t1", "t2", "b1")``: signal and derivatives come
+        from one sweep, stacked ``[s, ds/dt1, ds/dt2, ds/db1]``. They are differentiable in reverse mode.
 
     Returns
     -------
     Tensor
-        ``(pulses, *atoms)``, complex.
+        ``(pulses, *atoms)``, complex; ``(1 + derivatives, pulses, *atoms)`` with ``jacobian``.
 
     Raises
     ------
@@ -165,7 +175,7 @@ def epg_spgr(
         spoil=phase_increment is None,
         increment=phase_increment,
     )
-    return signal_of(train, t1, t2, b1, off_resonance, m0, kept_orders(orders), call=epg_signal)
+    return signal_of(train, t1, t2, b1, off_resonance, m0, kept_orders(orders), calls=EPG_CALLS, jacobian=jacobian)
 
 
 def epg_bssfp(
@@ -179,6 +189,7 @@ def epg_bssfp(
     *,
     echo_time: Tensor | float | None = None,
     phase_increment: float = math.pi,
+    jacobian: Sequence[str] | None = None,
 ) -> Tensor:
     """Balanced steady-state train (bSSFP, TrueFISP): no gradient is left over, so that one order is all there is.
 
@@ -203,11 +214,14 @@ def epg_bssfp(
         From pulse to sample, a number or ``(pulses,)`` [s]; half the repetition time where ``None``.
     phase_increment
         From pulse to pulse [rad], a plain number.
+    jacobian
+        Names of arguments of atoms to differentiate for, such as ``("t1", "t2", "b1")``: signal and derivatives come
+        from one sweep, stacked ``[s, ds/dt1, ds/dt2, ds/db1]``. They are differentiable in reverse mode.
 
     Returns
     -------
     Tensor
-        ``(pulses, *atoms)``, complex.
+        ``(pulses, *atoms)``, complex; ``(1 + derivatives, pulses, *atoms)`` with ``jacobian``.
 
     Raises
     ------
@@ -227,7 +241,7 @@ def epg_bssfp(
     """
     t1 = own(t1)
     train = balanced(TorchWords(), t1, flip_angle, repetition_time, echo_time, phase_increment)
-    return signal_of(train, t1, t2, b1, off_resonance, m0, 0, call=epg_signal)
+    return signal_of(train, t1, t2, b1, off_resonance, m0, 0, calls=EPG_CALLS, jacobian=jacobian)
 
 
 def epg_dess(
@@ -241,6 +255,7 @@ def epg_dess(
     *,
     echo_time: Tensor | float,
     orders: int | None = None,
+    jacobian: Sequence[str] | None = None,
 ) -> Tensor:
     """Double-echo steady-state train (DESS): the FID after each pulse, and the echo before the next.
 
@@ -266,11 +281,14 @@ def epg_dess(
     orders
         Dephasing orders kept, 0 to ``orders - 1``. ``None`` keeps, for each block of atoms, those whose echoes have not
         decayed below 1e-4 when they come back, ``exp(-2 orders TR / t2)``, and never more than can be seen.
+    jacobian
+        Names of arguments of atoms to differentiate for, such as ``("t1", "t2", "b1")``: signal and derivatives come
+        from one sweep, stacked ``[s, ds/dt1, ds/dt2, ds/db1]``. They are differentiable in reverse mode.
 
     Returns
     -------
     Tensor
-        ``(pulses, 2, *atoms)``, complex: FID and echo.
+        ``(pulses, 2, *atoms)``, complex: FID and echo; ``(1 + derivatives, pulses, 2, *atoms)`` with ``jacobian``.
 
     Raises
     ------
@@ -291,5 +309,5 @@ def epg_dess(
     """
     t1 = own(t1)
     train = dess(TorchWords(), t1, flip_angle, repetition_time, echo_time)
-    signal = signal_of(train, t1, t2, b1, off_resonance, m0, kept_orders(orders), call=epg_signal)
-    return signal.reshape((signal.shape[0] // 2, 2, *signal.shape[1:]))
+    signal = signal_of(train, t1, t2, b1, off_resonance, m0, kept_orders(orders), calls=EPG_CALLS, jacobian=jacobian)
+    return signal.reshape(dess_shape(signal.shape, jacobian))

@@ -135,22 +135,27 @@ _TABLE = {
     "few_orders": {"n": 20, "atoms": (4,), "present": "bo", "orders": 4},
 }
 _ECHO = {"echo_time": 0.002}
+# More atoms than a vector has, fewer than two have; derivatives alone and together.
+_JACOBIAN: Mapping[str, Mapping[str, Any]] = {
+    "jacobian": {"n": 35, "atoms": (2, 9), "present": "bm", "jacobian": ("t1", "t2", "b1", "m0")},
+    "jacobian_complex": {"n": 9, "atoms": (3,), "present": "bo", "jacobian": ("off_resonance", "t2")},
+}
 _TRAIN = {
     "inversion": {"n": 12, "atoms": (4,), "present": "bp", "inversion_time": 0.02},
     "few_orders": {"n": 20, "atoms": (4,), "present": "b", "orders": 5},
 }
 
 EPG_CASES: tuple[OpCase, ...] = (
-    _row("epg", "fdapsx", {}, {**_COMMON, **_TABLE}),
-    _row("epg_fisp", "frap", _ECHO, {**_without("sx"), **_TRAIN}),
+    _row("epg", "fdapsx", {}, {**_COMMON, **_TABLE, **_JACOBIAN}),
+    _row("epg_fisp", "frap", _ECHO, {**_without("sx"), **_TRAIN, **_JACOBIAN}),
     _row(
         "epg_spgr",
         "fra",
         _ECHO,
-        {**_without("psx"), "ideal": {"n": 9, "atoms": (4,), "present": "b", "phase_increment": None}},
+        {**_without("psx"), "ideal": {"n": 9, "atoms": (4,), "present": "b", "phase_increment": None}, **_JACOBIAN},
     ),
-    _row("epg_bssfp", "fra", {}, _without("psx")),
-    _row("epg_dess", "fra", _ECHO, _without("psx")),
+    _row("epg_bssfp", "fra", {}, {**_without("psx"), **_JACOBIAN}),
+    _row("epg_dess", "fra", _ECHO, {**_without("psx"), **_JACOBIAN}),
     _row(
         "epg_fse",
         "fap",
@@ -160,6 +165,8 @@ EPG_CASES: tuple[OpCase, ...] = (
             # No off_resonance here: echoes do not depend on it, and relative errors of a zero mean nothing.
             "gradient_all": {"n": 3, "atoms": (2,), "present": "bmp", "slow": 20.0},
             "profile": {"n": 6, "atoms": (4,), "present": "b", "slice_profile": (1.0, 0.8, 0.3)},
+            **_JACOBIAN,
+            "jacobian_profile": {**_JACOBIAN["jacobian"], "slice_profile": (1.0, 0.6)},
         },
     ),
 )

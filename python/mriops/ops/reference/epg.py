@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mriops._native.epg_shapes import N_SEQUENCE, ODD_ORDERS, REAL_SIGNAL, SEGMENT_ADIABATIC, SEGMENT_SPOIL
+from mriops._native.epg_shapes import ARGUMENTS, N_SEQUENCE, ODD_ORDERS, REAL_SIGNAL, SEGMENT_ADIABATIC, SEGMENT_SPOIL
 
-__all__ = ["train"]
+__all__ = ["jacobian", "train"]
 
 
 def _pulse(f: Tensor, z: Tensor, angle: Tensor, phase: Tensor) -> tuple[Tensor, Tensor]:
@@ -89,3 +89,28 @@ def train(*arguments: Any) -> Tensor:
         z = equilibrium + (z * inside - equilibrium) * torch.exp(-duration[i] / t1)
     signal = torch.stack(signals) if signals else torch.zeros((0, *shape), dtype=f.dtype, device=f.device)
     return signal.real.contiguous() if real else signal
+
+
+def jacobian(*arguments: Any) -> Tensor:
+    """Signal of a train and its derivatives along tangents ``(n, *atoms)`` of what each atom has, as the op takes them.
+
+    Absent tangents are zero; ``value`` says whether the signal comes first.
+    """
+    n = len(ARGUMENTS)
+    values, tangents, (program, orders, value) = arguments[:n], arguments[n:-3], arguments[-3:]
+    which = [i for i, tangent in enumerate(tangents) if tangent is not None]
+
+    def signal(*chosen: Tensor) -> Tensor:
+        full = list(values)
+        for i, one in zip(which, chosen, strict=True):
+            full[N_SEQUENCE + i] = one
+        return train(*full, program, orders)
+
+    primals = tuple(values[N_SEQUENCE + i] for i in which)
+    rows = [signal(*primals)] if value else []
+    for row in zip(*(tangents[i] for i in which), strict=True):
+        shapes = [torch.broadcast_shapes(p.shape, t.shape) for p, t in zip(primals, row, strict=True)]
+        points = tuple(p.expand(shape) for p, shape in zip(primals, shapes, strict=True))
+        along = tuple(t.expand(shape) for t, shape in zip(row, shapes, strict=True))
+        rows.append(torch.func.jvp(signal, points, along)[1])
+    return torch.stack(rows)

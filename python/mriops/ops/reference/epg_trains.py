@@ -7,12 +7,23 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from mriops._native.epg_trains import balanced, dess, events, fast_spin_echo, gradient_echo, kept_orders, over_profile
+from mriops._native.epg_trains import (
+    balanced,
+    dess,
+    dess_shape,
+    events,
+    fast_spin_echo,
+    gradient_echo,
+    kept_orders,
+    over_profile,
+)
 from mriops.ops._epg_words import TorchWords, optional, own, signal_of
 
-from .epg import train as reference_train
+from .epg import jacobian as reference_jacobian, train as reference_train
 
 __all__ = ["epg", "epg_bssfp", "epg_dess", "epg_fisp", "epg_fse", "epg_spgr"]
+
+_CALLS = (reference_train, reference_jacobian)
 
 
 def epg_fisp(
@@ -28,11 +39,12 @@ def epg_fisp(
     echo_time: Tensor | float,
     inversion_time: Tensor | float | None = None,
     orders: int | None = None,
+    jacobian: Sequence[str] | None = None,
 ) -> Tensor:
     """Unbalanced steady-state train (FISP, MRF): every repetition is pulse, echo, and a gradient that shifts by one."""
     t1 = own(t1)
     train = gradient_echo(TorchWords(), t1, flip_angle, repetition_time, phase, echo_time, inversion_time)
-    return signal_of(train, t1, t2, b1, off_resonance, m0, kept_orders(orders), call=reference_train)
+    return signal_of(train, t1, t2, b1, off_resonance, m0, kept_orders(orders), calls=_CALLS, jacobian=jacobian)
 
 
 def epg_spgr(
@@ -48,6 +60,7 @@ def epg_spgr(
     phase_increment: float | None = math.radians(117.0),
     inversion_time: Tensor | float | None = None,
     orders: int | None = None,
+    jacobian: Sequence[str] | None = None,
 ) -> Tensor:
     """Spoiled gradient-echo train (SPGR, FLASH): :func:`epg_fisp` whose RF phase grows quadratically."""
     t1 = own(t1)
@@ -62,7 +75,7 @@ def epg_spgr(
         spoil=phase_increment is None,
         increment=phase_increment,
     )
-    return signal_of(train, t1, t2, b1, off_resonance, m0, kept_orders(orders), call=reference_train)
+    return signal_of(train, t1, t2, b1, off_resonance, m0, kept_orders(orders), calls=_CALLS, jacobian=jacobian)
 
 
 def epg_bssfp(
@@ -76,11 +89,12 @@ def epg_bssfp(
     *,
     echo_time: Tensor | float | None = None,
     phase_increment: float = math.pi,
+    jacobian: Sequence[str] | None = None,
 ) -> Tensor:
     """Balanced steady-state train (bSSFP, TrueFISP): no gradient is left over, so that one order is all there is."""
     t1 = own(t1)
     train = balanced(TorchWords(), t1, flip_angle, repetition_time, echo_time, phase_increment)
-    return signal_of(train, t1, t2, b1, off_resonance, m0, 0, call=reference_train)
+    return signal_of(train, t1, t2, b1, off_resonance, m0, 0, calls=_CALLS, jacobian=jacobian)
 
 
 def epg_dess(
@@ -94,12 +108,13 @@ def epg_dess(
     *,
     echo_time: Tensor | float,
     orders: int | None = None,
+    jacobian: Sequence[str] | None = None,
 ) -> Tensor:
     """Double-echo steady-state train (DESS): the FID after each pulse, and the echo before the next."""
     t1 = own(t1)
     train = dess(TorchWords(), t1, flip_angle, repetition_time, echo_time)
-    signal = signal_of(train, t1, t2, b1, off_resonance, m0, kept_orders(orders), call=reference_train)
-    return signal.reshape((signal.shape[0] // 2, 2, *signal.shape[1:]))
+    signal = signal_of(train, t1, t2, b1, off_resonance, m0, kept_orders(orders), calls=_CALLS, jacobian=jacobian)
+    return signal.reshape(dess_shape(signal.shape, jacobian))
 
 
 def epg_fse(
@@ -116,6 +131,7 @@ def epg_fse(
     slice_profile: Sequence[float] | None = None,
     slice_weights: Sequence[float] | None = None,
     orders: int | None = None,
+    jacobian: Sequence[str] | None = None,
 ) -> Tensor:
     """Echoes of a fast spin-echo train (CPMG) with any refocusing angles."""
     t1 = own(t1)
@@ -123,8 +139,17 @@ def epg_fse(
         TorchWords(), t1, flip_angle, phase, echo_spacing, excitation, phase is None and off_resonance is None
     )
     return over_profile(
-        lambda factor: signal_of(
-            train, t1, t2, factor, off_resonance, m0, kept_orders(orders, odd=True), call=reference_train
+        lambda value, factor: signal_of(
+            train,
+            t1,
+            t2,
+            value,
+            off_resonance,
+            m0,
+            kept_orders(orders, odd=True),
+            calls=_CALLS,
+            jacobian=jacobian,
+            b1_factor=factor,
         ),
         optional(b1, t1),
         slice_profile,
@@ -150,6 +175,7 @@ def epg(
     spoil: Sequence[int] = (),
     adiabatic: Sequence[int] = (),
     orders: int | None = None,
+    jacobian: Sequence[str] | None = None,
 ) -> Tensor:
     """Signal of an arbitrary train of pulses, as a table of segments: pulse, free precession, samples."""
     t1 = own(t1)
@@ -167,4 +193,4 @@ def epg(
         spoil,
         adiabatic,
     )
-    return signal_of(train, t1, t2, b1, off_resonance, m0, kept_orders(orders), call=reference_train)
+    return signal_of(train, t1, t2, b1, off_resonance, m0, kept_orders(orders), calls=_CALLS, jacobian=jacobian)
