@@ -52,6 +52,17 @@ def test_total_variation_removes_noise() -> None:
     assert errors[1] < 0.8 * errors[0]
 
 
+def test_wavelets_remove_noise() -> None:
+    t1, _, inside, encoding, kspace = object_and_data()
+    noise = torch.randn(kspace.shape, dtype=kspace.dtype, generator=torch.Generator().manual_seed(0))
+    noisy = kspace + 0.02 * kspace.abs().pow(2).mean().sqrt() * noise
+    errors = [
+        ((recon.t1_vfa(noisy, encoding, FLIPS, TR, l2=1e-5, wavelet=w)[0] - t1).abs() / t1)[inside].median()
+        for w in (0.0, 3e-4)
+    ]
+    assert errors[1] < 0.8 * errors[0]
+
+
 def test_any_model_and_bounds() -> None:
     times = torch.tensor([0.0, 0.5, 1.0, 2.0])[:, None, None]
     truth = torch.stack((torch.full((4, 4), 1.5), torch.full((4, 4), 0.7)))
@@ -69,7 +80,7 @@ def test_bad_input() -> None:
         recon.t1_vfa(kspace, encoding, FLIPS, -1.0)
     with pytest.raises(ValueError, match="kspace: expected data, got zeros"):
         recon.t1_vfa(kspace * 0, encoding, FLIPS, TR)
-    with pytest.raises(ValueError, match="l2, tv: expected numbers >= 0 and tv_edge > 0, got -1"):
+    with pytest.raises(ValueError, match="l2, tv, wavelet: expected numbers >= 0 and tv_edge > 0, got -1"):
         recon.t1_vfa(kspace, encoding, FLIPS, TR, l2=-1)
     with pytest.raises(ValueError, match="bounds: expected 2 pairs, one per parameter, got 1"):
         recon.model_based(torch.ones(3, 2), IdentityOp(), lambda x: x, torch.ones(2, 2), bounds=((0, 1),))

@@ -119,3 +119,39 @@ def test_bad_input(change, message) -> None:
 def test_no_tensor() -> None:
     with pytest.raises(TypeError, match=r"x0: expected a torch\.Tensor, got list"):
         irgnm(decay, torch.ones(12, 3), [1.0])
+
+
+def test_proximal_step_is_the_soft_threshold() -> None:
+    """Of images themselves ``|x - y|^2 / 2 + alpha |x|_1`` has the soft threshold as its minimiser."""
+    y = torch.randn(50, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+
+    def soft(v: torch.Tensor, t: float) -> torch.Tensor:
+        return v.sign() * (v.abs() - t).clamp_min(0)
+
+    x = irgnm(
+        lambda v: v, y, torch.zeros_like(y), alpha=0.4, alpha_factor=1.0, penalty=lambda x: lambda d: 0 * d,
+        proximal=soft, admm_iter=60, max_iter=1, cg_iter=300, cg_tol=1e-12,
+    )  # fmt: skip
+    torch.testing.assert_close(x, soft(y, 0.4), rtol=0, atol=1e-8)
+
+
+def test_proximal_step_of_correlated_data_is_optimal() -> None:
+    """Subgradient: ``A^T (y - A x) = alpha sign(x)`` where x is not zero, within alpha elsewhere."""
+    g = torch.Generator().manual_seed(0)
+    a = torch.randn(30, 12, dtype=torch.float64, generator=g) / 30**0.5
+    y = torch.randn(30, dtype=torch.float64, generator=g)
+    x = irgnm(
+        lambda v: a @ v, y, torch.zeros(12, dtype=torch.float64), alpha=0.2, alpha_factor=1.0,
+        penalty=lambda x: lambda d: 0 * d, proximal=lambda v, t: v.sign() * (v.abs() - t).clamp_min(0),
+        admm_iter=300, max_iter=1, cg_iter=6000, cg_tol=1e-12,
+    )  # fmt: skip
+    pull = a.T @ (y - a @ x)
+    on = x != 0
+    assert 0 < int(on.sum()) < 12
+    torch.testing.assert_close(pull[on], 0.2 * x[on].sign(), rtol=0, atol=1e-6)
+    assert pull[~on].abs().max() <= 0.2
+
+
+def test_bad_split() -> None:
+    with pytest.raises(ValueError, match="rho, admm_iter: expected a number > 0 and an integer >= 1, got 0 and 10"):
+        irgnm(lambda x: x, torch.ones(3), torch.ones(3), rho=0)

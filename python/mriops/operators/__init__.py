@@ -18,6 +18,7 @@ from mriops.operators.stack import StackOp
 from mriops.operators.stack_of_planes import StackOfPlanesOp
 from mriops.operators.subspace import SubspaceNufftOp
 from mriops.operators.temporal_basis import SubspaceOp
+from mriops.operators.wavelet import WaveletOp
 
 __all__ = [
     "AdjointOp",
@@ -39,6 +40,7 @@ __all__ = [
     "SubspaceNufftOp",
     "SubspaceOp",
     "SumOp",
+    "WaveletOp",
     "from_deepinv",
     "from_scipy",
     "from_sigpy",

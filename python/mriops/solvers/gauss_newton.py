@@ -11,6 +11,7 @@ from mriops.solvers.flat import Operator
 from mriops.solvers.implicit import no_derivatives
 
 Callback = Callable[[int, torch.Tensor, float], bool | None]
+Proximal = Callable[[torch.Tensor, float], torch.Tensor]
 
 
 class Linearization(NamedTuple):
@@ -102,6 +103,9 @@ def irgnm(
     alpha_factor: float = 0.5,
     alpha_min: float = 0.0,
     penalty: Callable[[torch.Tensor], Operator] | None = None,
+    proximal: Proximal | None = None,
+    rho: float = 1.0,
+    admm_iter: int = 10,
     max_iter: int = 10,
     cg_iter: int = 50,
     cg_tol: float = 1e-3,
@@ -116,8 +120,9 @@ def irgnm(
     .. math:: (J^H A^H A J + \alpha_n Q_n) d = J^H A^H (y - A M(x_n)) - \alpha_n (Q_n x_n - Q_n x_\mathrm{ref}),
               \qquad \alpha_n = \max(\alpha q^n, \alpha_\mathrm{min}),
 
-    and moves to ``project(x_n + d)``. Measured data enter as ``A^H y`` alone, so a fused or Toeplitz normal operator is
-    all that an iteration applies.
+    and moves to ``project(x_n + d)``. With `proximal` the step minimises the same quadratic form plus
+    ``alpha_n g(x_n + d)`` by the alternating direction method of multipliers. Measured data enter as ``A^H y`` alone,
+    so a fused or Toeplitz normal operator is all that an iteration applies.
 
     Parameters
     ----------
@@ -136,6 +141,12 @@ def irgnm(
     penalty : callable, optional
         ``x -> Q``, with ``Q`` a symmetric positive semidefinite callable, frozen during one step (the identity by
         default). Edge-preserving penalties are of this form when their weights are taken from the last step.
+    proximal : callable, optional
+        ``(v, t) -> argmin_u |u - v|^2 / 2 + t g(u)`` of a penalty ``g`` that has no derivative, such as the 1-norm of
+        wavelet coefficients. The result has gone through it.
+    rho, admm_iter : float, int
+        Of the method of multipliers: weight of the split, best near the mean of ``J^H A^H A J``, and iterations in each
+        step, which share the `cg_iter`.
     max_iter, cg_iter : int
         Gauss-Newton steps, and iterations of conjugate gradients within each.
     cg_tol : float
@@ -162,8 +173,11 @@ def irgnm(
     Bakushinskii. The problem of the convergence of the iteratively regularized Gauss-Newton method. Comput Math Math
     Phys 32, 1992. Uecker et al. Image reconstruction by regularized nonlinear inversion. Magn Reson Med 60, 2008.
     Acar, Vogel. Analysis of bounded variation penalty methods for ill-posed problems. Inverse Problems 10, 1994 (lagged
-    weights).
+    weights). Boyd et al. Distributed optimization and statistical learning via the alternating direction method of
+    multipliers. Found Trends Mach Learn 3, 2011.
     """
+    if not (0 < rho < float("inf") and isinstance(admm_iter, int) and admm_iter >= 1):
+        raise ValueError(f"rho, admm_iter: expected a number > 0 and an integer >= 1, got {rho!r} and {admm_iter!r}")
     _check(x0, adjoint_data, alpha, alpha_factor, alpha_min, max_iter)
     x = x0.detach().clone()
     pull = torch.zeros_like(x) if reference is None else reference.detach()
@@ -185,20 +199,40 @@ def irgnm(
                 raise ValueError(
                     f"model, gram or adjoint_data: expected finite values, got NaN or infinity in step {step}"
                 )
-            d = cg(
-                lambda v, point=point, metric=metric, weight=weight: (
-                    point.cotangent(normal(point.tangent(v))) + weight * metric(v)
-                ),
-                right,
-                max_iter=cg_iter,
-                tol=cg_tol,
-            )
-            moved = x + d if project is None else project(x + d)
+
+            def system(v: torch.Tensor, point=point, metric=metric, weight=weight) -> torch.Tensor:
+                return point.cotangent(normal(point.tangent(v))) + weight * metric(v)
+
+            if proximal is None:
+                moved = x + cg(system, right, max_iter=cg_iter, tol=cg_tol)
+            else:
+                near = lambda v, weight=weight: proximal(v, weight / rho)  # noqa: E731
+                moved = _split_step(system, right, x, near, rho, admm_iter, max(cg_iter // admm_iter, 3), cg_tol)
+            moved = moved if project is None else project(moved)
             change = float(torch.linalg.vector_norm(moved - x) / torch.linalg.vector_norm(moved).clamp_min(1e-30))
             x = moved
             if callback is not None and callback(step + 1, x, change):
                 break
     return x
+
+
+def _split_step(
+    system: Operator,
+    right: torch.Tensor,
+    x: torch.Tensor,
+    near: Operator,
+    rho: float,
+    admm_iter: int,
+    cg_iter: int,
+    cg_tol: float,
+) -> torch.Tensor:
+    """``x + d`` with ``d`` the minimiser of ``<d, system d> / 2 - <right, d> + g(x + d)``, scaled dual form."""
+    split, dual, d = x, torch.zeros_like(x), torch.zeros_like(x)
+    for _ in range(admm_iter):
+        d = cg(system, right + rho * (split - dual - x), x0=d, max_iter=cg_iter, tol=cg_tol, damping=rho)
+        split = near(x + d + dual)
+        dual = dual + x + d - split
+    return split
 
 
 def _check(
