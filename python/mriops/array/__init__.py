@@ -10,6 +10,7 @@ from .bloch import bloch, bloch_signal, bloch_spinor
 from .coils import coil_combine, coil_expand
 from .epg import epg, epg_fse
 from .epg_steady_state import epg_bssfp, epg_dess, epg_fisp, epg_spgr
+from .epgx import epg_exchange, epg_mt
 from .fft import fft, ifft
 from .nufft import (
     nufft,
@@ -54,8 +55,10 @@ __all__ = [
     "epg",
     "epg_bssfp",
     "epg_dess",
+    "epg_exchange",
     "epg_fisp",
     "epg_fse",
+    "epg_mt",
     "epg_spgr",
     "fft",
     "get_num_threads",
