@@ -53,6 +53,12 @@ def __getattr__(name: str) -> ModuleType:
         try:
             return importlib.import_module(f"mriops.{name}")
         except ModuleNotFoundError as error:
+            if error.name == "torch":
+                raise ImportError(
+                    f"mriops.{name} needs torch >= 2.6, which is not installed: pip install 'mriops[torch]' "
+                    "(mriops.array serves NumPy and CuPy arrays without it)",
+                    name="torch",
+                ) from error
             if error.name != f"mriops.{name}":
                 raise
     raise AttributeError(f"module 'mriops' has no attribute {name!r}")

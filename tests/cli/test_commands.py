@@ -1,9 +1,13 @@
 """The other commands: help, info, bench."""
 
 import subprocess
+import sys
+import textwrap
 
 from mriops import __version__
 from mriops.cli import bench, main, progress
+
+from .conftest import ENVIRONMENT
 
 
 def test_help_of_every_command(mriops):
@@ -27,6 +31,34 @@ def test_info_of_a_file(scan_file, capsys):
         assert text in out
     assert main(["info", str(scan_file.parent)]) == 1
     assert "got a folder" in capsys.readouterr().err
+
+
+def test_without_torch_it_says_what_to_install(tmp_path):
+    """A finder that hides torch: the report still works, commands and rooms name the extra that brings it."""
+    code = """
+        import importlib.abc, sys
+        class Hidden(importlib.abc.MetaPathFinder):
+            def find_spec(self, name, path=None, target=None):
+                if name.partition(".")[0] == "torch":
+                    raise ModuleNotFoundError("No module named 'torch'", name="torch")
+        sys.meta_path.insert(0, Hidden())
+        import importlib.util
+        found = importlib.util.find_spec
+        importlib.util.find_spec = lambda name, *rest: None if name == "torch" else found(name, *rest)
+        from mriops.cli import main
+        main(["info"])
+        assert main(["recon", "x.h5"]) == 1
+        try:
+            from mriops import ops
+        except ImportError as error:
+            sys.stderr.write(str(error))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True
+    )
+    assert "_cpu     built with" in done.stdout, done.stderr
+    assert "mriops recon needs torch, which is not installed: pip install 'mriops[cli]'" in done.stderr
+    assert "mriops.ops needs torch >= 2.6, which is not installed: pip install 'mriops[torch]'" in done.stderr
 
 
 def test_help_starts_without_torch():

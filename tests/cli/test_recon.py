@@ -151,6 +151,14 @@ def test_wrong_arguments_exit_with_2(capsys):
     capsys.readouterr()
 
 
+def test_what_nobody_foresaw_is_one_line_too(scan_file, tmp_path, capsys, monkeypatch):
+    def surprised(*_):
+        raise KeyError("gone")
+
+    monkeypatch.setattr("mriops.cli.recon.reconstruct", surprised)
+    assert "KeyError: 'gone' (--debug shows where)" in fails(capsys, "recon", scan_file, "-o", tmp_path / "out", "-q")
+
+
 def test_interrupt_is_not_an_error(scan_file, tmp_path, capsys, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt

@@ -94,6 +94,26 @@ def test_damaged_npz(raw, tmp_path):
         read(tmp_path / "axes.npz", axes=("coil", "x", "x"))
 
 
+@pytest.mark.parametrize("name", ["a.npz", "a.h5"])
+def test_flipped_bytes(name, raw, tmp_path):
+    """Damage anywhere is an OSError or a ValueError with the name of the file, or is not noticed."""
+    WRITERS[name](raw, tmp_path / name)
+    whole = (tmp_path / name).read_bytes()
+    generator = np.random.default_rng(0)
+    refused = 0
+    for _ in range(25):
+        damaged = bytearray(whole)
+        for at in generator.integers(0, min(len(whole), 6000), 8):
+            damaged[at] = generator.integers(256)
+        (tmp_path / name).write_bytes(damaged)
+        try:
+            read(tmp_path / name)
+        except (OSError, ValueError) as error:
+            refused += 1
+            assert name in str(error) or type(error) is ValueError, repr(error)
+    assert refused > 10
+
+
 def test_missing_library_names_the_extra(monkeypatch, tmp_path):
     def no_import(name, *args, **kwargs):
         raise ImportError(name)

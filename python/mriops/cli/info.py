@@ -6,15 +6,16 @@ import argparse
 import sys
 from pathlib import Path
 
-from mriops.cli.recon import file_options
 from mriops.info import main as installation
-from mriops.io import open_raw
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the report; 0 when all is well."""
     if arguments.file is None:
         return installation()
+    from mriops.cli.recon import file_options  # needs torch, which the report above does not
+    from mriops.io import open_raw
+
     path = Path(arguments.file)
     with open_raw(path, **file_options(arguments)) as file:
         first = file.read(range(1))

@@ -7,6 +7,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from importlib.util import find_spec
 
 from mriops import __version__
 
@@ -188,6 +189,8 @@ def _not_negative(text: str) -> float:
 
 
 def _dispatch(arguments: argparse.Namespace) -> int:
+    if (arguments.command != "info" or arguments.file) and find_spec("torch") is None:
+        raise ImportError(f"mriops {arguments.command} needs torch, which is not installed: pip install 'mriops[cli]'")
     if arguments.command == "recon":
         from mriops.cli.recon import run
     elif arguments.command == "qmri":
@@ -230,4 +233,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         else:
             text = " ".join(str(error).split()) or type(error).__name__
             sys.stderr.write(f"mriops: error: {text}\n")
+        return FAILED
+    except Exception as error:  # foreseen by nobody: what it is, and how to see where
+        if arguments.debug:
+            traceback.print_exc()
+        else:
+            text = " ".join(str(error).split())
+            sys.stderr.write(f"mriops: error: {type(error).__name__}: {text} (--debug shows where)\n")
         return FAILED

@@ -5,6 +5,11 @@ from __future__ import annotations
 import abc
 import importlib
 import os
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -25,6 +30,25 @@ FORMATS: dict[str, tuple[str, str]] = {
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
+# What h5py, zipfile and numpy run into where bytes are not what they were.
+_DAMAGE = (
+    *(OSError, UnicodeError, KeyError, IndexError, EOFError, OverflowError, RuntimeError),
+    *(struct.error, zipfile.BadZipFile, zlib.error),
+)
+
+
+@contextmanager
+def _readable(path: Path | None) -> Iterator[None]:
+    """Say of a damaged file that it is damaged, whatever a library stumbles over in it."""
+    try:
+        yield
+    except _DAMAGE as error:
+        if isinstance(error, OSError) and (path is None or path.name in str(error)):
+            raise
+        what = " ".join(str(argument) for argument in error.args) or type(error).__name__
+        raise OSError(f"{path}: expected a complete raw file, got one that cannot be read ({what})") from error
+
+
 class RawFile(abc.ABC):
     """A raw file that is open: `info` is known, samples are read on demand. A context manager.
 
@@ -32,9 +56,12 @@ class RawFile(abc.ABC):
     ----------
     info
         Of the whole file.
+    path
+        Where it lies.
     """
 
     info: ScanInfo
+    path: Path | None = None
 
     @abc.abstractmethod
     def _load(self, slices: range) -> RawData: ...
@@ -50,12 +77,15 @@ class RawFile(abc.ABC):
         ------
         ValueError
             If a slice is not in the file.
+        OSError
+            If the file is damaged.
         """
         n = self.info.n_slices
         slices = range(n) if slices is None else slices
         if len(slices) == 0 or slices.step != 1 or slices.start < 0 or slices.stop > n:
             raise ValueError(f"slices: expected a non-empty range within 0..{n - 1} with step 1, got {slices}")
-        return self._load(slices)
+        with _readable(self.path):
+            return self._load(slices)
 
     def __enter__(self) -> Self:
         return self
@@ -98,8 +128,11 @@ def open_raw(path: str | os.PathLike[str], format: str | None = None, **options:
         raise IsADirectoryError(f"expected a raw data file, got a folder: {path}")
     if not path.exists():
         raise FileNotFoundError(f"no such file: {path}")
-    module, name = FORMATS[format or _recognise(path)]
-    return getattr(importlib.import_module(module), name)(path, **options)
+    with _readable(path):
+        module, name = FORMATS[format or _recognise(path)]
+        file = getattr(importlib.import_module(module), name)(path, **options)
+    file.path = path
+    return file
 
 
 def read(path: str | os.PathLike[str], format: str | None = None, **options: Any) -> RawData:
