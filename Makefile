@@ -84,8 +84,9 @@ docs: $(VENV)/.ready
 	$(INSTALL) -r docs/requirements.txt
 	$(RUN) sphinx -W --keep-going -b html docs docs/_build/html
 
+# ducc0 from its sources is built for this processor.
 bench: $(VENV)/.ready
-	$(INSTALL) --group bench
+	$(INSTALL) --no-binary ducc0 --group bench
 	$(RUN) benchmarks run $(BENCH_ARGS)
 	$(RUN) benchmarks.bindings
 

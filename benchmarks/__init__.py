@@ -4,11 +4,14 @@
 `python -m benchmarks table` turns those files into the tables of the README and of the documentation.
 
 How it is measured
-    * Peers are timed in the same process, interleaved: one call of each in turn, many rounds, medians.
-    * The deciding number is the CPU time of one thread (`time.thread_time`): it hardly moves on a shared machine.
-      The second number is the wall time with two threads.
+    * Peers are timed in the same process, interleaved: one call of each in turn, many rounds, medians. Who has used up
+      two seconds sits out the rounds that follow, so that everything is done in about twenty minutes.
+    * The deciding number is CPU time (`time.process_time`) where everybody is given one thread: it hardly moves on a
+      shared machine. The second number is the wall time with two threads, each sample after a short idle gap.
     * "torch.fft" is the best of what a good user writes (no shifts, in place, loops, compiled); every variant is kept.
-    * Errors are against a complex128 evaluation, memory is the peak above the inputs, read in a process of its own.
+    * Errors are against a complex128 evaluation, of non-uniform transforms against direct sums; there all software is
+      asked for what makes the errors equal (`accuracy.py`). Memory is the peak above inputs and plans, read in a process
+      of its own.
 
 This folder stands beside the package: it may import any public name of mriops, and nothing imports it.
 """

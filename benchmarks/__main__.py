@@ -26,9 +26,9 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("table", help="write the tables into README.md and docs/performance.md")
     commands.add_parser("list", help="name all cases")
     commands.add_parser("peaks", help="measure this machine's peaks and store them")
-    memory = commands.add_parser("memory", help="peak memory of one contender of one case (used by run)")
+    memory = commands.add_parser("memory", help="peak memory of contenders of one case (used by run)")
     memory.add_argument("case")
-    memory.add_argument("contender")
+    memory.add_argument("contender", nargs="+")
     return parser
 
 
@@ -83,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         from benchmarks import memory
 
-        _say(json.dumps({"peak": memory.measure_here(arguments.case, arguments.contender)}))
+        _say(json.dumps(memory.measure_here(arguments.case, arguments.contender)))
     return 0
 
 

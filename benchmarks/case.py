@@ -15,7 +15,8 @@ class Built:
     """Inputs made, peers ready.
 
     ``quality`` maps a contender's raw result to the number of column "error" (relative error against complex128, or
-    NRMSE against the phantom, as the case says); ``missing`` tells which peers are not there and why.
+    NRMSE against the phantom, as the case says; NaN where nothing is approximated); ``missing`` tells which peers are
+    not there and why.
     """
 
     contenders: Sequence[Contender]
@@ -29,7 +30,8 @@ class Case:
     """One row of the table: its name, its goals and how it is built.
 
     ``goals`` are ratios of one-thread CPU times by peer; ``limits`` bound mriops' own figures, ``microseconds`` or
-    ``error``; ``seconds`` is the wall time to spend per column.
+    ``error``; ``seconds`` is the wall time to spend per column. ``tiny`` builds a small problem for the same peers,
+    which loads and compiles what they load and compile on first use, before memory is measured.
     """
 
     name: str
@@ -40,4 +42,5 @@ class Case:
     quality_name: str = "relative error"
     memory: bool = True
     quick: bool = False
-    seconds: float = 6.0
+    seconds: float = 3.0
+    tiny: Callable[[Sequence[str] | None], Built] | None = None

@@ -24,18 +24,33 @@ def threads(count: int) -> Iterator[None]:
 
 
 def interleave(
-    contenders: Sequence[Contender], *, seconds: float, min_rounds: int = 5, max_rounds: int = 200
+    contenders: Sequence[Contender],
+    *,
+    seconds: float,
+    min_rounds: int = 5,
+    max_rounds: int = 200,
+    patience: float = 2.0,
+    gap: float = 0.0,
 ) -> dict[str, list[Sample]]:
     """Time all contenders in turn.
+
+    A contender that has used up ``patience`` sits out the rounds that follow, with one sample if that was a single
+    call, with two otherwise: the fast ones, of which more rounds can be afforded, do not wait for it.
 
     Parameters
     ----------
     contenders
-        What to time; each is called once untimed first (plans, compilation, page faults).
+        What to time; each is called once first (plans, compilation, page faults), which counts only where that call
+        alone took longer than ``patience``.
     seconds
         Wall time to spend; at least ``min_rounds`` rounds are made whatever it costs.
     min_rounds, max_rounds
         Bounds on the number of rounds.
+    patience
+        Wall time in [s] for each contender, as said above.
+    gap
+        Idle time in [s] before each sample: worker threads of the contender before go on spinning for a while, on the
+        processor that this one's second thread needs.
 
     Returns
     -------
@@ -50,14 +65,26 @@ def interleave(
     if len(set(names)) != len(names):
         raise ValueError(f"contenders: expected distinct names, got {names}")
     samples: dict[str, list[Sample]] = {name: [] for name in names}
+    left = dict.fromkeys(names, patience)
+    active = list(contenders)
     for contender in contenders:
-        contender.call()
+        time.sleep(gap)
+        start = time.perf_counter()
+        first = contender.timer(contender.call, 1)
+        if time.perf_counter() - start > patience:
+            samples[contender.name].append(first)
+            active.remove(contender)
     end = time.perf_counter() + seconds
     for round_ in range(max_rounds):
-        if round_ >= min_rounds and time.perf_counter() > end:
+        if not active or (round_ >= min_rounds and time.perf_counter() > end):
             break
-        for contender in contenders:
+        for contender in tuple(active):
+            time.sleep(gap)
+            start = time.perf_counter()
             samples[contender.name].append(contender.timer(contender.call, contender.calls))
+            left[contender.name] -= time.perf_counter() - start
+            if left[contender.name] < 0 and round_ > 0:
+                active.remove(contender)
     return samples
 
 

@@ -13,18 +13,21 @@ import torch
 
 @dataclass(frozen=True)
 class Sample:
-    """One timed call: CPU time of the calling thread (or of a child process) and wall time, both in [s]."""
+    """One timed call: CPU time of this process (or of a child process) and wall time, both in [s]."""
 
     cpu: float
     wall: float
 
 
 def time_call(call: Callable[[], Any], calls: int = 1) -> Sample:
-    """Time ``calls`` repetitions in the calling thread and return the time of one."""
-    wall, cpu = time.perf_counter(), time.thread_time()
+    """Time ``calls`` repetitions and return the time of one.
+
+    CPU time is that of the whole process: some software hands work to threads of its own even if it is given one.
+    """
+    wall, cpu = time.perf_counter(), time.process_time()
     for _ in range(calls):
         call()
-    return Sample((time.thread_time() - cpu) / calls, (time.perf_counter() - wall) / calls)
+    return Sample((time.process_time() - cpu) / calls, (time.perf_counter() - wall) / calls)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """Peak memory of one call above its inputs, read from the kernel in a process of its own.
 
 Python's tracemalloc does not see what native code and torch allocate, and the peak of a process never falls: so every
-contender gets a fresh process, its inputs are made, the peak counter is set back (``/proc/self/clear_refs``), one call
-is made, and the high-water mark is read. What is counted: the output, temporaries, and scratch kept by the library.
+contender gets a fresh process, its inputs and plans are made, the peak counter is set back (``/proc/self/clear_refs``),
+one call is made, and the high-water mark is read. What is counted: the output, temporaries, and scratch kept by the
+library. What is not: inputs, and what was set up beforehand (sorted samples, spectra).
 """
 
 from __future__ import annotations
@@ -12,13 +13,19 @@ import ctypes
 import gc
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks import accuracy
+from benchmarks.case import Case
+from benchmarks.contender import Contender
 from benchmarks.machine import ROOT
+
+_LIMIT = 120  # s
 
 
 def resident(field: str, status: Path = Path("/proc/self/status")) -> int:
@@ -53,42 +60,75 @@ def peak_of(call: Any) -> int:
     return max(peak - before, 0)
 
 
-def measure_here(case_name: str, contender_name: str) -> int:
-    """Build one case with one peer in this process and return the peak of one call in bytes."""
+def measure_here(case_name: str, contender_names: Sequence[str]) -> dict[str, int]:
+    """Build one case in this process and return the peak of one call of each contender in bytes.
+
+    Each is called in a child of its own, so that none finds memory that another one left. What is loaded or compiled
+    when a peer is called for the first time is not its operator's memory: there, a tiny problem is done first, and
+    pages of libraries are brought in. torch keeps nothing between calls, and compiles for a shape: it is called here.
+    """
     import torch
 
     from benchmarks.cases import by_name
 
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     (case,) = [case for case in by_name([case_name]) if case.name == case_name]
-    peer = contender_name.split(" (")[0]
-    (contender,) = [c for c in case.build([peer]).contenders if c.name == contender_name]
-    _load_code(case_name, peer, contender_name)
-    return peak_of(contender.call)
+    peers = [name.split(" (")[0] for name in contender_names]
+    contenders = {c.name: c for c in case.build(peers).contenders}
+    peaks: dict[str, int] = {}
+    for name in contender_names:
+        if name not in contenders:
+            continue
+        if contenders[name].peer == "torch.fft":
+            contenders[name].call()
+        peak = _in_child(case, contenders[name])
+        if peak is not None:
+            peaks[name] = peak
+    return peaks
 
 
-def _load_code(case_name: str, peer: str, contender_name: str) -> None:
-    """Do the same on a tiny problem first: pages of lazily loaded libraries are not the operator's memory."""
-    from dataclasses import replace
+def _in_child(case: Case, contender: Contender) -> int | None:
+    """Return the peak of a call in a fork of this process, None if it fails there.
 
-    from benchmarks.peers import sense_contenders
-    from benchmarks.workloads import WORKLOADS, make_problem
+    Nothing is called before the fork that might start threads, which a fork does not have.
+    """
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            signal.alarm(_LIMIT)  # whatever waits for a thread that is not there ends
+            for small in case.tiny([contender.peer]).contenders if case.tiny else ():
+                small.call()
+            _bring_in_libraries()
+            os.write(write, str(peak_of(contender.call)).encode())
+            status = 0
+        finally:
+            os._exit(status)
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        text = pipe.read()
+    _, status = os.waitpid(child, 0)
+    return int(text) if status == 0 and text else None
 
-    for workload in WORKLOADS:
-        if workload.name == case_name:
-            tiny = replace(workload, coils=2, im_size=(16,) * workload.ndim, batch=2 if workload.batch else None)
-            for contender in sense_contenders(make_problem(tiny), [peer])[0]:
-                if contender.name == contender_name:
-                    contender.call()
+
+def _bring_in_libraries(maps: Path = Path("/proc/self/maps")) -> None:
+    """Make pages of mapped files resident, which a fork starts without; does nothing before Linux 5.14."""
+    advise = ctypes.CDLL(None, use_errno=True).madvise
+    advise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+    for line in maps.read_text().splitlines():
+        span, access, _, _, inode, *_ = line.split()
+        if inode != "0" and access[0] == "r":
+            start, end = (int(part, 16) for part in span.split("-"))
+            advise(start, end - start, 22)  # MADV_POPULATE_READ
 
 
 def measure(case_name: str, contender_names: Sequence[str]) -> dict[str, float]:
-    """Return the peak of each contender in [MiB], each measured in a process of its own; failures are left out."""
-    peaks: dict[str, float] = {}
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    for name in contender_names:
-        command = [sys.executable, "-m", "benchmarks", "memory", case_name, name]
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-        if done.returncode == 0:
-            peaks[name] = json.loads(done.stdout.splitlines()[-1])["peak"] / (1 << 20)
-    return peaks
+    """Return the peak of each contender in [MiB], measured outside of this process; failures are left out."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", accuracy.VARIABLE: accuracy.chosen()}
+    command = [sys.executable, "-m", "benchmarks", "memory", case_name, *contender_names]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    if done.returncode != 0:
+        return {}
+    peaks = json.loads(done.stdout.splitlines()[-1])
+    return {name: peak / (1 << 20) for name, peak in peaks.items()}

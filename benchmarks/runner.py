@@ -8,12 +8,17 @@ from collections.abc import Callable, Sequence
 import torch
 
 from benchmarks import clock, machine, machine_peaks, memory
-from benchmarks.case import Case
+from benchmarks.case import Built, Case
 from benchmarks.contender import Contender, Sample, version_of
 from benchmarks.costs import Cost
 from benchmarks.results import Row
 
 Log = Callable[[str], None]
+
+#: Idle time in [s] before each sample with two threads, the same for everybody.
+_GAP = 0.02
+#: Calls that take longer, in [s], are timed with two threads only if they are their software's fastest.
+_SLOW = 0.5
 
 
 def run_case(
@@ -25,24 +30,26 @@ def run_case(
     log: Log = lambda text: None,
 ) -> list[Row]:
     """Time one case in both columns, take errors, the memory of each peer's fastest variant, and return its rows."""
-    seconds, rounds = (1.0, 3) if quick else (case.seconds, 5)
+    seconds, rounds, patience = (1.0, 3, 1.0) if quick else (case.seconds, 5, 2.0)
     built = case.build(peers)
     for text in built.missing:
         log(f"  left out: {text}")
-    contenders = _that_work(built.contenders, log)
-    errors = {c.name: built.quality(c, c.call()) for c in contenders}
+    contenders, errors = _that_work(built, log)
+    bounds = {"seconds": seconds, "min_rounds": rounds, "patience": patience}
     with clock.threads(1):
-        one = clock.interleave(contenders, seconds=seconds, min_rounds=rounds)
-    two: dict[str, list[Sample]] = {c.name: [] for c in contenders}
-    if (os.cpu_count() or 1) > 1:
-        with clock.threads(2):
-            two = clock.interleave(contenders, seconds=seconds, min_rounds=rounds)
+        one = clock.interleave(contenders, **bounds)
     names = _fastest_of_each_peer(contenders, one)
+    two: dict[str, list[Sample]] = {}
+    if (os.cpu_count() or 1) > 1:
+        some = [c for c in contenders if c.name in names or clock.median_wall(one[c.name]) < _SLOW]
+        with clock.threads(2):
+            two = clock.interleave(some, **bounds, gap=_GAP)
     cost = built.cost
     del built  # inputs go before the memory runs
     peaks = memory.measure(case.name, names) if case.memory and with_memory and not quick else {}
     return [
-        _row(case.name, cost, c, one[c.name], two[c.name], errors[c.name], peaks.get(c.name, 0.0)) for c in contenders
+        _row(case.name, cost, c, one[c.name], two.get(c.name, []), errors[c.name], peaks.get(c.name, 0.0))
+        for c in contenders
     ]
 
 
@@ -54,19 +61,20 @@ def _fastest_of_each_peer(contenders: Sequence[Contender], samples: dict[str, li
     return list(fastest.values())
 
 
-def _that_work(contenders: Sequence[Contender], log: Log) -> list[Contender]:
-    """Leave out, by name, a peer's variant that fails on this machine; mriops must work."""
-    working = []
-    for contender in contenders:
+def _that_work(built: Built, log: Log) -> tuple[list[Contender], dict[str, float]]:
+    """Leave out, by name, a peer's variant that fails on this machine, and return the errors of the others."""
+    working, errors = [], {}
+    for contender in built.contenders:
         try:
-            contender.call()
+            result = contender.call()
         except Exception as error:
             if contender.peer == "mriops":
                 raise
             log(f"  left out: {contender.name}: {str(error)[:200]}")
         else:
             working.append(contender)
-    return working
+            errors[contender.name] = built.quality(contender, result)
+    return working, errors
 
 
 def _row(
@@ -110,7 +118,8 @@ def describe(rows: Sequence[Row]) -> list[str]:
     for row in rows:
         ratio = f"{row.cpu_ms / ours:6.2f}x" if ours else "      -"
         name = f"{row.peer} ({row.variant})" if row.variant else row.peer
-        lines.append(f"  {name:36s} {row.cpu_ms:11.4f} ms {ratio}  2 thr {row.wall_ms:10.4f} ms  error {row.error:.2e}")
+        times = f"{row.cpu_ms:11.4f} ms {ratio}  2 thr {row.wall_ms:10.4f} ms"
+        lines.append(f"  {name:50s} {times}  error {row.error:.2e}  {row.peak_mib:7.1f} MiB")
     return lines
 
 

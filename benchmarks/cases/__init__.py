@@ -1,5 +1,5 @@
-"""The benchmark cases: the Cartesian SENSE table, Toeplitz, NUFFT, op overhead, CG-SENSE, ESPIRiT, Bloch,
-extended phase graphs, voxelwise fits."""
+"""The benchmark cases: the Cartesian SENSE table, CG-SENSE, ESPIRiT; NUFFT, Toeplitz, trajectories; Bloch, extended
+phase graphs, voxelwise fits; op overhead."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from benchmarks.cases.epg import CASES as _EPG
 from benchmarks.cases.espirit import CASES as _ESPIRIT
 from benchmarks.cases.fit import CASES as _FIT
 from benchmarks.cases.nufft import CASES as _NUFFT
+from benchmarks.cases.nufft_trajectory import CASES as _TRAJECTORY
 from benchmarks.cases.overhead import CASES as _OVERHEAD
 from benchmarks.cases.sense import CASES as _SENSE
 from benchmarks.cases.toeplitz import CASES as _TOEPLITZ
 
-CASES: tuple[Case, ...] = (*_SENSE, *_TOEPLITZ, *_NUFFT, *_OVERHEAD, *_CG, *_ESPIRIT, *_BLOCH, *_EPG, *_FIT)
+_ENCODING = (*_SENSE, *_CG, *_ESPIRIT, *_NUFFT, *_TOEPLITZ, *_TRAJECTORY)
+CASES: tuple[Case, ...] = (*_ENCODING, *_BLOCH, *_EPG, *_FIT, *_OVERHEAD)
 
 
 def by_name(names: list[str] | None, *, quick: bool = False) -> list[Case]:

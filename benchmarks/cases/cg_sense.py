@@ -166,7 +166,7 @@ def _case(kind: str, words: str) -> Case:
         goals={"bart": 5.0, "sigpy": 5.0, "mrpro": 5.0},
         quality_name="NRMSE",
         memory=False,
-        seconds=30.0,
+        seconds=4.0,
     )
 
 

@@ -139,7 +139,7 @@ CASES: tuple[Case, ...] = (
         limits={"microseconds": 5.0},
         memory=False,
         quick=True,
-        seconds=4.0,
+        seconds=2.0,
     ),
     Case(
         name="overhead-backward",
@@ -148,6 +148,6 @@ CASES: tuple[Case, ...] = (
         limits={"microseconds": 60.0},
         memory=False,
         quick=True,
-        seconds=4.0,
+        seconds=2.0,
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from benchmarks.case import Built, Case
@@ -33,7 +34,8 @@ CASES: tuple[Case, ...] = tuple(
         goals=w.goals,
         limits={"error": 1e-6},
         quick=w.quick,
-        seconds=20.0 if w.batch or w.ndim == 3 else 6.0,
+        seconds=6.0 if w.batch or w.ndim == 3 else 3.0,
+        tiny=partial(build, replace(w, coils=2, im_size=(16,) * w.ndim, batch=2 if w.batch else None)),
     )
     for w in WORKLOADS
 )

@@ -1,4 +1,7 @@
-"""sense_toeplitz, the normal operator of a radial scan, beside torch.fft on zero-padded images and torchkbnufft."""
+"""sense_toeplitz, the normal operator as a convolution, beside torch.fft on zero-padded images, mrpro, torchkbnufft.
+
+Errors are against the normal operator itself, by direct sums: those of the spectrum count.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,15 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import torch
 
 from benchmarks.case import Built, Case
+from benchmarks.cases.nufft import quality
 from benchmarks.contender import Contender
 from benchmarks.costs import Cost
+from benchmarks.peers.nufft import mrpro_operators
+from benchmarks.scans import RADIAL, SPIRAL, Plan, Scan, acquire as acquire_scan
 from mriops import ops, trajectories
 
 Tensor = torch.Tensor
@@ -20,12 +25,20 @@ Tensor = torch.Tensor
 
 @dataclass(frozen=True)
 class Acquisition:
-    """Image, coil maps and trajectory, and the spectrum of the point-spread function made from it."""
+    """A scan, and the spectrum of its point-spread function."""
 
-    image: Tensor
-    csm: Tensor
-    trajectory: Tensor
+    scan: Scan
     kernel: Tensor
+
+    @property
+    def image(self) -> Tensor:
+        """What the operator is applied to."""
+        return self.scan.image
+
+    @property
+    def csm(self) -> Tensor:
+        """Coil maps."""
+        return self.scan.csm
 
     @property
     def ndim(self) -> int:
@@ -38,14 +51,10 @@ class Acquisition:
         return tuple(range(-self.ndim, 0))
 
 
-def acquire(coils: int, im_size: tuple[int, ...], shots: int, readout: int, seed: int = 0) -> Acquisition:
-    """Draw image and maps; random numbers serve as well as anatomy for time and rounding error."""
-    generator = torch.Generator().manual_seed(seed)
-    make = trajectories.radial if len(im_size) == 2 else trajectories.kooshball
-    trajectory = make(im_size, shots, readout).reshape(-1, len(im_size))
-    image = torch.randn(im_size, dtype=torch.complex64, generator=generator)
-    csm = torch.randn((coils, *im_size), dtype=torch.complex64, generator=generator)
-    return Acquisition(image, csm, trajectory, ops.toeplitz_kernel(trajectory, im_size, eps=1e-5))
+def acquire(plan: Plan) -> Acquisition:
+    """Draw image and maps, and work out the spectrum."""
+    scan = acquire_scan(plan)
+    return Acquisition(scan, ops.toeplitz_kernel(scan.trajectory, scan.im_size, eps=1e-6))
 
 
 def _padded(a: Acquisition, csm: Tensor, conj: Tensor) -> Tensor:
@@ -87,8 +96,7 @@ def _torch(a: Acquisition) -> list[Contender]:
 def _torchkbnufft(a: Acquisition) -> list[Contender]:
     import torchkbnufft
 
-    shape = torch.tensor(a.image.shape)
-    omega = (2 * math.pi * a.trajectory / shape).T.contiguous()
+    omega = a.scan.radians().T.contiguous()
     kernel = torchkbnufft.calc_toeplitz_kernel(omega, list(a.image.shape), norm="ortho")
     operator = torchkbnufft.ToepNufft()
     # Its "ortho" counts the points of the oversampled grid.
@@ -101,9 +109,15 @@ def _mriops(a: Acquisition) -> list[Contender]:
     return [Contender("mriops", "", call, lambda result: result)]
 
 
+def _mrpro(a: Acquisition) -> list[Contender]:
+    (way,) = mrpro_operators.ways("gram", 1e-6, a.ndim)
+    return [Contender("mrpro", way.variant, way.make(a.scan, 2.0), partial(way.canonical, a.scan))]
+
+
 _PEERS: Mapping[str, Callable[[Acquisition], list[Contender]]] = {
     "mriops": _mriops,
     "torch.fft": _torch,
+    "mrpro": _mrpro,
     "torchkbnufft": _torchkbnufft,
 }
 
@@ -117,9 +131,9 @@ def cost(a: Acquisition) -> Cost:
     return Cost(flops, 8.0 * a.csm.numel() + 16.0 * a.image.numel() + 4.0 * a.kernel.numel())
 
 
-def build(make: Callable[[], Acquisition], peers: Sequence[str] | None = None) -> Built:
-    """Set up the peers; errors are relative to padded transforms in complex128 with the same spectrum."""
-    a = make()
+def build(plan: Plan, peers: Sequence[str] | None = None) -> Built:
+    """Set up the peers."""
+    a = acquire(plan)
     contenders: list[Contender] = []
     missing: list[str] = []
     for peer, ways in _PEERS.items():
@@ -130,37 +144,21 @@ def build(make: Callable[[], Acquisition], peers: Sequence[str] | None = None) -
         except Exception as error:
             if peer == "mriops":
                 raise
-            missing.append(f"{peer}: {error}")  # not installed, or not with this torch
-    wanted: list[Tensor] = []
-
-    def quality(contender: Contender, result: Any) -> float:
-        if not wanted:
-            wide = Acquisition(
-                a.image.to(torch.complex128), a.csm.to(torch.complex128), a.trajectory, a.kernel.double()
-            )
-            wanted.append(_coil_loop(_padded, wide, wide.csm, wide.csm.conj()))
-        return float((contender.canonical(result) - wanted[0]).norm() / wanted[0].norm())
-
-    return Built(contenders, quality, missing, cost(a))
+            missing.append(f"{peer}: {str(error)[:200]}")  # not installed, or not with this torch
+    return Built(contenders, quality(a.scan, "gram"), missing, cost(a))
 
 
-def _case(coils: int, im_size: tuple[int, ...], shots: int, readout: int, goal: float, *, quick: bool = False) -> Case:
-    size = "x".join(map(str, im_size))
-    make = partial(acquire, coils, im_size, shots, readout)
-    goals = {"torch.fft": goal, "torchkbnufft": goal}
+def _case(plan: Plan, goal: float, *, quick: bool = False) -> Case:
     return Case(
-        name=f"toeplitz-{coils}x{size}",
-        title=f"`sense_toeplitz` {coils} coils x {size}",
-        build=partial(build, make),
-        goals=goals,
+        name=f"toeplitz-{plan.size}",
+        title=f"`sense_toeplitz` {plan.coils} coils x {'x'.join(map(str, plan.im_size))}",
+        build=partial(build, plan),
+        tiny=partial(build, plan.tiny()),
+        goals={"torch.fft": goal, "mrpro": goal, "torchkbnufft": goal},
         limits={"error": 1e-6},
         quick=quick,
-        seconds=20.0 if len(im_size) == 3 else 6.0,
     )
 
 
-CASES: tuple[Case, ...] = (
-    _case(12, (256, 256), 400, 512, 6.0, quick=True),
-    _case(32, (320, 320), 125, 512, 7.0),
-    _case(8, (64, 64, 64), 1000, 96, 6.0),
-)
+_VOLUME = Plan("volume", "kooshball 1000 x 96", 8, (64,) * 3, lambda: trajectories.kooshball((64,) * 3, 1000, 96))
+CASES: tuple[Case, ...] = (_case(RADIAL, 6.0, quick=True), _case(SPIRAL, 7.0), _case(_VOLUME, 6.0))

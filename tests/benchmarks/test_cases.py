@@ -5,7 +5,8 @@ import shutil
 import pytest
 import torch
 
-from benchmarks.cases import cg_sense, espirit, overhead, toeplitz
+from benchmarks import accuracy, direct_sums, scans
+from benchmarks.cases import cg_sense, espirit, nufft, nufft_trajectory, overhead, toeplitz
 from benchmarks.peers import bart
 
 
@@ -54,13 +55,87 @@ def test_overhead_of_the_python_routes(with_grad):
         assert built.quality(contender, contender.call()) < 1e-6
 
 
-# torchkbnufft's spectrum has the error of its table interpolation.
-@pytest.mark.parametrize(("peer", "tolerance"), [("mriops", 1e-6), ("torch.fft", 1e-6), ("torchkbnufft", 1e-3)])
-@pytest.mark.parametrize("size", [(24, 21), (8, 10, 6)])
+# torchkbnufft's spectrum has the error of its table interpolation, mrpro's that of single-precision coordinates; its
+# convolution is for even sizes.
+@pytest.mark.parametrize(
+    ("peer", "tolerance"), [("mriops", 1e-6), ("torch.fft", 1e-6), ("mrpro", 1e-4), ("torchkbnufft", 1e-3)]
+)
+@pytest.mark.parametrize("size", [(24, 22), (8, 10, 6)])
 def test_toeplitz_peers_apply_the_same_operator(peer, tolerance, size):
-    if peer == "torchkbnufft":
-        pytest.importorskip("torchkbnufft")
-    built = toeplitz.build(lambda: toeplitz.acquire(3, size, 40, 32), [peer])
+    needed = {"mrpro": "torchnd", "torchkbnufft": "torchkbnufft"}
+    if peer in needed:
+        pytest.importorskip(needed[peer])
+    built = toeplitz.build(_scan(size), [peer])
     assert built.contenders
     for contender in built.contenders:
         assert built.quality(contender, contender.call()) < tolerance
+
+
+def _scan(size, frames=None):
+    generator = torch.Generator().manual_seed(0)
+    shape = (*(() if frames is None else (frames,)), 10, 32, len(size))
+    points = (torch.rand(shape, generator=generator) - 0.5) * torch.tensor(size)
+    return scans.Plan("random", "random samples", 3, size, lambda: points, frames)
+
+
+@pytest.mark.parametrize("work", ["forward", "adjoint", "gram"])
+@pytest.mark.parametrize(("size", "frames"), [((24, 22), None), ((8, 10, 6), None), ((24, 22), 2)])
+@pytest.mark.parametrize(
+    ("peer", "module"),
+    [
+        ("mriops", "mriops"),
+        ("ducc0", "ducc0"),
+        ("finufft", "finufft"),
+        ("mri-nufft", "mrinufft"),
+        ("sigpy", "sigpy"),
+        ("mrpro", "torchnd"),
+        ("torchkbnufft", "torchkbnufft"),
+    ],
+)
+def test_software_along_trajectories_has_the_error_asked_for(peer, module, size, frames, work):
+    pytest.importorskip(module)
+    if frames and peer in ("mri-nufft", "sigpy", "torchkbnufft"):
+        pytest.skip("is not in the case with frames")
+    built = nufft.build(_scan(size, frames), work, 1e-3, [peer])
+    assert built.contenders and not built.missing, built.missing
+    for contender in built.contenders:
+        # One coil decides about the setting; with few pixels the others may be worse.
+        assert built.quality(contender, contender.call()) < 2e-3
+
+
+def test_gradients_of_the_trajectory_agree():
+    built = nufft_trajectory.build_gradient(plan=_scan((24, 22)))
+    assert next(c.peer for c in built.contenders) == "mriops"
+    for contender in built.contenders:
+        if contender.peer != "forward":
+            assert built.quality(contender, contender.call()) < 2e-3
+
+
+def test_a_setting_is_as_loose_as_its_error_allows():
+    scan = scans.acquire(_scan((24, 22)))
+    truth = direct_sums.forward(scan.probe().coil_images(), scan.trajectory).to(torch.complex64)
+
+    def attempt(probe, setting):
+        return truth * (1 + setting)
+
+    def settle(key, ladder):
+        return accuracy.settle(key, ladder, scan, "forward", 1e-3, attempt)
+
+    assert settle("a", (1e-2, 2e-3, 5e-4, 1e-5)) == 5e-4
+    assert settle("a", (0, 0, 0, 0)) == 0  # remembered: the third
+    assert settle("b", (5e-3, 2.1e-3, 2e-3)) == 2.1e-3  # none is good enough; as good as the best
+    assert settle("c", (1.0,)) == 1.0  # nothing to choose
+    with pytest.raises(ValueError, match=r"no setting has an error of 0\.001, the best 5\.0e-03"):
+        settle("d", (1e-2, 5e-3))
+
+
+def test_direct_sums_are_adjoint():
+    generator = torch.Generator().manual_seed(0)
+    image = torch.randn(2, 6, 5, dtype=torch.complex128, generator=generator)
+    kspace = torch.randn(2, 9, dtype=torch.complex128, generator=generator)
+    points = 4 * torch.rand(9, 2, dtype=torch.float64, generator=generator) - 2
+    voxels = torch.cartesian_prod(torch.arange(6), torch.arange(5))
+    back = direct_sums.adjoint(kspace, points, voxels, (6, 5)).reshape(2, 6, 5)
+    torch.testing.assert_close(
+        torch.vdot(kspace.ravel(), direct_sums.forward(image, points).ravel()), torch.vdot(back.ravel(), image.ravel())
+    )

@@ -1,5 +1,6 @@
 """Interleaving, clocks and peak memory."""
 
+import threading
 import time
 
 import pytest
@@ -27,6 +28,51 @@ def test_rounds_are_bounded():
     calls = []
     samples = clock.interleave([_contender("a", calls)], seconds=60.0, min_rounds=1, max_rounds=2)
     assert len(samples["a"]) == 2
+
+
+def test_who_used_up_its_time_sits_out():
+    calls = []
+
+    def slow():
+        calls.append("slow")
+        time.sleep(0.02)
+
+    contenders = [Contender("slow", "", slow, lambda x: x), _contender("fast", calls)]
+    samples = clock.interleave(contenders, seconds=0.0, min_rounds=6, patience=0.03)
+    assert [len(s) for s in samples.values()] == [2, 6]
+
+
+def test_a_call_that_takes_all_its_time_is_made_once():
+    calls = []
+
+    def slow():
+        calls.append("slow")
+        time.sleep(0.02)
+
+    contenders = [Contender("slow", "", slow, lambda x: x), _contender("fast", calls)]
+    samples = clock.interleave(contenders, seconds=0.0, min_rounds=3, patience=0.01)
+    assert [len(s) for s in samples.values()] == [1, 3]
+    assert calls.count("slow") == 1
+    assert samples["slow"][0].wall >= 0.02
+
+
+def test_idle_time_before_samples_is_not_counted():
+    calls = []
+    start = time.perf_counter()
+    samples = clock.interleave([_contender("a", calls)], seconds=0.0, min_rounds=3, gap=0.01)
+    assert time.perf_counter() - start >= 0.04
+    assert all(sample.wall < 0.01 for sample in samples["a"])
+
+
+def test_threads_of_their_own_count():
+    def elsewhere():
+        thread = threading.Thread(target=lambda: sum(range(300_000)))
+        thread.start()
+        thread.join()
+
+    before = time.thread_time()
+    sample = time_call(elsewhere)
+    assert sample.cpu > time.thread_time() - before
 
 
 def test_names_must_differ():
