@@ -10,8 +10,8 @@ How it is measured
       shared machine. The second number is the wall time with two threads, each sample after a short idle gap.
     * "torch.fft" is the best of what a good user writes (no shifts, in place, loops, compiled); every variant is kept.
     * Errors are against a complex128 evaluation, of non-uniform transforms against direct sums; there all software is
-      asked for what makes the errors equal (`accuracy.py`). Memory is the peak above inputs and plans, read in a process
-      of its own.
+      asked for what makes the errors equal (`accuracy.py`).
+    * Memory is the peak above inputs and plans, read in a process of its own.
 
 This folder stands beside the package: it may import any public name of mriops, and nothing imports it.
 """

@@ -6,6 +6,7 @@
 #include "../core/isa.h"
 #include "../core/parallel.h"
 #include "bloch.h"
+#include "bloch_exchange.h"
 #include "epg_cpu.h"
 #include "epgx_cpu.h"
 #include "models_cpu.h"
@@ -26,6 +27,7 @@ NB_MODULE(_cpu, m) {
     mriops::bindings::register_toeplitz<mriops::bindings::ToeplitzCpu>(m);
     mriops::bindings::register_nufft<mriops::bindings::NufftCpu>(m);
     mriops::bindings::register_bloch<mriops::bindings::BlochCpu>(m);
+    mriops::bindings::register_bloch_exchange<mriops::bindings::BlochExchangeCpu>(m);
     mriops::bindings::register_epg<mriops::bindings::EpgCpu>(m);
     mriops::bindings::register_epgx<mriops::bindings::EpgxCpu>(m);
     mriops::bindings::register_signals<mriops::bindings::SignalsCpu>(m);

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
 from typing import NamedTuple
 
 from .plan import Facts
 
-__all__ = ["Array", "Flat", "broadcast", "flatten", "lay_out", "leading", "pad", "per_group", "take_apart"]
+__all__ = [
+    "Array",
+    "Flat",
+    "broadcast",
+    "flatten",
+    "lay_out",
+    "leading",
+    "once_or_each",
+    "pad",
+    "per_group",
+    "take_apart",
+]
 
 Shape = tuple[int, ...]
 
@@ -90,3 +101,23 @@ def flatten(batch: Shape, groups: Shape, maps: Array | None) -> Flat:
         return Flat(prod(groups), per_group(groups, batch), 1, 1, None)
     own = leading([maps.batch], batch)
     return Flat(prod(batch), maps.core[0], per_group(own, batch), per_group(groups, batch), lay_out(maps, own))
+
+
+def once_or_each(
+    batches: Mapping[str, Shape], batch: Shape, cores: Mapping[str, Shape], inputs: Sequence[str]
+) -> tuple[int, tuple[Shape | None, ...]]:
+    """Which inputs of a kernel there are once per item of the batch, as bits, and how all of its arrays are laid out.
+
+    A tangent (``d_`` and the name of an input) and its argument are read alike: once per item, or once for all. What is
+    no input (cotangents) is there for every item.
+    """
+    own, layouts = 0, []
+    for name, lies in batches.items():
+        group = name.removeprefix("d_")
+        if group in inputs:
+            if all(prod(batches[n]) == 1 for n in (group, "d_" + group) if n in batches):
+                layouts.append(None)
+                continue
+            own |= 1 << inputs.index(group)
+        layouts.append(None if pad(lies, len(batch)) == batch else (*batch, *cores[group]))
+    return own, tuple(layouts)

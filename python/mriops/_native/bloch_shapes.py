@@ -29,6 +29,7 @@ __all__ = [
     "BLOCH_SPINOR_VJP",
     "BLOCH_VJP",
     "GAMMA",
+    "POOL_ARGUMENTS",
     "BlochLayout",
     "bloch_layout",
     "check_integrator",
@@ -56,9 +57,11 @@ _CORES: dict[str, tuple[str, ...]] = {
 }
 #: The physical arguments, in the order in which they are packed.
 ARGUMENTS = tuple(_CORES)
-_MAY_BE_SCALAR = frozenset(("dt", "t1", "t2", "off_resonance"))
+#: What a second pool adds, see :mod:`.bloch_exchange_shapes`.
+POOL_ARGUMENTS = ("t1_b", "t2_b", "fraction", "exchange_rate", "off_resonance_b")
+_MAY_BE_SCALAR = frozenset(("dt", "t1", "t2", "off_resonance", *POOL_ARGUMENTS))
 _OF_WAVEFORM = ("rf", "gradient", "dt")
-_OF_SPINS = ("position", "t1", "t2", "off_resonance", "b1", "velocity")
+_OF_SPINS = ("position", "t1", "t2", "off_resonance", "b1", "velocity", *POOL_ARGUMENTS)
 
 
 class BlochLayout(NamedTuple):
@@ -87,7 +90,7 @@ def _broadcast(shapes: Mapping[str, Shape]) -> Shape:
 
 def _split_core(name: str, shape: Shape, multi_transmit: bool, sizes: dict[str, tuple[int, str]]) -> Shape:
     """Batch of one argument; its core axes are checked against the sizes found so far, and added to them."""
-    core = _CORES[name]
+    core = _CORES.get(name, ("spins",))
     if multi_transmit and name in ("rf", "b1"):
         core = ("channels", *core)
     if not shape and name in _MAY_BE_SCALAR:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-from .batches import Array, broadcast, pad
+from .batches import Array, broadcast, once_or_each
 from .dtypes import COMPLEX_OF, DTYPE_CODE
 from .epg_shapes import program_size
 from .plan import Facts, NativeOp, Output, Plan
@@ -56,15 +56,7 @@ def _rule(names: tuple[str, ...], gradients: bool) -> Any:
         batches = {name: tuple(fact.shape[:-2]) for name, fact in zip(names, arrays, strict=True)}
         batch = broadcast([Array(name, own, cores[name.removeprefix("d_")]) for name, own in batches.items()])
         count = prod(batch)
-        own, layouts = 0, []
-        for name in names:
-            group = name.removeprefix("d_")
-            # A tangent and its argument are read alike: once per item of the batch, or once for all.
-            if group != "grad" and all(prod(batches[n]) == 1 for n in (group, "d_" + group) if n in batches):
-                layouts.append(None)
-                continue
-            own |= 0 if group == "grad" else 1 << _INPUTS.index(group)
-            layouts.append(None if pad(batches[name], len(batch)) == batch else (*batch, *cores[group]))
+        own, layouts = once_or_each(batches, batch, cores, _INPUTS)
         real_dtype = arrays[0].dtype
         signal = Output((*batch, *cores["grad"]), COMPLEX_OF[real_dtype])
         outputs = tuple(Output((*batch, *cores[n]), real_dtype) for n in _INPUTS) if gradients else (signal,)
@@ -75,7 +67,7 @@ def _rule(names: tuple[str, ...], gradients: bool) -> Any:
                 *(count, segments, samples, atoms, orders, bool(transverse), bool(real), own),
                 *(tuple(program), DTYPE_CODE[real_dtype]),
             ),
-            layouts=tuple(layouts),
+            layouts=layouts,
             zero=count == 0 or (not gradients and samples * atoms == 0),
         )
 

@@ -7,6 +7,7 @@ kind and on their device. The calls on NumPy arrays use :func:`get_num_threads` 
 from ._nufft_plan import NufftPlan, nufft_plan
 from ._threads import get_num_threads, set_num_threads
 from .bloch import bloch, bloch_signal, bloch_spinor
+from .bloch_exchange import bloch_exchange
 from .coils import coil_combine, coil_expand
 from .epg import epg, epg_fse
 from .epg_steady_state import epg_bssfp, epg_dess, epg_fisp, epg_spgr
@@ -48,6 +49,7 @@ from .toeplitz import sense_toeplitz, toeplitz, toeplitz_kernel
 __all__ = [
     "NufftPlan",
     "bloch",
+    "bloch_exchange",
     "bloch_signal",
     "bloch_spinor",
     "coil_combine",

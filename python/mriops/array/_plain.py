@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ._plain_bloch import bloch, bloch_signal, bloch_spinor
 from ._plain_nufft import (
     nufft,
     nufft_adjoint,
@@ -14,6 +13,17 @@ from ._plain_nufft import (
     nufft_trajectory_jvp,
     sense_toeplitz,
 )
+from ._plain_spins import (
+    bloch,
+    bloch_signal,
+    bloch_spinor,
+    epg,
+    epg_jacobian,
+    epg_jvp,
+    epgx,
+    signal_model,
+    signal_model_jacobian,
+)
 
 __all__ = [
     "bloch",
@@ -22,6 +32,9 @@ __all__ = [
     "coil_combine",
     "coil_expand",
     "epg",
+    "epg_jacobian",
+    "epg_jvp",
+    "epgx",
     "fft",
     "nufft",
     "nufft_adjoint",
@@ -34,6 +47,8 @@ __all__ = [
     "sense_csm_adjoint",
     "sense_gram",
     "sense_toeplitz",
+    "signal_model",
+    "signal_model_jacobian",
 ]
 
 
@@ -96,8 +111,3 @@ def sense_csm_adjoint(
     padded = (1,) * (product.ndim - len(shape)) + shape
     axes = tuple(i for i, (have, want) in enumerate(zip(product.shape, padded, strict=True)) if have != want)
     return product.sum(axis=axes, keepdims=True).reshape(shape)
-
-
-def epg(xp: Any, *_: Any) -> Any:
-    """There is none."""
-    raise ValueError("t1: expected a numpy.ndarray (mriops.ops.epg_* take CUDA tensors), got an array on a GPU")

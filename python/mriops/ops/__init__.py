@@ -7,6 +7,7 @@ for NumPy and CuPy.
 """
 
 from .bloch import bloch, bloch_signal, bloch_spinor
+from .bloch_exchange import bloch_exchange
 from .coils import coil_combine, coil_expand
 from .epg import epg, epg_fse
 from .epg_steady_state import epg_bssfp, epg_dess, epg_fisp, epg_spgr
@@ -50,6 +51,7 @@ from .toeplitz import sense_toeplitz, toeplitz, toeplitz_kernel
 __all__ = [
     "NufftPlan",
     "bloch",
+    "bloch_exchange",
     "bloch_signal",
     "bloch_spinor",
     "coil_combine",

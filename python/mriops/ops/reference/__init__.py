@@ -7,6 +7,7 @@ forms and direct sums.
 """
 
 from .bloch import bloch, bloch_signal, bloch_spinor
+from .bloch_exchange import bloch_exchange
 from .coils import coil_combine, coil_expand
 from .epg_trains import epg, epg_bssfp, epg_dess, epg_fisp, epg_fse, epg_spgr
 from .epgx import epg_exchange, epg_mt
@@ -48,6 +49,7 @@ from .toeplitz import sense_toeplitz, toeplitz, toeplitz_kernel
 
 __all__ = [
     "bloch",
+    "bloch_exchange",
     "bloch_signal",
     "bloch_spinor",
     "coil_combine",
