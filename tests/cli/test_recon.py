@@ -87,17 +87,22 @@ def test_more_slices_later(scan_file, tmp_path):
 
 
 @pytest.mark.slow
-def test_killed_in_the_middle(tmp_path, capsys):
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_killed_in_the_middle(how, tmp_path, capsys):
     write_ismrmrd(make_raw(8), tmp_path / "scan.h5")
     command = ["recon", tmp_path / "scan.h5", "-o", tmp_path / "out", "--tol", "0", "--max-iter", "500"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "mriops.cli", *map(str, command)], env=ENVIRONMENT, stderr=subprocess.DEVNULL
+        [sys.executable, "-m", "mriops.cli", *map(str, command)], env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
     )
     limit = time.monotonic() + 60
     while len(finished(tmp_path / "out")) < 2 and time.monotonic() < limit and process.poll() is None:
         time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.send_signal(how)
+    told = process.communicate()[1]
+    if how is signal.SIGINT:
+        assert process.returncode == 130
+        assert "interrupted; finished slices are kept, the same command continues" in told
+        assert "Traceback" not in told and not list(tmp_path.rglob(".tmp-*"))
     before = finished(tmp_path / "out")
     assert 2 <= len(before) < 8, "the process ended before it could be killed"
     assert not (tmp_path / "out" / "image.nii.gz").exists()
@@ -105,6 +110,8 @@ def test_killed_in_the_middle(tmp_path, capsys):
     assert f"continuing: {len(before)} of 8" in capsys.readouterr().err
     after = finished(tmp_path / "out")
     assert len(after) == 8 and all(after[name] == stamp for name, stamp in before.items())
+    if how is signal.SIGINT:
+        return
     assert main([str(c) for c in (*command[:2], "-o", tmp_path / "whole", "-q", *command[4:])]) == 0
     parts, whole = (nibabel.load(tmp_path / name / "image.nii.gz").get_fdata() for name in ("out", "whole"))
     np.testing.assert_array_equal(parts, whole)

@@ -234,6 +234,13 @@ def test_what_does_not_converge_is_flagged():
     assert fit(op, signal + noise_like(signal, 1)).converged.all()
 
 
+@pytest.mark.parametrize("bounds", [(0.1, 0.01), (0.1, 0.1), (0.1, math.nan), 0.1, (0.1,)])
+def test_bounds_that_hold_nothing_are_refused(bounds):
+    op = SignalOp("mono_exponential", time=[0.01, 0.02])
+    with pytest.raises((TypeError, ValueError), match=r"bounds: expected .*lower.* for t2, got"):
+        fit(op, torch.ones(2, 3), bounds={"t2": bounds})
+
+
 def test_bounds_hold_and_the_rest_is_still_a_minimum():
     op = SignalOp("mono_exponential", time=TE)
     signal = op(m0=100.0, t2=uniform(50, 0.05, 0.2, 0))

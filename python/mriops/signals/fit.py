@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -76,7 +76,7 @@ def fit(
     start
         Where free parameters begin, instead of the grid: all of them.
     bounds
-        By name, instead of the model's.
+        By name, instead of the model's: ``(lower, upper)`` each.
     mask
         ``(*voxels)``, bool: where to fit.
     noise
@@ -176,6 +176,16 @@ def _as_rows(p: Any, value: Any, like: Tensor, voxels: tuple[int, ...], inside: 
         raise ValueError(f"{p.name}: expected voxels {voxels}, got {tuple(tensor.shape)}") from error
 
 
+def _pair(name: str, bounds: Any) -> tuple[float, float]:
+    """Bounds of one parameter, the lower one below."""
+    if not isinstance(bounds, Sequence) or len(bounds) != 2:
+        raise TypeError(f"bounds: expected (lower, upper) for {name}, got {bounds!r}")
+    lower, upper = float(bounds[0]), float(bounds[1])
+    if not lower < upper:  # NaN is not below anything
+        raise ValueError(f"bounds: expected lower < upper for {name}, got {bounds!r}")
+    return lower, upper
+
+
 def _problem(
     op: SignalOp,
     signal: Tensor,
@@ -208,7 +218,7 @@ def _problem(
             free_rows += range(len(rows), len(rows) + p.rows)
             linear_rows += range(len(rows), len(rows) + p.rows) if p.linear else []
         rows += _as_rows(p, value, samples.detach(), voxels, inside)
-        lower, upper = limits.get(p.name, (p.lower, p.upper))
+        lower, upper = _pair(p.name, limits[p.name]) if p.name in limits else (p.lower, p.upper)
         low, high = low + [lower] * p.rows, high + [upper] * p.rows
     if samples.shape[0] < len(free_rows):
         raise ValueError(
