@@ -36,5 +36,6 @@ def test_exp_and_sincos_keep_their_stated_errors(cpp_build: Path) -> None:
 
 
 @pytest.mark.slow
-def test_random_pulse_trains_have_consistent_derivatives(cpp_build: Path) -> None:
-    assert "200 cases" in run(cpp_build / "tests" / "native" / "fuzz_epg", "200")
+@pytest.mark.parametrize("program", ["fuzz_bloch_exchange", "fuzz_epg", "fuzz_epgx"])
+def test_random_waveforms_and_trains_have_consistent_derivatives(cpp_build: Path, program: str) -> None:
+    assert "200 cases" in run(cpp_build / "tests" / "native" / program, "200")

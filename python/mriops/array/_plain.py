@@ -15,6 +15,7 @@ from ._plain_nufft import (
 )
 from ._plain_spins import (
     bloch,
+    bloch_exchange,
     bloch_signal,
     bloch_spinor,
     epg,
@@ -27,6 +28,7 @@ from ._plain_spins import (
 
 __all__ = [
     "bloch",
+    "bloch_exchange",
     "bloch_signal",
     "bloch_spinor",
     "coil_combine",

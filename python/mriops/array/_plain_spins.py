@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mriops import _native
+from mriops._native.bloch_exchange_shapes import BLOCH_EXCHANGE
 from mriops._native.bloch_shapes import BLOCH, BLOCH_SIGNAL, BLOCH_SPINOR
 from mriops._native.epg_shapes import EPG, EPG_JACOBIAN, EPG_JVP
 from mriops._native.epgx_shapes import EPGX
@@ -18,6 +19,7 @@ from ._threads import get_num_threads
 
 __all__ = [
     "bloch",
+    "bloch_exchange",
     "bloch_signal",
     "bloch_spinor",
     "epg",
@@ -59,6 +61,7 @@ def _on_host(native: NativeOp) -> Callable[..., Any]:
 
 
 bloch = _on_host(BLOCH)
+bloch_exchange = _on_host(BLOCH_EXCHANGE)
 bloch_signal = _on_host(BLOCH_SIGNAL)
 bloch_spinor = _on_host(BLOCH_SPINOR)
 epg = _on_host(EPG)
