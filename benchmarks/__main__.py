@@ -11,6 +11,7 @@ for _name in ("OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS"
 import argparse  # noqa: E402
 import json  # noqa: E402
 import sys  # noqa: E402
+import time  # noqa: E402
 from collections.abc import Sequence  # noqa: E402
 
 
@@ -46,10 +47,12 @@ def _run(arguments: argparse.Namespace) -> None:
     peers = None if arguments.peer is None else ["mriops", *arguments.peer]
     rows: list[results.Row] = []
     for case in by_name(arguments.case, quick=arguments.quick):
+        start = time.perf_counter()
         _say(case.title)
         new = runner.run_case(case, quick=arguments.quick, peers=peers, with_memory=not arguments.no_memory, log=_say)
         for line in runner.describe(new):
             _say(line)
+        _say(f"  {case.name}: {time.perf_counter() - start:.0f} s")
         rows += new
         if not (arguments.quick or arguments.no_write or peers):
             merged = results.merge(results.read(path), new, [case.name for case in CASES])

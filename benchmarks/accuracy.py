@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from typing import Any
 
 from benchmarks.direct_sums import comparison
@@ -37,12 +36,6 @@ def chosen() -> str:
     return json.dumps(_chosen)
 
 
-@lru_cache(maxsize=2)
-def _probe(scan_name: str, work: str, get: Callable[[], Scan]) -> tuple[Scan, Callable[[Any], float]]:
-    probe = get()
-    return probe, comparison(probe, work)
-
-
 def settle(
     key: str, ladder: Sequence[Any], scan: Scan, work: str, target: float, attempt: Callable[[Scan, Any], Any]
 ) -> Any:
@@ -66,7 +59,8 @@ def settle(
         return ladder[0]
     key = f"{key}, {scan.name}, {work}, {target:g}"
     if key not in _chosen:
-        probe, error_of = _probe(scan.name, work, scan.probe)
+        probe = scan.probe()
+        error_of = comparison(probe, work)
         errors: list[float] = []
         for setting in ladder:
             errors.append(error_of(attempt(probe, setting)))

@@ -95,6 +95,20 @@ def _pick_and_want(scan: Scan, work: str) -> tuple[tuple, Tensor]:
     return voxels, _combined(scan, scan.kspace if work == "adjoint" else _all_samples(scan), voxels)
 
 
+_known: dict[tuple, list[tuple]] = {}
+
+
+def _sums(scan: Scan, work: str) -> list[tuple]:
+    """Frame, indices, and sums at them; remembered, as a scan's name tells what is in it."""
+    key = (scan.name, scan.coils, scan.frames, work)
+    if key in _known:
+        return _known[key]
+    frames = [None] if scan.frames is None else sorted({f % scan.frames for f in _FRAMES})
+    scans = scan.split()
+    _known[key] = [(f, *_pick_and_want(scans[f or 0], work)) for f in frames]
+    return _known[key]
+
+
 def comparison(scan: Scan, work: str) -> Callable[[Tensor], float]:
     """Work out the sums for ``work`` (``forward``, ``adjoint``, ``gram`` or ``trajectory``) once.
 
@@ -102,9 +116,7 @@ def comparison(scan: Scan, work: str) -> Callable[[Tensor], float]:
     -------
     The relative 2-norm error of a result in the project's layout, over random samples or voxels of some frames.
     """
-    frames = [None] if scan.frames is None else sorted({f % scan.frames for f in _FRAMES})
-    scans = scan.split()
-    found = [(f, *_pick_and_want(scans[f or 0], work)) for f in frames]
+    found = _sums(scan, work)
 
     def error(got: Tensor) -> float:
         wrong = right = 0.0

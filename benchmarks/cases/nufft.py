@@ -56,7 +56,6 @@ def _case(
         goals=goals,
         limits={"error": target},
         quick=quick,
-        seconds=4.0,
     )
 
 

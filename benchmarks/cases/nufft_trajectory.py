@@ -162,7 +162,6 @@ CASES: tuple[Case, ...] = (
         goals={"forward": 0.5, "mri-nufft": 3.0, "pytorch-finufft": 3.0},
         limits={"error": _TARGET},
         memory=False,  # the forward pass, before the clock starts, leaves scratch that the backward pass finds
-        seconds=4.0,
     ),
     Case(
         name=f"nufft-plan-{RADIAL.size}",

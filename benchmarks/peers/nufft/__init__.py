@@ -39,6 +39,7 @@ class Way:
     """One way of a software: a ladder of settings, and how to do the work with one of them.
 
     ``make`` prepares a call (plans, layouts); ``canonical`` turns its result into the project's layout and scale.
+    ``same_as`` is the variant whose setting serves here, too.
     """
 
     variant: str
@@ -46,6 +47,7 @@ class Way:
     make: Callable[[Scan, Any], Call]
     canonical: Callable[[Scan, Any], torch.Tensor]
     label: Callable[[Any], str] = field(default=lambda setting: f"eps {setting:.1e}")
+    same_as: str | None = None
 
     def attempt(self, scan: Scan, setting: Any) -> torch.Tensor:
         """Do the work once."""
@@ -86,7 +88,8 @@ def contenders(
             name = f"{peer} {way.variant}".strip()
             try:
                 ladder = way.ladder[:1] if tiny else way.ladder
-                setting = accuracy.settle(name, ladder, scan, work, target, way.attempt)
+                key = f"{peer} {way.same_as}" if way.same_as else name
+                setting = accuracy.settle(key, ladder, scan, work, target, way.attempt)
                 label = ", ".join(filter(None, (way.variant, way.label(setting))))
                 found.append(Contender(peer, label, way.make(scan, setting), partial(way.canonical, scan)))
             except Exception as error:
