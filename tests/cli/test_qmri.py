@@ -101,6 +101,32 @@ def test_errors_are_one_line(tmp_path, series, capsys, extra, message):
     assert message in lines[-1]
 
 
+@pytest.mark.parametrize("name", ["cut.npz", "cut.nii.gz", "cut.nii"])
+def test_a_damaged_file_is_named(tmp_path, series, capsys, name):
+    if name == "cut.npz":
+        np.savez(tmp_path / name, images=series[1])
+    else:
+        nibabel.save(nibabel.Nifti1Image(np.moveaxis(series[1], 0, -1).astype(np.float32), np.eye(4)), tmp_path / name)
+    whole = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(whole[:-20])
+    out = tmp_path / "maps"
+    assert main(["qmri", str(tmp_path / name), "--model", "t2", "--times", "1,2,3,4", "-o", str(out)]) == 1
+    error = capsys.readouterr().err
+    assert f"{name}: expected a complete file, got a damaged one" in error and error.count("\n") == 1
+    assert not out.exists()
+
+
+def test_an_unwritable_folder_is_named_before_the_work(tmp_path, series, capsys, monkeypatch):
+    np.savez(tmp_path / "in.npz", images=series[1])
+    monkeypatch.setattr("mriops.signals.fit", lambda *_, **__: pytest.fail("fitted before the folder was looked at"))
+    arguments = ["qmri", str(tmp_path / "in.npz"), "--model", "t2", "--times", "1,2,3,4", "-q"]
+    assert main([*arguments, "-o", "/proc/maps"]) == 1
+    assert "output: folder /proc/maps" in capsys.readouterr().err
+    monkeypatch.setattr("os.access", lambda *_: False)
+    assert main([*arguments, "-o", str(tmp_path / "maps")]) == 1
+    assert "maps/png is not writable" in capsys.readouterr().err
+
+
 def test_a_missing_file_is_named(tmp_path, capsys):
     assert main(["qmri", str(tmp_path / "no.npz"), "--model", "t2", "--times", "1"]) == 1
     assert "no such file" in capsys.readouterr().err

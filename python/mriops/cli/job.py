@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 import shutil
 import zipfile
 from pathlib import Path
@@ -122,7 +123,7 @@ def make_folder(folder: Path) -> None:
     Raises
     ------
     OSError
-        If it cannot be made.
+        If it cannot be made or written to.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -132,6 +133,8 @@ def make_folder(folder: Path) -> None:
         raise NotADirectoryError(f"output: expected a folder, but a parent of {folder} is a file") from error
     except OSError as error:
         raise type(error)(f"output: folder {folder} cannot be made ({error.strerror or error})") from error
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"output: folder {folder} is not writable")
 
 
 def write_json(values: Any, path: Path) -> None:

@@ -93,6 +93,8 @@ def run(arguments: argparse.Namespace) -> int:
     mask = _mask(arguments, series)
     fixed = _known(arguments, series)
     images = torch.from_numpy(series.images)
+    out = Path(arguments.out)
+    make_folder(out / "png")  # before the work, which would be lost where nothing can be written
     parts = []
     with progress("qmri", images.shape[1], quiet=arguments.quiet) as bar:
         for s in range(images.shape[1]):
@@ -102,8 +104,6 @@ def run(arguments: argparse.Namespace) -> int:
                 fit(op, images[:, s], mask=torch.from_numpy(mask[s]), fixed=known, noise=noise, rician=arguments.rician)
             )
             bar.advance()
-    out = Path(arguments.out)
-    make_folder(out / "png")
     summary = _write(op, chosen, parts, series, mask, set(fixed), out)
     report = {
         "file": str(arguments.file),

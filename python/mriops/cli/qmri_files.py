@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,13 +28,23 @@ class Series(NamedTuple):
     extras: dict[str, npt.NDArray[Any]]
 
 
+@contextmanager
+def _whole(path: Path) -> Iterator[None]:
+    """Say of a damaged file that it is damaged, with its name."""
+    try:
+        yield
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise OSError(f"{path}: expected a complete file, got a damaged one ({error})") from error
+
+
 def _nifti(path: Path) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64]]:
     nibabel = require("nibabel", "reading NIfTI")
     try:
         file = nibabel.load(str(path))
     except Exception as error:
         raise ValueError(f"{path}: not a NIfTI file that nibabel can read ({error})") from error
-    return np.asarray(file.dataobj), np.asarray(file.affine, dtype=np.float64)
+    with _whole(path):
+        return np.asarray(file.dataobj), np.asarray(file.affine, dtype=np.float64)
 
 
 def read_series(
@@ -86,8 +100,9 @@ def read_series(
 
 def _numpy(path: Path, key: str | None) -> tuple[npt.NDArray[Any], dict[str, npt.NDArray[Any]]]:
     try:
-        stored = np.load(path)
-    except (OSError, ValueError) as error:
+        with _whole(path):
+            stored = np.load(path)
+    except ValueError as error:
         raise ValueError(f"{path}: expected npz, npy, nii or nii.gz ({error})") from error
     if isinstance(stored, np.ndarray):
         return stored, {}
@@ -96,7 +111,8 @@ def _numpy(path: Path, key: str | None) -> tuple[npt.NDArray[Any], dict[str, npt
         chosen = key or next((name for name in _KEYS if name in names), None)
         if chosen not in names:
             raise ValueError(f"{path}: expected one of the arrays {', '.join(names)} (--key), got {chosen}")
-        return stored[chosen], {name: stored[name] for name in names if name != chosen}
+        with _whole(path):
+            return stored[chosen], {name: stored[name] for name in names if name != chosen}
 
 
 def read_map(text: str, series: Series, what: str) -> npt.NDArray[Any]:
