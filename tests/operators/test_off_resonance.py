@@ -119,6 +119,10 @@ def test_what_does_not_fit_is_named() -> None:
         OffResonanceOp(inner, f * math.nan, t)
     with pytest.raises(ValueError, match="times: expected finite values"):
         OffResonanceOp(inner, f, t * math.inf)
+    with pytest.raises(ValueError, match=r"times: expected a shape that broadcasts to \(30,\), got \(29,\)"):
+        OffResonanceOp(inner, f, t[:29])
+    with pytest.raises(ValueError, match="r2star: expected a shape that broadcasts to"):
+        OffResonanceOp(inner, f, t, r2star=torch.ones(3))
     with pytest.raises(ValueError, match="mask: expected at least one voxel"):
         OffResonanceOp(inner, f, t, mask=f > 1e9)
     with pytest.raises(ValueError, match="eps: expected an error that 512 segments reach"):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import torch
 
-from mriops.operators.algebra import LinearOperator
+from mriops.operators.algebra import LinearOperator, Shape
 
 # Frequencies that stand for the field map; decay rates that stand for an R2* map.
 _FREQUENCY_BINS, _RATE_BINS = 256, 8
@@ -121,6 +121,13 @@ def segment(
     raise ValueError(f"eps: expected an error that {_MAX_SEGMENTS} segments reach ({cycles:.0f} cycles), got {eps}")
 
 
+def _broadcasts(shape: Shape, to: Shape | None) -> bool:
+    """Whether an array fits the trailing axes of another, which may not be known and where 1 stands for any."""
+    if to is None:
+        return True
+    return len(shape) <= len(to) and all(n == 1 or n == m or m == 1 for n, m in zip(shape[::-1], to[::-1]))
+
+
 class OffResonanceOp(LinearOperator):
     """Encoding with off-resonance and decay: ``y[s] = sum_r x[r] exp(-(R2*[r] + 2 pi i f[r]) t[s]) e_s[r]``.
 
@@ -181,6 +188,10 @@ class OffResonanceOp(LinearOperator):
         domain, im = op.domain_shape, tuple(off_resonance.shape)
         if domain is not None and tuple(domain[-len(im) :]) != im:
             raise ValueError(f"off_resonance: expected the trailing axes of the image {domain}, got {im}")
+        if not _broadcasts(tuple(times.shape), op.range_shape):
+            raise ValueError(f"times: expected a shape that broadcasts to {op.range_shape}, got {tuple(times.shape)}")
+        if r2star is not None and not _broadcasts(tuple(r2star.shape), im):
+            raise ValueError(f"r2star: expected a shape that broadcasts to {im}, got {tuple(r2star.shape)}")
         self.op, self.eps = op, eps
         self.keep("off_resonance", off_resonance)
         self.keep("r2star", r2star)
