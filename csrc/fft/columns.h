@@ -246,6 +246,32 @@ inline void forward_columns_from(const Plan<T>& plan, Cx<T>* data, Cx<T>* work, 
     forward_columns(plan, data, work);
 }
 
+// forward_columns with store(k, v) fused into the last stage, k in the plan's order.
+template <class T, class Store>
+MRIOPS_INLINE void forward_columns_into(const Plan<T>& plan, Cx<T>* data, Cx<T>* work, const Store& store) {
+    if (fusible(plan)) {
+        dif_first(plan, data);
+        dif_middle(plan, data);
+        run_turn<Turn::forward, T>(plan.stages.back(), Rows<T>{data}, store, Unweighted<T>{});
+        return;
+    }
+    forward_columns(plan, data, work);
+    for (int64_t k = 0; k < plan.n; ++k) store(k, data[k]);
+}
+
+// inverse_columns of load(k) fused into the first stage, k in the plan's order.
+template <class T, class Load>
+MRIOPS_INLINE void inverse_columns_from(const Plan<T>& plan, Cx<T>* data, Cx<T>* work, const Load& load) {
+    if (fusible(plan)) {
+        run_turn<Turn::inverse, T>(plan.stages.back(), load, Rows<T>{data}, Unweighted<T>{});
+        dit_middle(plan, data);
+        dit_last(plan, data);
+        return;
+    }
+    for (int64_t k = 0; k < plan.n; ++k) data[k] = load(k);
+    inverse_columns(plan, data, work);
+}
+
 // inverse_columns with store(i, data[i]) fused into the last stage.
 template <class T, class Store>
 inline void inverse_columns_into(const Plan<T>& plan, Cx<T>* data, Cx<T>* work, const Store& store) {

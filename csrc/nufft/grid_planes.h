@@ -37,7 +37,8 @@ struct GridPlanes {
           pitch(rows * coils * tiles + 1),
           row_step((p.gx + width) * stored * 2 + 64 / int(sizeof(T))),
           line_reals(ndim == 3 ? (p.gy + width) * row_step : row_step),
-          row(x, p.width, stored * 2, tiles, int(std::min<int64_t>({4, L, stored}))) {}
+          // Whole lines of memory are written where eight coils share a row.
+          row(x, p.width, stored * 2, tiles, int(std::min<int64_t>({stored % 8 ? 4 : 8, L, stored}))) {}
 
     int64_t spectrum_size() const { return outer.grid * pitch; }
     // Lines that `produce` and `absorb` work on together.
@@ -85,7 +86,7 @@ struct GridPlanes {
     };
     Buffers buffers() const {
         Buffers b;
-        const int64_t length = std::max(x.grid, y.grid),
+        const int64_t length = std::max(x.grid, ndim == 3 ? kGroup * column_pitch() : 0),
                       spare = (row_step * int64_t(sizeof(T))) / int64_t(sizeof(Cx<T>)) + 2;
         b.line = scratch<Cx<T>>(Scratch::rows, size_t(length + 2 * tiles + spare));
         b.zeros = b.line + length;
@@ -94,9 +95,15 @@ struct GridPlanes {
         std::fill_n(b.zeros, tiles, Cx<T>{});
         std::fill_n(b.unwanted + tiles, spare, Cx<T>{});
         b.work = scratch<Cx<T>>(Scratch::work, size_t(std::max(x.plan->work_rows(), y.plan->work_rows())));
-        b.plane = ndim == 3 ? scratch<Cx<T>>(Scratch::accumulator, size_t(y.grid * coils * tiles)) : nullptr;
+        b.plane = ndim == 3 ? scratch<Cx<T>>(Scratch::accumulator, size_t(y.grid * plane_pitch())) : nullptr;
         return b;
     }
+
+    // Neighbouring columns of a plane that are read and written together.
+    static constexpr int64_t kGroup = 64 / L;
+    // A little more than needed, see `pitch`.
+    int64_t column_pitch() const { return y.grid + 3; }
+    int64_t plane_pitch() const { return coils * tiles + 1; }
 
     // Lanes of rows ky .. of a plane; rows past the last one are not there.
     template <class Line>
@@ -107,17 +114,27 @@ struct GridPlanes {
             const bool there = ky + r < y.grid;
             row_of[r] = there ? cells + y.cell_of_frequency(ky + r) * row_step + 2 * c0 : spare_row;
             for (int q = 0; q < Q; ++q)
-                line[r * Q + q] = there && c0 + q < coils ? plane + ((ky + r) * coils + c0 + q) * tiles : missing;
+                line[r * Q + q] =
+                    there && c0 + q < coils ? plane + (ky + r) * plane_pitch() + (c0 + q) * tiles : missing;
         }
     }
 
     void produce_plane(const Cx<T>* spectrum, T* cells, const Buffers& b) const {
         const int64_t lines = coils * tiles;
-        for (int64_t i = 0; i < lines; ++i) {
-            std::fill(b.line + y.gap_begin(), b.line + y.gap_end(), Cx<T>{});
-            for (int64_t r = 0; r < y.n; ++r) b.line[y.index_of_pixel(r)] = spectrum[r * lines + i];
-            forward_columns(*y.plan, b.line, b.work);
-            for (int64_t k = 0; k < y.grid; ++k) b.plane[y.plan->frequency[size_t(k)] * lines + i] = b.line[k];
+        for (int64_t i0 = 0; i0 < lines; i0 += kGroup) {
+            const int64_t count = std::min(kGroup, lines - i0);
+            for (int64_t r = 0; r < y.n; ++r)
+                for (int64_t i = 0; i < count; ++i)
+                    b.line[i * column_pitch() + y.index_of_pixel(r)] = spectrum[r * lines + i0 + i];
+            for (int64_t i = 0; i < count; ++i) {
+                Cx<T>* const column = b.line + i * column_pitch();
+                std::fill(column + y.gap_begin(), column + y.gap_end(), Cx<T>{});
+                Cx<T>* const to = b.plane + i0 + i;
+                const int64_t step = plane_pitch();
+                const int* const at = y.plan->frequency.data();
+                forward_columns_into(*y.plan, column, b.work,
+                                     [=](int64_t k, Cx<T> v) MRIOPS_LAMBDA_INLINE { to[at[k] * step] = v; });
+            }
         }
         for (int64_t ky = 0; ky < y.grid; ky += row.rows_at_once())
             for (int64_t c0 = 0; c0 < stored; c0 += row.coils_at_once) {
@@ -139,10 +156,18 @@ struct GridPlanes {
                 lanes_of(b.plane, b.unwanted, cells, b.spare_row, ky, c0, to, from);
                 row.inverse(from, to, b.line, b.work);
             }
-        for (int64_t i = 0; i < lines; ++i) {
-            for (int64_t k = 0; k < y.grid; ++k) b.line[k] = b.plane[y.plan->frequency[size_t(k)] * lines + i];
-            inverse_columns(*y.plan, b.line, b.work);
-            for (int64_t r = 0; r < y.n; ++r) spectrum[r * lines + i] = b.line[y.index_of_pixel(r)];
+        for (int64_t i0 = 0; i0 < lines; i0 += kGroup) {
+            const int64_t count = std::min(kGroup, lines - i0);
+            for (int64_t i = 0; i < count; ++i) {
+                const Cx<T>* const from = b.plane + i0 + i;
+                const int64_t step = plane_pitch();
+                const int* const at = y.plan->frequency.data();
+                inverse_columns_from(*y.plan, b.line + i * column_pitch(), b.work,
+                                     [=](int64_t k) MRIOPS_LAMBDA_INLINE { return from[at[k] * step]; });
+            }
+            for (int64_t r = 0; r < y.n; ++r)
+                for (int64_t i = 0; i < count; ++i)
+                    spectrum[r * lines + i0 + i] = b.line[i * column_pitch() + y.index_of_pixel(r)];
         }
     }
 };

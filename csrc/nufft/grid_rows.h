@@ -110,7 +110,7 @@ struct RowPass {
     int width;                  // of the halo
     int64_t cell_reals;         // of a cell
     int64_t tiles;              // of a line
-    int coils_at_once;          // Q: 1, 2 or 4 lanes of a row are its coils
+    int coils_at_once;          // Q: 1, 2, 4 or 8 lanes of a row are its coils
     std::vector<int64_t> cell;  // where in a row of cells the transform's k-th result belongs
 
     RowPass(const GridAxis<T>& x, int width, int64_t cell_reals, int64_t tiles, int coils_at_once)
@@ -131,12 +131,13 @@ struct RowPass {
             const int lanes = int(std::min<int64_t>(L, x.n - t * L));
             for (int j = 0; j < lanes; ++j) line[x.index_of_pixel(t * L + j)] = v[j];
         }
-        forward_columns(*x.plan, line, work);
         with_coils([&](auto coils) {
             constexpr int Q = decltype(coils)::value;
-            T* row[L / Q];
-            std::copy_n(to, L / Q, row);
-            for (int64_t k = 0; k < x.grid; ++k) store_cells<T, Q>(line[k], row, cell[size_t(k)]);
+            Targets<L / Q> row;
+            std::copy_n(to, L / Q, row.of);
+            const int64_t* const at = cell.data();
+            forward_columns_into(*x.plan, line, work,
+                                 [=](int64_t k, Cx<T> v) MRIOPS_LAMBDA_INLINE { store_cells<T, Q>(v, row.of, at[k]); });
         });
         for (int r = 0; r < rows_at_once(); ++r)
             for (int e = 0; e < width; ++e)
@@ -152,11 +153,12 @@ struct RowPass {
                     from[r][e * cell_reals + i] += from[r][(x.grid + e) * cell_reals + i];
         with_coils([&](auto coils) {
             constexpr int Q = decltype(coils)::value;
-            T* row[L / Q];
-            std::copy_n(from, L / Q, row);
-            for (int64_t k = 0; k < x.grid; ++k) line[k] = load_cells<T, Q>(row, cell[size_t(k)]);
+            Targets<L / Q> row;
+            std::copy_n(from, L / Q, row.of);
+            const int64_t* const at = cell.data();
+            inverse_columns_from(*x.plan, line, work,
+                                 [=](int64_t k) MRIOPS_LAMBDA_INLINE { return load_cells<T, Q>(row.of, at[k]); });
         });
-        inverse_columns(*x.plan, line, work);
         for (int64_t t = 0; t < tiles; ++t) {
             Cx<T> u[L], v[L];
             const int lanes = int(std::min<int64_t>(L, x.n - t * L));
@@ -168,8 +170,15 @@ struct RowPass {
     }
 
   private:
+    template <int R>
+    struct Targets {
+        T* of[R];
+    };
+
     template <class F>
     void with_coils(const F& f) const {
+        if constexpr (L >= 8)
+            if (coils_at_once == 8) return f(std::integral_constant<int, 8>{});
         if constexpr (L >= 4)
             if (coils_at_once == 4) return f(std::integral_constant<int, 4>{});
         if (coils_at_once == 2) return f(std::integral_constant<int, 2>{});
