@@ -130,6 +130,18 @@ MRIOPS_INLINE void stream_complex(T* p, Cx<T> v) {
 #endif
     }
 }
+// The same without interleaving. Worth it where a vector is a whole line of memory.
+template <class T>
+constexpr bool kStreams = sizeof(Vec<T>) == 64;
+template <class T>
+MRIOPS_INLINE void stream_lanes(Cx<T>* p, Cx<T> v) {
+#if defined(__AVX512F__)
+    _mm512_stream_si512(reinterpret_cast<__m512i*>(&p->re), reinterpret_cast<__m512i>(v.re));
+    _mm512_stream_si512(reinterpret_cast<__m512i*>(&p->im), reinterpret_cast<__m512i>(v.im));
+#else
+    *p = v;
+#endif
+}
 inline void end_streaming() {
 #if defined(__x86_64__)
     _mm_sfence();
