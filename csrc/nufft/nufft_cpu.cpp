@@ -34,7 +34,7 @@ struct Layout {
     explicit Layout(const NufftProblem& p) : p(p), volume(2 * p.nz * p.ny * p.nx) {}
     int64_t image(int64_t b, int64_t c, bool maps) const { return maps ? b * volume : (b * p.coils + c) * volume; }
     int64_t csm(int64_t b, int64_t c) const { return ((b / p.batch_per_csm) * p.coils + c) * volume; }
-    int64_t kspace(int64_t b) const { return b * p.coils * p.samples * 2; }
+    int64_t kspace(int64_t b, int64_t c = 0) const { return (b * p.coils + c) * p.samples * 2; }
     int64_t sample(int64_t b) const { return (b / p.batch_per_traj) * p.samples; }
 };
 
@@ -45,20 +45,24 @@ struct Passes {
     ImagePass<T> image;
     Strips<T> strips;
     Cx<T>* spectrum;
+    SampleTurn<T> turn;
     int64_t cell_reals;
-    Passes(const NufftProblem& p, const Taps<T>& taps, const T* points, int64_t coils)
+    // `turns`: samples in the user's order are to be read or written.
+    Passes(const NufftProblem& p, const Taps<T>& taps, const T* points, int64_t coils, bool turns)
         : grid(p, coils),
           image(p, grid),
           strips(p, taps, grid, points),
-          spectrum(scratch<Cx<T>>(Scratch::columns, memory_size())),
+          spectrum(scratch<Cx<T>>(Scratch::columns, memory_size(turns ? p.samples : 0))),
+          turn(turns ? p.samples : 0, grid.stored, reinterpret_cast<T*>(spectrum + grid.spectrum_size())),
           cell_reals(2 * grid.stored) {
-        strips.set_edges(reinterpret_cast<T*>(spectrum + grid.spectrum_size()));
+        strips.set_edges(turn.end());
     }
 
   private:
-    size_t memory_size() const {
+    size_t memory_size(int64_t turned) const {
         constexpr int64_t reals = int64_t(sizeof(Cx<T>) / sizeof(T));
-        return size_t(grid.spectrum_size() + (strips.edges_size() + reals - 1) / reals);
+        const int64_t more = SampleTurn<T>::size(turned, grid.stored) + strips.edges_size();
+        return size_t(grid.spectrum_size() + (more + reals - 1) / reals);
     }
 };
 
@@ -68,14 +72,19 @@ void run_nufft(const NufftProblem& p, const T* image, const T* csm, const T* poi
     const Layout<T> at(p);
     const Taps<T> taps(p);
     over_blocks<T>(p, threads, [&](int64_t b, int64_t c, int64_t coils, int inner) {
-        const Passes<T> run(p, taps, points + at.sample(b) * p.ndim, coils);
+        const bool turns = layout == SampleLayout::user;
+        const Passes<T> run(p, taps, points + at.sample(b) * p.ndim, coils, turns);
         run.image.forward(image + at.image(b, c, csm), csm ? csm + at.csm(b, c) : nullptr, run.spectrum, inner);
-        const Samples<T, T*> to(kspace + at.kspace(b), order + at.sample(b), p, c, layout);
+        const SortedSamples<T> to =
+            turns ? run.turn.sorted() : SortedSamples<T>{kspace + at.kspace(b) + 2 * c, 2 * p.coils, 2 * coils};
         run.strips.interpolate(run.spectrum, false, inner, [&](const Block<T>& block) {
+            if (T* const there = to.whole(block, run.cell_reals))
+                return interpolate_block(run.grid.stored, block, there);
             alignas(64) T values[kBlockSamples * 32];
             interpolate_block(run.grid.stored, block, values);
-            with_cell(run.grid.stored, [&](auto n) { write_samples<T, decltype(n)::value>(to, block, coils, values); });
+            write_samples(to, block, run.cell_reals, values);
         });
+        if (turns) run.turn.to_user(order + at.sample(b), kspace + at.kspace(b, c), coils, inner);
     });
 }
 
@@ -85,14 +94,17 @@ void run_nufft_adjoint(const NufftProblem& p, const T* kspace, const T* csm, con
     const Layout<T> at(p);
     const Taps<T> taps(p);
     over_blocks<T>(p, threads, [&](int64_t b, int64_t c, int64_t coils, int inner) {
-        const Passes<T> run(p, taps, points + at.sample(b) * p.ndim, coils);
-        const Samples<T, const T*> from(kspace + at.kspace(b), order + at.sample(b), p, c, layout);
+        const bool turns = layout == SampleLayout::user;
+        const Passes<T> run(p, taps, points + at.sample(b) * p.ndim, coils, turns);
+        const int32_t* user = order + at.sample(b);
+        if (turns) run.turn.from_user(user, kspace + at.kspace(b, c), coils, inner);
+        const SortedSamples<const T> from =
+            turns ? run.turn.sorted_const()
+                  : SortedSamples<const T>{kspace + at.kspace(b) + 2 * c, 2 * p.coils, 2 * coils};
         const T* weight = dcf ? dcf + (b / p.batch_per_traj) * dcf_stride : nullptr;
         run.strips.spread(run.spectrum, inner, [&](const Block<T>& block) {
             alignas(64) T values[kBlockSamples * 32];
-            with_cell(run.grid.stored,
-                      [&](auto n) { read_samples<T, decltype(n)::value>(from, block, coils, weight, values); });
-            spread_block(run.grid.stored, block, values);
+            spread_block(run.grid.stored, block, read_samples(from, block, run.cell_reals, weight, user, values));
         });
         run.image.adjoint(run.spectrum, csm ? csm + at.csm(b, c) : nullptr, image + at.image(b, c, csm), csm && c > 0,
                           inner);
@@ -105,7 +117,7 @@ void run_nufft_gram(const NufftProblem& p, const T* image, const T* csm, const T
     const Layout<T> at(p);
     const Taps<T> taps(p);
     over_blocks<T>(p, threads, [&](int64_t b, int64_t c, int64_t coils, int inner) {
-        const Passes<T> run(p, taps, points + at.sample(b) * p.ndim, coils);
+        const Passes<T> run(p, taps, points + at.sample(b) * p.ndim, coils, false);
         const T* maps = csm ? csm + at.csm(b, c) : nullptr;
         const T* weight = dcf ? dcf + (b / p.batch_per_traj) * dcf_stride : nullptr;
         const int32_t* user = order + at.sample(b);
@@ -116,9 +128,9 @@ void run_nufft_gram(const NufftProblem& p, const T* image, const T* csm, const T
             if (weight)
                 for (int s = 0; s < block.count; ++s)
                     for (int64_t i = 0; i < run.cell_reals; ++i)
-                        values[s * run.cell_reals + i] *= weight[user[block.sample[s]]];
+                        values[s * run.cell_reals + i] *= weight[user[block.first + s]];
             for (int s = 0; s < block.count; ++s)
-                for (int q = 0; q < block.rows; ++q) block.line[s * block.row_stride + q] += apart;
+                for (int i = 0; i < block.width; ++i) block.line[s * kWidest + i] += apart;
             spread_block(run.grid.stored, block, values);
         });
         run.image.adjoint(run.spectrum, maps, out + at.image(b, c, csm), csm && c > 0, inner);
@@ -128,8 +140,8 @@ void run_nufft_gram(const NufftProblem& p, const T* image, const T* csm, const T
 // Derivatives of the samples by their positions, [3][kBlockSamples][cell]; in units of the user's coordinates after
 // multiplication by cells_per_unit.
 template <class T>
-void slopes_of(const Passes<T>& run, const Block<T>& block, int ndim, T* values) {
-    with_cell(run.grid.stored, [&](auto n) { interpolate_slopes<T, decltype(n)::value>(block, ndim, values); });
+void slopes_of(const Passes<T>& run, const Block<T>& block, T* values) {
+    with_cell(run.grid.stored, [&](auto n) { interpolate_slopes<T, decltype(n)::value>(block, values); });
 }
 
 template <class T>
@@ -146,15 +158,15 @@ void run_nufft_trajectory_grad(const NufftProblem& p, const T* image, const T* c
             for (int64_t c = 0; c < p.coils; c += step) {
                 const int64_t coils = std::min(step, p.coils - c);
                 const bool add = c > 0 || b > t * p.batch_per_traj;
-                const Passes<T> run(p, taps, points + at.sample(b) * p.ndim, coils);
+                const Passes<T> run(p, taps, points + at.sample(b) * p.ndim, coils, true);
+                const int32_t* user = order + at.sample(b);
+                run.turn.from_user(user, kspace + at.kspace(b, c), coils, inner);
+                const SortedSamples<T> from = run.turn.sorted();
                 run.image.forward(image + at.image(b, c, csm), csm ? csm + at.csm(b, c) : nullptr, run.spectrum, inner);
-                const Samples<T, const T*> from(kspace + at.kspace(b), order + at.sample(b), p, c, SampleLayout::user);
                 run.strips.interpolate(run.spectrum, true, inner, [&](const Block<T>& block) {
-                    alignas(64) T values[kBlockSamples * 32], slopes[3 * kBlockSamples * 32];
-                    with_cell(run.grid.stored, [&](auto n) {
-                        read_samples<T, decltype(n)::value>(from, block, coils, static_cast<const T*>(nullptr), values);
-                    });
-                    slopes_of(run, block, p.ndim, slopes);
+                    alignas(64) T slopes[3 * kBlockSamples * 32];
+                    const T* const values = from.base + block.first * from.step;
+                    slopes_of(run, block, slopes);
                     for (int s = 0; s < block.count; ++s)
                         for (int a = 0; a < p.ndim; ++a) {
                             const int axis = 3 - p.ndim + a;
@@ -163,7 +175,7 @@ void run_nufft_trajectory_grad(const NufftProblem& p, const T* image, const T* c
                             for (int64_t i = 0; i < run.cell_reals; ++i)
                                 sum += values[s * run.cell_reals + i] * slope[i];
                             sum *= taps.axis[axis].cells_per_unit;
-                            T& to = out[from.order[block.sample[s]] * p.ndim + a];
+                            T& to = out[user[block.first + s] * p.ndim + a];
                             to = add ? to + sum : sum;
                         }
                 });
@@ -177,23 +189,25 @@ void run_nufft_trajectory_jvp(const NufftProblem& p, const T* image, const T* cs
     const Layout<T> at(p);
     const Taps<T> taps(p);
     over_blocks<T>(p, threads, [&](int64_t b, int64_t c, int64_t coils, int inner) {
-        const Passes<T> run(p, taps, points + at.sample(b) * p.ndim, coils);
+        const Passes<T> run(p, taps, points + at.sample(b) * p.ndim, coils, true);
+        const int32_t* user = order + at.sample(b);
+        const SortedSamples<T> to = run.turn.sorted();
         const T* direction = tangent + at.sample(b) * p.ndim;
         run.image.forward(image + at.image(b, c, csm), csm ? csm + at.csm(b, c) : nullptr, run.spectrum, inner);
-        const Samples<T, T*> to(kspace + at.kspace(b), order + at.sample(b), p, c, SampleLayout::user);
         run.strips.interpolate(run.spectrum, true, inner, [&](const Block<T>& block) {
-            alignas(64) T values[kBlockSamples * 32], slopes[3 * kBlockSamples * 32];
-            slopes_of(run, block, p.ndim, slopes);
+            alignas(64) T slopes[3 * kBlockSamples * 32];
+            T* const values = to.base + block.first * to.step;
+            slopes_of(run, block, slopes);
             std::fill_n(values, block.count * run.cell_reals, T(0));
             for (int s = 0; s < block.count; ++s)
                 for (int a = 0; a < p.ndim; ++a) {
                     const int axis = 3 - p.ndim + a;
                     const T* slope = slopes + (axis * kBlockSamples + s) * run.cell_reals;
-                    const T factor = direction[to.order[block.sample[s]] * p.ndim + a] * taps.axis[axis].cells_per_unit;
+                    const T factor = direction[user[block.first + s] * p.ndim + a] * taps.axis[axis].cells_per_unit;
                     for (int64_t i = 0; i < run.cell_reals; ++i) values[s * run.cell_reals + i] += factor * slope[i];
                 }
-            with_cell(run.grid.stored, [&](auto n) { write_samples<T, decltype(n)::value>(to, block, coils, values); });
         });
+        run.turn.to_user(user, kspace + at.kspace(b, c), coils, inner);
     });
 }
 

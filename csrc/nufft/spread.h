@@ -55,12 +55,23 @@ struct RowWeights<T, 0> {
 // values[s] = sum of taps, [count][N].
 template <class T, int N, int W>
 __attribute__((noinline)) void interpolate(const Block<T>& b, T* values) {
+    const int rows = W ? W : b.width;
     for (int s = 0; s < b.count; ++s) {
-        const RowWeights<T, W> x(b.x_weight + s * kWidest, b.width);
-        T* const* line = b.line + s * b.row_stride;
-        const T* weight = b.row_weight + s * b.row_stride;
+        const int at = s * kWidest;
+        const RowWeights<T, W> x(b.weight[2] + at, b.width);
+        T* const* line = b.line + at;
+        const T* const y = b.weight[1] + at;
         Cell<T, N> total = Cell<T, N>::zero();
-        for (int q = 0; q < b.rows; ++q) total.add(weight[q] - Vec<T>{}, x.template sum<N>(line[q]));
+        if (b.ndim == 2) {
+            for (int i = 0; i < rows; ++i) total.add(y[i] - Vec<T>{}, x.template sum<N>(line[i]));
+        } else {
+            for (int i = 0; i < rows; ++i) {
+                Cell<T, N> plane = Cell<T, N>::zero();
+                const T* row = line[i];
+                for (int j = 0; j < rows; ++j, row += b.row_step) plane.add(y[j] - Vec<T>{}, x.template sum<N>(row));
+                total.add(b.weight[0][at + i] - Vec<T>{}, plane);
+            }
+        }
         total.store(values + s * N);
     }
 }
@@ -68,26 +79,48 @@ __attribute__((noinline)) void interpolate(const Block<T>& b, T* values) {
 // The transpose: the grid gains weight * values[s].
 template <class T, int N, int W>
 __attribute__((noinline)) void spread(const Block<T>& b, const T* values) {
+    const int rows = W ? W : b.width;
     for (int s = 0; s < b.count; ++s) {
-        const RowWeights<T, W> x(b.x_weight + s * kWidest, b.width);
-        T* const* line = b.line + s * b.row_stride;
-        const T* weight = b.row_weight + s * b.row_stride;
+        const int at = s * kWidest;
+        const RowWeights<T, W> x(b.weight[2] + at, b.width);
+        T* const* line = b.line + at;
+        const T* const y = b.weight[1] + at;
         const Cell<T, N> value = Cell<T, N>::load(values + s * N);
-        for (int q = 0; q < b.rows; ++q) x.template add_to<N>(line[q], value.times(weight[q] - Vec<T>{}));
+        if (b.ndim == 2) {
+            for (int i = 0; i < rows; ++i) x.template add_to<N>(line[i], value.times(y[i] - Vec<T>{}));
+        } else {
+            for (int i = 0; i < rows; ++i) {
+                const Cell<T, N> plane = value.times(b.weight[0][at + i] - Vec<T>{});
+                T* row = line[i];
+                for (int j = 0; j < rows; ++j, row += b.row_step)
+                    x.template add_to<N>(row, plane.times(y[j] - Vec<T>{}));
+            }
+        }
     }
 }
 
 // values[a][s] = derivative of the sum by the position along axis a (z, y, x), [3][kBlockSamples][N].
 template <class T, int N>
-__attribute__((noinline)) void interpolate_slopes(const Block<T>& b, int ndim, T* values) {
+__attribute__((noinline)) void interpolate_slopes(const Block<T>& b, T* values) {
+    const bool deep = b.ndim == 3;
     for (int s = 0; s < b.count; ++s) {
-        const RowWeights<T, 0> along(b.x_weight + s * kWidest, b.width), across(b.x_slope + s * kWidest, b.width);
+        const int at = s * kWidest;
+        const RowWeights<T, 0> along(b.weight[2] + at, b.width), across(b.slope[2] + at, b.width);
         Cell<T, N> z = Cell<T, N>::zero(), y = z, x = z;
-        for (int i = 0, q = s * b.row_stride; i < b.rows; ++i, ++q) {
-            const Cell<T, N> sum = along.template sum<N>(b.line[q]), slope = across.template sum<N>(b.line[q]);
-            if (ndim == 3) z.add(b.row_slope[0][q] - Vec<T>{}, sum);
-            y.add(b.row_slope[1][q] - Vec<T>{}, sum);
-            x.add(b.row_weight[q] - Vec<T>{}, slope);
+        for (int i = 0; i < b.width; ++i) {
+            const T* row = b.line[at + i];
+            // In 2D the lines are rows themselves.
+            Cell<T, N> along_y = Cell<T, N>::zero(), slope_y = along_y, slope_x = along_y;
+            for (int j = deep ? 0 : i; j < (deep ? b.width : i + 1); ++j, row += b.row_step) {
+                const Cell<T, N> sum = along.template sum<N>(row);
+                if (deep) along_y.add(b.weight[1][at + j] - Vec<T>{}, sum);
+                slope_y.add(b.slope[1][at + j] - Vec<T>{}, sum);
+                slope_x.add(b.weight[1][at + j] - Vec<T>{}, across.template sum<N>(row));
+            }
+            const Vec<T> weight = (deep ? b.weight[0][at + i] : T(1)) - Vec<T>{};
+            if (deep) z.add(b.slope[0][at + i] - Vec<T>{}, along_y);
+            y.add(weight, slope_y);
+            x.add(weight, slope_x);
         }
         const int64_t axis = int64_t(kBlockSamples) * N;
         z.store(values + s * N);

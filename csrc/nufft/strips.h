@@ -102,7 +102,6 @@ class Strips {
         T* ring[2];
         Block<T>* block;
         std::vector<T*> lines;
-        std::vector<int32_t> samples;
         Walk(const Strips& s, int rings) : lines(size_t(s.span_ + s.grid_.width)) {
             const int64_t size = s.capacity_ * s.grid_.line_reals;
             ring[0] = scratch<T>(Scratch::image, size_t(rings * size));
@@ -161,36 +160,13 @@ class Strips {
         }
     }
 
-    // The samples of a strip in the order of visits. Two rows of tiles in 2D go by in squares of two by two, so that
-    // the user's memory, where a readout runs through neighbouring tiles, is visited in longer runs.
-    void list_samples(int64_t from, int64_t to, std::vector<int32_t>& list) const {
-        list.resize(size_t(to - from));
-        if (grid_.ndim == 3) {
-            for (int64_t s = from; s < to; ++s) list[size_t(s - from)] = int32_t(s);
-            return;
-        }
-        const int64_t lower =
-            first_where(from, to, [&](int64_t s) { return taps_.outer_cell(points_, s) / kTileCells % 2 != 0; });
-        const int64_t end[2] = {lower, to};
-        int64_t next[2] = {from, lower};
-        int32_t* out = list.data();
-        for (int64_t cells = 2 * kTileCells; next[0] < lower || next[1] < to; cells += 2 * kTileCells)
-            for (int row = 0; row < 2; ++row) {
-                const auto past = [&](int64_t s) { return taps_.x_cell(points_, s) >= cells; };
-                const int64_t stop = cells > grid_.x.grid ? end[row] : first_where(next[row], end[row], past);
-                for (; next[row] < stop; ++next[row]) *out++ = int32_t(next[row]);
-            }
-    }
-
     template <class Visit>
     void for_each_block(Walk& walk, const Ring<T>& ring, int64_t from, int64_t to, bool slopes,
                         const Visit& visit) const {
-        list_samples(from, to, walk.samples);
         Block<T>& block = *walk.block;
-        for (int64_t s = 0; s < to - from; s += kBlockSamples) {
-            block.count = int(std::min<int64_t>(kBlockSamples, to - from - s));
-            block.sample = walk.samples.data() + s;
-            block.left = to - from - s - block.count;
+        for (int64_t s = from; s < to; s += kBlockSamples) {
+            block.count = int(std::min<int64_t>(kBlockSamples, to - s));
+            block.first = s;
             make_block(taps_, ring, points_, 2 * grid_.stored, slopes, block);
             visit(block);
         }

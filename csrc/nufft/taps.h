@@ -95,9 +95,6 @@ struct Taps {
         const AxisKernel<T>& a = axis[outer()];
         return place(double(points[s * ndim]), a.scale, a.grid, width).cell;
     }
-    int64_t x_cell(const T* points, int64_t s) const {
-        return place(double(points[s * ndim + ndim - 1]), axis[2].scale, axis[2].grid, width).cell;
-    }
 };
 
 // The grid rows (2D) or planes (3D) that are in memory: those of cells first .. first + span, in a ring.
@@ -110,16 +107,14 @@ struct Ring {
 
 template <class T>
 struct Block {
-    int count, rows, row_stride, width;
-    const int32_t* sample;  // positions in sorted order of these samples and `left` more to come
-    int64_t left;
-    // [count][row_stride]: where each row of taps begins, its weight, and its derivatives by the position along z and y
-    T* line[kBlockSamples * kWidest * kWidest];
-    alignas(64) T row_weight[kBlockSamples * kWidest * kWidest];
-    alignas(64) T row_slope[2][kBlockSamples * kWidest * kWidest];
-    // [count][kWidest]: weight within a row, and its derivative by the position along x
-    alignas(64) T x_weight[kBlockSamples * kWidest];
-    alignas(64) T x_slope[kBlockSamples * kWidest];
+    int count, width, ndim;
+    int64_t row_step;  // 3D: between rows of a plane, in units of T
+    int64_t first;     // position in sorted order of the first of these samples
+    // [count][kWidest]: where the first row of taps begins on each grid line that the kernel reaches
+    T* line[kBlockSamples * kWidest];
+    // [axis][count][kWidest]: weights along z, y, x and their derivatives by the position; the last ndim are set
+    alignas(64) T weight[3][kBlockSamples * kWidest];
+    alignas(64) T slope[3][kBlockSamples * kWidest];
 };
 
 // Cells and x = 2 fraction - 1 of a block of samples along one axis.
@@ -130,14 +125,18 @@ struct Places {
 };
 
 template <class T>
-inline void find_places(const AxisKernel<T>& axis, int width, const T* points, int64_t step, const int32_t* sample,
-                        int count, Places<T>& out) {
-    for (int s = 0; s < count; ++s) {
-        const Place at = place(double(points[sample[s] * step]), axis.scale, axis.grid, width);
-        out.cell[s] = std::min(std::max<int64_t>(at.cell, 0), axis.grid);
+inline void find_places(const AxisKernel<T>& axis, int width, const T* points, int64_t step, int count,
+                        Places<T>& out) {
+    double coordinate[kBlockSamples];
+    for (int s = 0; s < count; ++s) coordinate[s] = double(points[s * step]);
+    for (int s = count; s < kBlockSamples; ++s) coordinate[s] = 0;
+    const double scale = axis.scale;
+    const int64_t grid = axis.grid;
+    for (int s = 0; s < kBlockSamples; ++s) {  // as many as there is room for, in whole vectors
+        const Place at = place(coordinate[s], scale, grid, width);
+        out.cell[s] = std::min(std::max<int64_t>(at.cell, 0), grid);
         out.x[s] = T(double(at.fraction) * (2.0 / double(int64_t(1) << kPositionBits)) - 1.0);
     }
-    for (int s = count; s < kBlockSamples; ++s) out.x[s] = 0;
 }
 
 template <class T>
@@ -154,42 +153,20 @@ template <class T>
 void make_block(const Taps<T>& taps, const Ring<T>& ring, const T* points, int64_t cell_reals, bool slopes,
                 Block<T>& b) {
     const int w = taps.width, ndim = taps.ndim, outer = 3 - ndim, count = b.count;
-    const AxisKernel<T>*axis = taps.axis, &x_axis = axis[2];
-    b.rows = taps.rows();
     b.width = w;
-    b.row_stride = ndim == 2 ? kWidest : b.rows;
+    b.ndim = ndim;
+    b.row_step = ring.row_step;
     Places<T> at[3];
-    for (int a = outer; a < 3; ++a) find_places(axis[a], w, points + a - outer, ndim, b.sample, count, at[a]);
-    for (int s = 0; s < count; ++s)
-        at[outer].cell[s] = std::min(std::max<int64_t>(at[outer].cell[s] - ring.first, 0), ring.span - 1);
-    weigh(x_axis.taps, x_axis.degree, w, at[2], count, b.x_weight);
-    if (slopes) weigh(x_axis.slopes, x_axis.degree - 1, w, at[2], count, b.x_slope);
-    if (ndim == 2) {
-        weigh(axis[1].taps, axis[1].degree, w, at[1], count, b.row_weight);
-        if (slopes) weigh(axis[1].slopes, axis[1].degree - 1, w, at[1], count, b.row_slope[1]);
-        for (int s = 0; s < count; ++s)
-            for (int i = 0; i < w; ++i)
-                b.line[s * kWidest + i] = ring.lines[at[1].cell[s] + i] + at[2].cell[s] * cell_reals;
-        return;
-    }
-    alignas(64) T weight[2][kBlockSamples * kWidest], slope[2][kBlockSamples * kWidest];
-    for (int a = 0; a < 2; ++a) {
-        weigh(axis[a].taps, axis[a].degree, w, at[a], count, weight[a]);
-        if (slopes) weigh(axis[a].slopes, axis[a].degree - 1, w, at[a], count, slope[a]);
+    for (int a = outer; a < 3; ++a) {
+        const AxisKernel<T>& axis = taps.axis[a];
+        find_places(axis, w, points + b.first * ndim + a - outer, ndim, count, at[a]);
+        weigh(axis.taps, axis.degree, w, at[a], count, b.weight[a]);
+        if (slopes) weigh(axis.slopes, axis.degree - 1, w, at[a], count, b.slope[a]);
     }
     for (int s = 0; s < count; ++s) {
-        const int64_t offset = at[1].cell[s] * ring.row_step + at[2].cell[s] * cell_reals;
-        const T *wz = weight[0] + s * kWidest, *wy = weight[1] + s * kWidest;
-        const T *dz = slope[0] + s * kWidest, *dy = slope[1] + s * kWidest;
-        for (int i = 0; i < w; ++i) {
-            T* const line = ring.lines[at[0].cell[s] + i] + offset;
-            const int q = s * b.row_stride + i * w;
-            for (int j = 0; j < w; ++j) b.line[q + j] = line + j * ring.row_step;
-            for (int j = 0; j < w; ++j) b.row_weight[q + j] = wz[i] * wy[j];
-            if (!slopes) continue;
-            for (int j = 0; j < w; ++j) b.row_slope[0][q + j] = dz[i] * wy[j];
-            for (int j = 0; j < w; ++j) b.row_slope[1][q + j] = wz[i] * dy[j];
-        }
+        const int64_t first = std::min(std::max<int64_t>(at[outer].cell[s] - ring.first, 0), ring.span - 1);
+        const int64_t offset = (ndim == 3 ? at[1].cell[s] * ring.row_step : 0) + at[2].cell[s] * cell_reals;
+        for (int i = 0; i < w; ++i) b.line[s * kWidest + i] = ring.lines[first + i] + offset;
     }
 }
 
