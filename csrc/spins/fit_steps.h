@@ -1,4 +1,4 @@
-// Dense linear algebra for one vector of voxels: normal equations and their solution by Cholesky, lane by lane.
+// Dense linear algebra for one vector of voxels: normal equations and their solution without roots, lane by lane.
 #pragma once
 #include "lane_math.h"
 #include "models.h"
@@ -35,61 +35,61 @@ struct NormalEquations {
         for (int k = 0; k < n; ++k) b[k] = bb[k];
     }
 
-    // Cholesky factor of a scaled copy of H with 1 + damping on its diagonal, in place; `scale` gets 1 /
-    // sqrt(diagonal). Scaling first makes the factor independent of the units of the parameters. A pivot lost to
-    // rounding becomes tiny.
-    static void factor(int n_free, V* h, V damping, V* scale) {
+    // L D L^T of H with its diagonal times 1 + damping, in place: L below the diagonal, `inverse` gets 1 / D. No root,
+    // one division per parameter. A pivot lost to rounding becomes a tiny share of its diagonal, whatever the units of
+    // the parameters; one of zero, which nothing depends on, has no inverse.
+    static void factor(int n_free, V* h, V damping, V* inverse) {
         const int n = N > 0 ? N : n_free;
         const V one = lane_fill<T>(T(1)), zero = V{};
-        for (int k = 0; k < n; ++k) {
-            const V d = h[triangle(k, k)];
-            scale[k] = d > zero ? one / lane_sqrt<T>(d) : zero;
-        }
         const T least = sizeof(T) == 4 ? T(1e-7) : T(1e-15);
         for (int j = 0; j < n; ++j) {
-            V d = one + damping;
-            for (int l = 0; l < j; ++l) d = d - h[triangle(j, l)] * h[triangle(j, l)];
-            d = d > least ? d : lane_fill<T>(least);
-            const V inverse = one / lane_sqrt<T>(d);
-            h[triangle(j, j)] = inverse;
-            for (int i = j + 1; i < n; ++i) {
-                V v = h[triangle(i, j)] * scale[i] * scale[j];
-                for (int l = 0; l < j; ++l) v = v - h[triangle(i, l)] * h[triangle(j, l)];
-                h[triangle(i, j)] = v * inverse;
+            const V diagonal = h[triangle(j, j)], lost = least * diagonal;
+            V d = diagonal * (one + damping);
+            for (int l = 0; l < j; ++l) {
+                V c = h[triangle(j, l)];
+                // Entries before l are products with D still.
+                for (int m = 0; m < l; ++m) c = c - h[triangle(j, m)] * h[triangle(l, m)];
+                h[triangle(j, l)] = c;
             }
+            for (int l = 0; l < j; ++l) {
+                const V c = h[triangle(j, l)], entry = c * inverse[l];
+                d = d - entry * c;
+                h[triangle(j, l)] = entry;
+            }
+            d = d > lost ? d : lost;
+            inverse[j] = d > zero ? one / d : zero;
         }
     }
 
     // x = (H + damping diag H)^-1 b from the factor.
-    static void solve(int n_free, const V* h, const V* scale, const V* b, V* x) {
+    static void solve(int n_free, const V* h, const V* inverse, const V* b, V* x) {
         const int n = N > 0 ? N : n_free;
         for (int i = 0; i < n; ++i) {
-            V v = b[i] * scale[i];
+            V v = b[i];
             for (int l = 0; l < i; ++l) v = v - h[triangle(i, l)] * x[l];
-            x[i] = v * h[triangle(i, i)];
+            x[i] = v;
         }
         for (int i = n - 1; i >= 0; --i) {
-            V v = x[i];
+            V v = x[i] * inverse[i];
             for (int l = i + 1; l < n; ++l) v = v - h[triangle(l, i)] * x[l];
-            x[i] = v * h[triangle(i, i)];
+            x[i] = v;
         }
-        for (int i = 0; i < n; ++i) x[i] = x[i] * scale[i];
     }
 
-    // Diagonal of H^-1: column norms of the inverse factor.
-    static void inverse_diagonal(int n_free, const V* h, const V* scale, V* diagonal) {
+    // Diagonal of H^-1: columns of the inverse factor, weighted by 1 / D.
+    static void inverse_diagonal(int n_free, const V* h, const V* inverse, V* diagonal) {
         const int n = N > 0 ? N : n_free;
         for (int k = 0; k < n; ++k) {
             V column[kMax], sum = V{};
             for (int i = k; i < n; ++i) {
                 V v = i == k ? lane_fill<T>(T(1)) : V{};
                 for (int l = k; l < i; ++l) v = v - h[triangle(i, l)] * column[l];
-                column[i] = v * h[triangle(i, i)];
-                sum = sum + column[i] * column[i];
+                column[i] = v;
+                sum = sum + v * v * inverse[i];
             }
             const V inf = lane_fill<T>(T(__builtin_inf()));
-            // Sums of tiny pivots overflow, and infinity times zero is NaN: nothing is known of such a parameter.
-            diagonal[k] = (scale[k] > V{}) & (sum < inf) ? sum * scale[k] * scale[k] : inf;
+            // Sums of tiny pivots overflow: nothing is known of such a parameter.
+            diagonal[k] = (inverse[k] > V{}) & (sum < inf) ? sum : inf;
         }
     }
 };

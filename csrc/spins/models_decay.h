@@ -72,11 +72,16 @@ template <class V>
 struct InversionRecovery {
     static constexpr int parameters = 3, rows = 2, components = 1;
     using T = Real<V>;
-    V m0, efficiency, rate;
-    MRIOPS_HD void prepare(const V* p, const Design<T>&) { m0 = p[0], rate = rate_of(p[1]), efficiency = p[2]; }
+    V m0, efficiency, rate, y, f;
+    T repetition_time;
+    MRIOPS_HD void prepare(const V* p, const Design<T>&) {
+        m0 = p[0], rate = rate_of(p[1]), efficiency = p[2], repetition_time = T(__builtin_nan(""));
+    }
     template <bool J>
     MRIOPS_HD void at(int64_t i, const Design<T>& d, V* s, V* g) {
-        const V x = d.at(0, i) * rate, e = exp_of(-x), y = d.at(1, i) * rate, f = exp_of(-y);
+        // Nearly always the same for all times.
+        if (d.at(1, i) != repetition_time) repetition_time = d.at(1, i), y = repetition_time * rate, f = exp_of(-y);
+        const V x = d.at(0, i) * rate, e = exp_of(-x);
         const V m = T(1) - (T(1) + efficiency) * e + efficiency * f;
         s[0] = m0 * m;
         if constexpr (J) {

@@ -21,12 +21,17 @@ template <class V>
 struct Spgr {
     static constexpr int parameters = 3, rows = 2, components = 1;
     using T = Real<V>;
-    V m0, rate, b1;
-    MRIOPS_HD void prepare(const V* p, const Design<T>&) { m0 = p[0], rate = rate_of(p[1]), b1 = p[2]; }
+    V m0, rate, b1, x, recovered;
+    T repetition_time;
+    MRIOPS_HD void prepare(const V* p, const Design<T>&) {
+        m0 = p[0], rate = rate_of(p[1]), b1 = p[2], repetition_time = T(__builtin_nan(""));
+    }
     template <bool J>
     MRIOPS_HD void at(int64_t i, const Design<T>& d, V* s, V* g) {
         const T angle = d.at(0, i);
-        const V x = d.at(1, i) * rate, recovered = -exp_minus_one(-x);
+        // Nearly always the same for all times.
+        if (d.at(1, i) != repetition_time)
+            repetition_time = d.at(1, i), x = repetition_time * rate, recovered = -exp_minus_one(-x);
         const Flip<V> flip(angle * b1);
         const V scale = T(1) / (flip.lost + recovered * flip.cosine);
         const V unit = flip.sine * recovered * scale;

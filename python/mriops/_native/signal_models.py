@@ -110,7 +110,7 @@ def _m0(meaning: str = "signal without relaxation", kind: str = "real") -> Param
     return Parameter("m0", "signal", meaning, linear=True, kind=kind, lower=-INF if kind == "complex" else 0.0)
 
 
-_T1 = Parameter("t1", "s", "longitudinal relaxation time", 1e-3, 20.0, (0.03, 8.0, 24))
+_T1 = Parameter("t1", "s", "longitudinal relaxation time", 1e-3, 20.0, (0.03, 8.0, 16))
 _T2 = Parameter("t2", "s", "transverse relaxation time", 1e-4, 20.0, (0.002, 3.0, 24))
 _B1 = Parameter("b1", "relative", "transmit field, multiplies every flip angle", 0.1, 3.0, (1.0,), default=1.0)
 _EFFICIENCY = Parameter("efficiency", "1", "of the preparation: 1 is perfect", 0.0, 1.5, (0.8, 1.0), default=1.0)

@@ -53,7 +53,11 @@ def _rows(op: SignalOp, free: Sequence[str], fixed: dict[str, float]) -> Tensor:
     if isotropic and op.name != "diffusion":
         points = [[0.0, d, d, d, *([0.0] * (len(per_row) - 4))] for d in _ISOTROPIC]
     else:
-        points = [list(point) for point in itertools.islice(itertools.product(*per_row), _MAX_ATOMS)]
+        # The longest grid varies fastest: fits look between its points.
+        order = sorted(range(len(per_row)), key=lambda row: len(per_row[row]))
+        places = [order.index(row) for row in range(len(per_row))]
+        products = itertools.islice(itertools.product(*(per_row[row] for row in order)), _MAX_ATOMS)
+        points = [[point[place] for place in places] for point in products]
     return torch.tensor(points, dtype=torch.float64)
 
 
