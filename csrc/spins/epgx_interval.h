@@ -9,7 +9,7 @@
 // cosh sqrt(y) and sinh(sqrt(y)) / sqrt(y) are entire functions of y: for |y| < 4 they are summed as power series, so
 // that nothing happens where the eigenvalues meet; elsewhere they come from exp(-(mu -+ sqrt(y))), where the small
 // eigenvalue is det(A) over the large one, so that nothing cancels for fast exchange and nothing overflows.
-// Derivatives follow from C_y = S / 2 and S_y = (C - S) / (2 y), which has its own series.
+// Derivatives take the same two ways: C_y = S / 2 and S_y, which has a series of its own, or the eigenvalues'.
 #pragma once
 #include "epg_numbers.h"
 
@@ -66,7 +66,11 @@ MRIOPS_L Plain<T> choose(LaneBits<T> first, Plain<T> a, Plain<T> b) {
     return {first ? a.v : b.v};
 }
 template <class T>
-MRIOPS_L Pair<Plain<T>> choose(LaneBits<T> first, Pair<Plain<T>> a, Pair<Plain<T>> b) {
+MRIOPS_L Dual<T> choose(LaneBits<T> first, Dual<T> a, Dual<T> b) {
+    return {first ? a.v : b.v, first ? a.d : b.d};
+}
+template <class T, class R>
+MRIOPS_L Pair<R> choose(LaneBits<T> first, Pair<R> a, Pair<R> b) {
     return {choose<T>(first, a.re, b.re), choose<T>(first, a.im, b.im)};
 }
 template <class T>
@@ -74,20 +78,20 @@ MRIOPS_L LaneVec<T> magnitude(LaneVec<T> a) {
     return a < T(0) ? -a : a;
 }
 
-template <class T>
-MRIOPS_L Plain<T> exp_minus(Plain<T> a) {
+template <class R>
+MRIOPS_L R exp_minus(R a) {
     return exp(-a);
 }
-template <class T>
-MRIOPS_L Pair<Plain<T>> exp_minus(Pair<Plain<T>> a) {
-    Plain<T> sine, cosine;
+template <class R>
+MRIOPS_L Pair<R> exp_minus(Pair<R> a) {
+    R sine, cosine;
     sincos(a.im, sine, cosine);
-    const Plain<T> size = exp(-a.re);
+    const R size = exp(-a.re);
     return {size * cosine, -(size * sine)};
 }
-template <class T>
-MRIOPS_L Pair<Plain<T>> reciprocal(Pair<Plain<T>> a) {
-    const Plain<T> r = reciprocal(a.re * a.re + a.im * a.im);
+template <class R>
+MRIOPS_L Pair<R> reciprocal(Pair<R> a) {
+    const R r = reciprocal(a.re * a.re + a.im * a.im);
     return {r * a.re, -(r * a.im)};
 }
 // The root whose real part is not negative; of a negative real number, which has none here that is real, 0.
@@ -103,6 +107,17 @@ MRIOPS_L Pair<Plain<T>> root(Pair<Plain<T>> a) {
     const LaneVec<T> positive = magnitude<T>(other);
     return {{re < T(0) ? positive : large}, {re < T(0) ? signed_large : other}};
 }
+template <class N>
+MRIOPS_L N root_of(N a) {
+    if constexpr (Parts<N>::dual) {
+        using P = Parts<N>;
+        using T = typename StateOf<N>::Real::Real;
+        const typename P::Value r = root(P::value(a));
+        return P::join(r, times_number(T(0.5), P::tangent(a) * reciprocal(r)));
+    } else {
+        return root(a);
+    }
+}
 template <class T>
 MRIOPS_L LaneBits<T> is_small(Plain<T> y) {
     return magnitude<T>(y.v) < T(4);
@@ -111,12 +126,13 @@ template <class T>
 MRIOPS_L LaneBits<T> is_small(Pair<Plain<T>> y) {
     return magnitude<T>(y.re.v) + magnitude<T>(y.im.v) < T(4);
 }
-
-// C, S and the first two derivatives of sinh(sqrt(y)) / sqrt(y), all times e^-mu.
 template <class N>
-struct Exponential {
-    N c, s, s1, s2;
-};
+MRIOPS_L auto near_zero(N y) {
+    if constexpr (Parts<N>::dual)
+        return is_small(Parts<N>::value(y));
+    else
+        return is_small(y);
+}
 
 // Term n of the derivative of order `lift` of sum y^n / (2 n + odd)!.
 constexpr double series_term(int lift, int odd, int n) {
@@ -140,41 +156,53 @@ MRIOPS_L N series(N y) {
     }
 }
 
+// C and S, and what their derivatives are made of: near y = 0 that of S, elsewhere the two exponentials.
 template <class N>
-MRIOPS_L Exponential<N> exponential_of_values(N mu, N y, N det) {
-    using T = typename StateOf<N>::Real::Real;
-    const N em = exp_minus(mu);
-    const Exponential<N> low = {em * series<0, 0>(y), em * series<0, 1>(y), em * series<1, 1>(y), em * series<2, 1>(y)};
-    const N x = root(y), fast = mu + x;
-    const N slow_part = exp_minus(det * reciprocal(fast)), fast_part = exp_minus(fast),
-            half_y = times_number(T(0.5), reciprocal(y));
-    Exponential<N> high;
-    high.c = times_number(T(0.5), slow_part + fast_part);
-    high.s = times_number(T(0.5), (slow_part - fast_part) * reciprocal(x));
-    high.s1 = half_y * (high.c - high.s);
-    high.s2 = half_y * (times_number(T(0.5), high.s) - times_number(T(3), high.s1));
-    const LaneBits<T> small = is_small(y);
-    return {choose<T>(small, low.c, high.c), choose<T>(small, low.s, high.s), choose<T>(small, low.s1, high.s1),
-            choose<T>(small, low.s2, high.s2)};
-}
+struct Exponential {
+    N c, s, s1;
+    N x, slow, fast, slow_part, fast_part;  // sqrt(y), the eigenvalues mu -+ x, their exponentials
+};
+
 template <class N>
-MRIOPS_L Exponential<N> exponential(N mu, N y, N det) {
+MRIOPS_L void near_exponential(N mu, N y, N& c, N& s, N& s1) {
     if constexpr (Parts<N>::dual) {
         using P = Parts<N>;
         using V = typename P::Value;
-        using T = typename StateOf<V>::Real::Real;
-        const V dmu = P::tangent(mu), dy = P::tangent(y);
-        const Exponential<V> e = exponential_of_values(P::value(mu), P::value(y), P::value(det));
-        return {P::join(e.c, times_number(T(0.5), e.s) * dy - e.c * dmu), P::join(e.s, e.s1 * dy - e.s * dmu),
-                P::join(e.s1, e.s2 * dy - e.s1 * dmu), N{}};
+        using T = typename StateOf<N>::Real::Real;
+        const V value = P::value(y), dmu = P::tangent(mu), dy = P::tangent(y), em = exp_minus(P::value(mu));
+        const V c0 = em * series<0, 0>(value), v0 = em * series<0, 1>(value), v1 = em * series<1, 1>(value);
+        const V v2 = em * series<2, 1>(value);
+        c = P::join(c0, times_number(T(0.5), v0) * dy - c0 * dmu);
+        s = P::join(v0, v1 * dy - v0 * dmu);
+        s1 = P::join(v1, v2 * dy - v1 * dmu);
     } else {
-        return exponential_of_values(mu, y, det);
+        const N em = exp_minus(mu);
+        c = em * series<0, 0>(y);
+        s = em * series<0, 1>(y);
+        s1 = em * series<1, 1>(y);
     }
+}
+template <class N>
+MRIOPS_L Exponential<N> exponential(N mu, N y, N det) {
+    using T = typename StateOf<N>::Real::Real;
+    Exponential<N> e;
+    N c, s;
+    near_exponential(mu, y, c, s, e.s1);
+    e.x = root_of(y);
+    e.fast = mu + e.x;
+    e.slow = det * reciprocal(e.fast);
+    e.slow_part = exp_minus(e.slow);
+    e.fast_part = exp_minus(e.fast);
+    const auto small = near_zero(y);
+    e.c = choose<T>(small, c, times_number(T(0.5), e.slow_part + e.fast_part));
+    e.s = choose<T>(small, s, times_number(T(0.5), (e.slow_part - e.fast_part) * reciprocal(e.x)));
+    return e;
 }
 
 template <class N>
 struct Interval {
-    N c, s, s1, h, b_a, b_b;
+    Exponential<N> f;
+    N h, y, p_a, p_b, b_a, b_b;
     N e[2][2];
 };
 template <class N>
@@ -183,16 +211,16 @@ MRIOPS_L Interval<N> interval(N p_a, N p_b, N b_a, N b_b) {
     const N a = p_a + b_a, d = p_b + b_b;
     Interval<N> r;
     r.h = times_number(T(0.5), a - d);
+    r.y = r.h * r.h + b_a * b_b;
+    r.p_a = p_a;
+    r.p_b = p_b;
     r.b_a = b_a;
     r.b_b = b_b;
-    const Exponential<N> f = exponential(times_number(T(0.5), a + d), r.h * r.h + b_a * b_b, p_a * d + p_b * b_a);
-    r.c = f.c;
-    r.s = f.s;
-    r.s1 = f.s1;
-    r.e[0][0] = f.c - f.s * r.h;
-    r.e[0][1] = f.s * b_b;
-    r.e[1][0] = f.s * b_a;
-    r.e[1][1] = f.c + f.s * r.h;
+    r.f = exponential(times_number(T(0.5), a + d), r.y, p_a * d + p_b * b_a);
+    r.e[0][0] = r.f.c - r.f.s * r.h;
+    r.e[0][1] = r.f.s * b_b;
+    r.e[1][0] = r.f.s * b_a;
+    r.e[1][1] = r.f.c + r.f.s * r.h;
     return r;
 }
 
@@ -204,12 +232,23 @@ struct IntervalGradient {
 template <class N>
 MRIOPS_L IntervalGradient<N> pull(const Interval<N>& r, const N (&g)[2][2]) {
     using T = typename StateOf<N>::Real::Real;
+    const Exponential<N>& f = r.f;
     const N of_c = g[0][0] + g[1][1], apart = g[1][1] - g[0][0];
     const N of_s = apart * r.h + g[0][1] * r.b_b + g[1][0] * r.b_a;
-    const N of_mu = -(of_c * r.c + of_s * r.s), of_y = times_number(T(0.5), of_c * r.s) + of_s * r.s1;
-    const N of_h = r.s * apart + times_number(T(2), r.h * of_y);
+    // Away from y = 0 through the eigenvalues: through mu and y the small one would be a difference of large numbers.
+    const N per_x = reciprocal(f.x), per_fast = reciprocal(f.fast), ratio = of_s * per_x;
+    const N of_slow = times_number(T(-0.5), f.slow_part * (of_c + ratio));
+    const N of_det_far = of_slow * per_fast;
+    const N of_fast = times_number(T(-0.5), f.fast_part * (of_c - ratio)) - of_det_far * f.slow;
+    const N of_y_far = times_number(T(0.5), (of_fast - ratio * f.s) * per_x);
+    const auto small = near_zero(r.y);
+    const N of_mu = choose<T>(small, -(of_c * f.c + of_s * f.s), of_fast);
+    const N of_y = choose<T>(small, times_number(T(0.5), of_c * f.s) + of_s * f.s1, of_y_far);
+    const N of_det = choose<T>(small, N{}, of_det_far);
+    const N of_h = f.s * apart + times_number(T(2), r.h * of_y);
     const N of_a = times_number(T(0.5), of_mu + of_h), of_d = times_number(T(0.5), of_mu - of_h);
-    return {of_a, of_d, r.s * g[1][0] + r.b_b * of_y + of_a, r.s * g[0][1] + r.b_a * of_y + of_d};
+    return {of_a + of_det * (r.p_b + r.b_b), of_d + of_det * (r.p_a + r.b_a),
+            f.s * g[1][0] + r.b_b * of_y + of_a + of_det * r.p_b, f.s * g[0][1] + r.b_a * of_y + of_d + of_det * r.p_a};
 }
 
 #undef MRIOPS_L

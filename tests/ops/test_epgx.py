@@ -84,6 +84,22 @@ def test_single_precision_survives_very_fast_exchange() -> None:
     assert float((single - double).abs().max()) < 2e-6
 
 
+@pytest.mark.parametrize(("rate", "bound"), [(30.0, 1e-4), (1e3, 1e-4), (1e4, 1e-4), (1e5, 3e-2)])
+def test_single_precision_derivatives_survive_fast_exchange(rate: float, bound: float) -> None:
+    """What a rate and a fraction mean falls like one over the rate, in a sum of terms that do not."""
+    found = []
+    for dtype in (torch.float32, torch.float64):
+        values = [torch.tensor(v, dtype=dtype) for v in (1.2, 0.08, 0.6, 0.03, 0.3, rate, 25.0)]
+        flips, durations = (x.to(dtype) for x in TRAIN)
+
+        def energy(*v: Tensor, train: tuple[Tensor, Tensor] = (flips, durations)) -> Tensor:
+            return torch.view_as_real(ops.epg_exchange(*train, *v)).square().sum()
+
+        found.append(torch.func.grad(energy, argnums=tuple(range(7)))(*values))
+    for single, double in zip(*found, strict=True):
+        assert abs(float(single) - float(double)) < bound * abs(float(double))
+
+
 # --- steady states ---------------------------------------------------------------------------------------------------
 
 
