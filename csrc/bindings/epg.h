@@ -13,17 +13,19 @@ namespace mriops::bindings {
 
 #define MRIOPS_EPG_OWN_PARAMETERS(suffix)                                                              \
     uintptr_t t1##suffix, uintptr_t t2##suffix, uintptr_t b1##suffix, uintptr_t off_resonance##suffix, \
-        uintptr_t m0##suffix
+        uintptr_t m0##suffix, uintptr_t diffusion##suffix, uintptr_t inversion_efficiency##suffix
 #define MRIOPS_EPG_PARAMETERS(suffix)                                                                                 \
     uintptr_t flip_angle##suffix, uintptr_t phase##suffix, uintptr_t duration##suffix, uintptr_t sample_time##suffix, \
         uintptr_t receiver_phase##suffix, MRIOPS_EPG_OWN_PARAMETERS(suffix)
 #define MRIOPS_EPG_OWN_NAMES(suffix)                                                                       \
     nb::arg("t1" #suffix), nb::arg("t2" #suffix), nb::arg("b1" #suffix), nb::arg("off_resonance" #suffix), \
-        nb::arg("m0" #suffix)
+        nb::arg("m0" #suffix), nb::arg("diffusion" #suffix), nb::arg("inversion_efficiency" #suffix)
 #define MRIOPS_EPG_NAMES(suffix)                                                          \
     nb::arg("flip_angle" #suffix), nb::arg("phase" #suffix), nb::arg("duration" #suffix), \
         nb::arg("sample_time" #suffix), nb::arg("receiver_phase" #suffix), MRIOPS_EPG_OWN_NAMES(suffix)
-#define MRIOPS_EPG_OWN_EACH(suffix) t1##suffix, t2##suffix, b1##suffix, off_resonance##suffix, m0##suffix
+#define MRIOPS_EPG_OWN_EACH(suffix)                                                           \
+    t1##suffix, t2##suffix, b1##suffix, off_resonance##suffix, m0##suffix, diffusion##suffix, \
+        inversion_efficiency##suffix
 #define MRIOPS_EPG_EACH(suffix, target)                                                                     \
     const uintptr_t target[epg_arguments] = {flip_angle##suffix,  phase##suffix,          duration##suffix, \
                                              sample_time##suffix, receiver_phase##suffix, MRIOPS_EPG_OWN_EACH(suffix)}
@@ -36,8 +38,9 @@ namespace mriops::bindings {
 
 // The arguments that a kernel follows without asking must be there.
 inline void take_values(EpgArrays& arrays, const uintptr_t (&from)[epg_arguments], const EpgProblem& p, Dtype t) {
-    static const char* const names[epg_arguments] = {
-        "flip_angle", "phase", "duration", "sample_time", "receiver_phase", "t1", "t2", "b1", "off_resonance", "m0"};
+    static const char* const names[epg_arguments] = {"flip_angle",     "phase", "duration",  "sample_time",
+                                                     "receiver_phase", "t1",    "t2",        "b1",
+                                                     "off_resonance",  "m0",    "diffusion", "inversion_efficiency"};
     for (int i = 0; i < epg_arguments; ++i) {
         const bool needed = i == epg_flip_angle || i == epg_duration || (i == epg_sample_time && p.samples > 0) ||
                             i == epg_t1 || i == epg_t2;

@@ -8,6 +8,11 @@
 //   precession F_k <- exp(-t / t2 - 2 pi i f t) F_{k - shift},   Z_k <- exp(-t / t1) (Z_k - delta_k0) + delta_k0
 //   sample     m0 F_0 exp(-i receiver_phase)
 //
+// Diffusion at the rate D, while the gradient of a segment moves orders at a constant speed, damps in addition
+//
+//   F, arriving at order k, by exp(-D t (k^2 - k shift + shift^2 / 3)),   Z_k by exp(-D t k^2),
+//   a sample of order o by exp(-D t o^2 / 3).
+//
 // Lanes are atoms. States are kept as they are just after a pulse, in the frame of that pulse, where its matrix is
 // real: u_k = -i e^{-i phi} F_k, v_k = conj(-i e^{-i phi} F_-k), w_k = Z_k, k >= 0.
 #pragma once
@@ -30,6 +35,8 @@ enum EpgArgument : int {
     epg_b1,              // (atoms)     1; absent: 1
     epg_off_resonance,   // (atoms)     Hz; absent: 0
     epg_m0,              // (atoms)     absent: 1
+    epg_diffusion,       // (atoms)     1/s: coefficient times the square of the wave number of one order; absent: 0
+    epg_inversion,       // (atoms)     how much of m0 an inversion turns over; absent: 1
     epg_arguments
 };
 constexpr int epg_sequence_arguments = epg_t1;
@@ -48,6 +55,7 @@ enum EpgFlag : int64_t {
 enum EpgSegmentFlag : int64_t {
     epg_spoil = 1,      // nothing transverse outlives the segment
     epg_adiabatic = 2,  // b1 does not scale the flip angle
+    epg_inverts = 4,    // first segment alone: instead of a pulse, Z_0 becomes minus the inversion, and no F is left
 };
 
 struct EpgArrays {
@@ -70,8 +78,8 @@ struct EpgKernels {
     void (*forward)(const EpgProblem&, Dtype, const EpgArrays&, int threads);  // signal
     void (*jvp)(const EpgProblem&, Dtype, const EpgArrays&, int threads);      // its derivative along the tangents
     void (*jacobian)(const EpgProblem&, Dtype, const EpgArrays&, const EpgDirections&, int threads);
-    void (*vjp)(const EpgProblem&, Dtype, const EpgArrays&, int threads);      // gradient of Re <cotangent, signal>
-    void (*hvp)(const EpgProblem&, Dtype, const EpgArrays&, int threads);      // that gradient's along the tangents
+    void (*vjp)(const EpgProblem&, Dtype, const EpgArrays&, int threads);  // gradient of Re <cotangent, signal>
+    void (*hvp)(const EpgProblem&, Dtype, const EpgArrays&, int threads);  // that gradient's along the tangents
 };
 
 extern const EpgKernels epg_kernels_v2, epg_kernels_v3, epg_kernels_v4, epg_kernels_generic;

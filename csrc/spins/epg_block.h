@@ -46,27 +46,33 @@ struct Block {
     int64_t first;
     int lanes;
     int64_t orders;
-    R t1, t2, r1, r2, b1, omega, m0;
+    R t1, t2, r1, r2, b1, omega, m0, diffusion, inversion;
+    bool damped;
 
     // Numbers that often repeat from segment to segment.
-    T last_duration[2] = {}, last_flip[2] = {}, last_time[2] = {}, last_angle[2] = {};
-    bool last_adiabatic = false, have_duration = false, have_flip = false, have_time = false, have_angle = false;
+    T last_duration[2] = {}, last_spread[2] = {}, last_flip[2] = {}, last_time[2] = {}, last_angle[2] = {};
+    int last_shift = 0, last_offset = 0;
+    bool last_first = false, last_adiabatic = false, have_duration = false, have_spread = false, have_flip = false,
+         have_time = false, have_angle = false;
     R e1, e2, sine, cosine, sample_decay, sample_sine, sample_cosine;
+    R *transverse = nullptr, *longitudinal = nullptr;  // factors of diffusion
 
     Block(const EpgProblem& p, const EpgTrain& t, const EpgArrays& arrays, int64_t block)
         : train(t), arguments{arrays}, first(block * LaneOf<T>::width) {
         lanes = int(std::min<int64_t>(LaneOf<T>::width, p.atoms - first));
         t1 = arguments.own(epg_t1, first, lanes, T(0));
         t2 = arguments.own(epg_t2, first, lanes, T(0));
-        for (R* time : {&t1, &t2}) {  // a time that is not positive makes its atom NaN
-            const LaneVec<T> nan = lane_fill<T>(T(std::nan("")));
-            time->v = time->v > T(0) ? time->v : nan;
-        }
+        const LaneVec<T> nan = lane_fill<T>(T(std::nan("")));
+        for (R* time : {&t1, &t2}) time->v = time->v > T(0) ? time->v : nan;  // others make their atom NaN
         r1 = reciprocal(t1);
         r2 = reciprocal(t2);
         b1 = arguments.own(epg_b1, first, lanes, T(1));
         omega = number<R>(T(2 * epg_pi)) * arguments.own(epg_off_resonance, first, lanes, T(0));
         m0 = arguments.own(epg_m0, first, lanes, T(1));
+        damped = arrays.value[epg_diffusion];
+        diffusion = arguments.own(epg_diffusion, first, lanes, T(0));
+        diffusion.v = diffusion.v >= T(0) ? diffusion.v : nan;
+        inversion = arguments.own(epg_inversion, first, lanes, T(1));
         orders = p.orders ? std::min(p.orders, train.most_orders) : choose_orders();
     }
 
@@ -102,6 +108,24 @@ struct Block {
         last_adiabatic = adiabatic;
         sincos(adiabatic ? flip : flip * b1, sine, cosine);
     }
+    // What `size` keeps of states is room enough for the factors of diffusion, too.
+    static int64_t table_entries(bool damped, StateSize size) { return damped ? 2 * size.row() : 0; }
+    void set_tables(S* memory, StateSize size) {
+        transverse = reinterpret_cast<R*>(memory) + size.pad;
+        longitudinal = transverse + size.row();
+    }
+    MRIOPS_LANE_SELDOM void set_spread(const EpgSpread& spread, const R& duration) {
+        const bool same = spread.shift == last_shift && spread.first == last_first;
+        if (!renew(last_spread, have_spread, duration) && same) return;
+        last_shift = spread.shift;
+        last_first = spread.first;
+        const R rate = -(diffusion * duration);
+        const int64_t up = std::abs(spread.shift);
+        for (int64_t k = -up; k < orders + up; ++k)
+            transverse[k] = exp(rate * number<R>(spread.template transverse<T>(k)));
+        for (int64_t k = 0; k < orders; ++k)
+            longitudinal[k] = exp(rate * number<R>(spread.template longitudinal<T>(k)));
+    }
     // From the states after pulse n - 1 to those after pulse n, n >= 1.
     MRIOPS_LANE_INLINE Step<S> step(int64_t n) {
         const EpgSegment& before = train.segments[n - 1];
@@ -118,6 +142,10 @@ struct Block {
         s.shift = before.shift;
         s.odd_orders = train.odd_orders;
         s.negate_mirror = train.real_signal;
+        s.spread = {before.shift, train.odd_orders, train.odd_orders && n == 1};
+        if (damped) set_spread(s.spread, duration);
+        s.transverse = transverse;
+        s.longitudinal = longitudinal;
         const R decay = before.spoil ? R{} : e2;
         if constexpr (StateOf<S>::complex) {
             R sin_turn, cos_turn;
@@ -129,10 +157,23 @@ struct Block {
         }
         return s;
     }
+    // From the states x after pulse n - 1 to those after pulse n, n >= 1.
+    MRIOPS_LANE_INLINE Step<S> advance(int64_t n, States<S> x, States<S> out) {
+        const Step<S> s = step(n);
+        if (damped)
+            mriops::advance<true>(x, live(n - 1), out, live(n), s);
+        else
+            mriops::advance<false>(x, live(n - 1), out, live(n), s);
+        return s;
+    }
     // After the first pulse, which finds equilibrium.
     MRIOPS_LANE_INLINE void start(States<S> x) {
         set_flip(0);
         x.u[0] = x.v[0] = x.w[0] = S{};
+        if (train.inverts) {
+            add_real(x.w[0], -inversion);
+            return;
+        }
         add_real(x.u[0], sine);
         if (train.odd_orders) return;  // the half interval to order 1 has moved F_0 up, and nothing else is odd
         add_real(x.v[0], sine);
@@ -156,10 +197,17 @@ struct Block {
         else
             x.v[k] = x.v[k] + conjugate(g);
     }
+    // How fast sample j decays on its way from the pulse.
+    MRIOPS_LANE_INLINE R sample_rate(int64_t j) const { return damped ? r2 + diffusion * sample_area(j) : r2; }
+    MRIOPS_LANE_INLINE R sample_area(int64_t j) const {
+        return number<R>(EpgSpread::sample<T>(train.offsets[j], train.odd_orders));
+    }
     // Decay until sample j of segment n, and the factor from that state's frame to the signal's.
     MRIOPS_LANE_INLINE Pair<R> sample_factor(int64_t n, int64_t j) {
         const R time = arguments.shared(epg_sample_time, j);
-        if (renew(last_time, have_time, time)) sample_decay = exp(-(time * r2));
+        const bool other = damped && train.offsets[j] != last_offset;
+        if (renew(last_time, have_time, time) || other) sample_decay = exp(-(time * sample_rate(j)));
+        last_offset = train.offsets[j];
         if (train.real_signal) return {sample_decay, R{}};
         R angle = arguments.shared(epg_phase, n) - arguments.shared(epg_receiver_phase, j);
         if constexpr (StateOf<S>::complex) angle = angle - omega * time;

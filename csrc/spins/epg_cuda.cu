@@ -61,7 +61,7 @@ struct Reverse {
     const Train& train;
     Atom<T, S> atom;
     double* sums;
-    R g1{}, g2{}, gb1{}, gomega{}, gm0{};
+    R g1{}, g2{}, gb1{}, gomega{}, gm0{}, gdiffusion{}, ginversion{};
 
     __device__ __forceinline__ Reverse(const Call& call, int64_t i)
         : c(call), train(call.train), atom(call, i), sums(call.sums + worker_of() * call.length) {}
@@ -90,7 +90,8 @@ struct Reverse {
             gm0 = gm0 + along;
             const R time = atom.shared(epg_sample_time, j);
             g2 = g2 - time * decay;
-            R later = -(atom.r2 * decay);
+            R later = -(atom.sample_rate(j) * decay);
+            if (atom.damped) gdiffusion = gdiffusion - time * atom.sample_area(j) * decay;
             if (!train.real_signal) {
                 const R turn = -(atom.m0 * imaginary_product(g, y));
                 if constexpr (StateOf<S>::complex) {
@@ -122,6 +123,10 @@ struct Reverse {
         g2 = g2 - duration * g.decay;
         g1 = g1 - duration * g.recovery;
         R longer = -(atom.r2 * g.decay) - atom.r1 * g.recovery;
+        if (atom.damped) {
+            gdiffusion = gdiffusion - duration * g.spread;
+            longer = longer - atom.diffusion * g.spread;
+        }
         if constexpr (StateOf<S>::complex) {
             gomega = gomega - duration * g.turn;
             longer = longer - atom.omega * g.turn;
@@ -170,7 +175,12 @@ struct Reverse {
         const States<S> x = states_at(tape, train);
         pull_samples(0, x, grad);
         atom.set_flip(0);
-        if (train.odd_orders) {
+        if (train.inverts) {
+            if constexpr (StateOf<S>::complex)
+                ginversion = -grad.w[0].re;
+            else
+                ginversion = -grad.w[0];
+        } else if (train.odd_orders) {
             R g;
             if constexpr (StateOf<S>::complex)
                 g = grad.u[0].re;
@@ -185,6 +195,8 @@ struct Reverse {
         store(epg_b1, gb1);
         store(epg_off_resonance, number<R>(T(2 * kPi)) * gomega);
         store(epg_m0, gm0);
+        store(epg_diffusion, gdiffusion);
+        store(epg_inversion, ginversion);
         __syncwarp();
     }
 };
@@ -227,7 +239,8 @@ std::size_t run(bool gradients, const EpgProblem& p, const EpgTrain& train, cons
                train.most_orders,
                std::max(train.widest_shift, 1) + 1,
                train.odd_orders,
-               train.real_signal};
+               train.real_signal,
+               train.inverts};
     if (p.orders) c.train.most_orders = std::min(p.orders, train.most_orders);
     c.arrays = a;
     // Sizes of the workspace do not depend on which gradients are wanted.

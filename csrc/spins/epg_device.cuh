@@ -13,6 +13,7 @@
 
 #include "epg.h"
 #include "epg_numbers.h"
+#include "epg_spread.h"
 
 namespace mriops::cuda::phase_graphs {
 
@@ -28,7 +29,7 @@ struct Train {
     const int32_t* offsets;   // per sample
     int64_t count, samples, atoms, orders, most_orders;
     int pad;
-    bool odd_orders, real_signal;
+    bool odd_orders, real_signal, inverts;
 
     __device__ __forceinline__ int field(int64_t n, Field which) const { return segments[n * fields + which]; }
     __device__ __forceinline__ int shift(int64_t n) const { return field(n, shift_field); }
@@ -78,10 +79,17 @@ __device__ __forceinline__ States<S> states_at(S* memory, const Train& t) {
 template <class S>
 struct Step {
     using R = typename StateOf<S>::Real;
+    using T = typename R::Real;
     S precession;
     R recovery, sine, cosine;
     int shift;
-    bool odd_orders, negate_mirror;
+    bool odd_orders, negate_mirror, damped;
+    R rate;  // minus that of diffusion times the duration
+    EpgSpread spread;
+
+    __device__ __forceinline__ R along_u(int64_t k) const { return number<R>(spread.transverse<T>(k)); }
+    __device__ __forceinline__ R along_v(int64_t k) const { return along_u(k + shift); }
+    __device__ __forceinline__ R along_w(int64_t k) const { return number<R>(spread.longitudinal<T>(k)); }
 };
 
 template <class S>
@@ -109,7 +117,13 @@ __device__ __forceinline__ void advance(States<S> x, int64_t live, States<S> out
     const S up = step.precession, down = conjugate(step.precession);
     const R sz = s * step.recovery, cz = step.cosine * step.recovery;
     for (int64_t k = lane_of(); k < next_live; k += kWarp) {
-        const S p = up * u[k], m = down * v[k], z = w[k], h = p + m;
+        S p = up * u[k], m = down * v[k], z = w[k];
+        if (step.damped) {
+            p = scaled(exp(step.rate * step.along_u(k)), p);
+            m = scaled(exp(step.rate * step.along_v(k)), m);
+            z = scaled(exp(step.rate * step.along_w(k)), z);
+        }
+        const S h = p + m;
         const S q = scaled(a, h) - scaled(sz, z);
         out.u[k] = p - q;
         out.v[k] = m - q;
@@ -127,6 +141,7 @@ __device__ __forceinline__ void advance(States<S> x, int64_t live, States<S> out
 template <class R>
 struct StepGradient {
     R flip, decay, turn, recovery;  // of the flip angle, ln |precession|, its phase, ln recovery
+    R spread;                       // of the rate of diffusion times the duration, with a minus
 };
 
 template <class S>
@@ -169,14 +184,22 @@ __device__ __forceinline__ StepGradient<typename StateOf<S>::Real> retreat(State
     S *bu = before.u - shift, *bv = before.v + shift;
     const S *u = x.u - shift, *v = x.v + shift;
     const S back_u = conjugate(step.precession), back_v = step.precession;
-    R flip_turn{}, flip_back{}, decay{}, turn{}, recovery{};
+    R flip_turn{}, flip_back{}, decay{}, turn{}, recovery{}, spread{};
     for (int64_t k = lane; k < next_live; k += kWarp) {
         const S gu = grad.u[k], gv = grad.v[k], gw = grad.w[k], sum = gu + gv;
         flip_turn = flip_turn + real_product(sum, out.w[k]);
         flip_back = flip_back + real_product(gw, out.u[k] + out.v[k]);
         const S h = scaled(a, sum) + scaled(h2, gw);
-        const S nu = back_u * (gu - h), nv = back_v * (gv - h);
-        const S nw = scaled(step.recovery, scaled(s, sum) + scaled(c, gw));
+        S nu = back_u * (gu - h), nv = back_v * (gv - h);
+        S nw = scaled(step.recovery, scaled(s, sum) + scaled(c, gw));
+        if (step.damped) {
+            const R area_u = step.along_u(k), area_v = step.along_v(k), area_w = step.along_w(k);
+            nu = scaled(exp(step.rate * area_u), nu);
+            nv = scaled(exp(step.rate * area_v), nv);
+            nw = scaled(exp(step.rate * area_w), nw);
+            spread = spread + area_u * real_product(nu, u[k]) + area_v * real_product(nv, v[k]) +
+                     area_w * real_product(nw, x.w[k]);
+        }
         decay = decay + (real_product(nu, u[k]) + real_product(nv, v[k]));
         if constexpr (StateOf<S>::complex) turn = turn + (imaginary_product(nv, v[k]) - imaginary_product(nu, u[k]));
         recovery = recovery + real_product(nw, x.w[k]);
@@ -198,6 +221,7 @@ __device__ __forceinline__ StepGradient<typename StateOf<S>::Real> retreat(State
     g.decay = over_lanes(decay);
     if constexpr (StateOf<S>::complex) g.turn = over_lanes(turn);
     g.recovery = over_lanes(recovery) - grown;
+    if (step.damped) g.spread = over_lanes(spread);
     return g;
 }
 
@@ -210,27 +234,32 @@ struct Atom {
     const Train& train;
     const EpgArrays& arrays;
     int64_t index, orders;
-    R t1, t2, r1, r2, b1, omega, m0;
+    R r1, r2, b1, omega, m0, diffusion, inversion;
     // Numbers that often repeat from segment to segment.
     R last_duration{}, last_flip{}, last_time{}, last_angle{};
-    bool last_adiabatic = false, have_duration = false, have_flip = false, have_time = false, have_angle = false;
+    int last_offset = 0;
+    bool damped = false, last_adiabatic = false, have_duration = false, have_flip = false, have_time = false,
+         have_angle = false;
     R e1{}, e2{}, sine{}, cosine{}, sample_decay{}, sample_sine{}, sample_cosine{};
 
     __device__ __forceinline__ Atom(const Call& c, int64_t i) : train(c.train), arrays(c.arrays), index(i) {
-        t1 = positive(own(epg_t1, T(0)));
-        t2 = positive(own(epg_t2, T(0)));
-        r1 = reciprocal(t1);
-        r2 = reciprocal(t2);
+        const R t1 = own(epg_t1, T(0)), t2 = own(epg_t2, T(0));
+        r1 = reciprocal(only(t1.v > T(0), t1));
+        r2 = reciprocal(only(t2.v > T(0), t2));
         b1 = own(epg_b1, T(1));
         omega = number<R>(T(2 * kPi)) * own(epg_off_resonance, T(0));
         m0 = own(epg_m0, T(1));
+        damped = arrays.value[epg_diffusion];
+        const R rate = own(epg_diffusion, T(0));
+        diffusion = only(rate.v >= T(0), rate);
+        inversion = own(epg_inversion, T(1));
         orders = train.orders && train.orders < train.most_orders ? train.orders : train.most_orders;
         if (!train.orders) choose_orders();
     }
-    // A time that is not positive makes its atom NaN.
-    __device__ __forceinline__ static R positive(R time) {
-        time.v = time.v > T(0) ? time.v : T(__builtin_nan(""));
-        return time;
+    // A time that is not positive, a rate that is negative make their atom NaN.
+    __device__ __forceinline__ static R only(bool good, R x) {
+        x.v = good ? x.v : T(__builtin_nan(""));
+        return x;
     }
     __device__ __forceinline__ R read(EpgArgument which, int64_t i, T absent) const {
         const T* const value = static_cast<const T*>(arrays.value[which]);
@@ -301,6 +330,9 @@ struct Atom {
         s.shift = train.shift(n - 1);
         s.odd_orders = train.odd_orders;
         s.negate_mirror = train.real_signal;
+        s.damped = damped;
+        s.rate = -(diffusion * duration);
+        s.spread = {s.shift, train.odd_orders, train.odd_orders && n == 1};
         const R decay = train.spoil(n - 1) ? R{} : e2;
         if constexpr (StateOf<S>::complex) {
             R sin_turn, cos_turn;
@@ -316,11 +348,9 @@ struct Atom {
         set_flip(0);
         if (lane_of() == 0) {
             x.u[0] = x.v[0] = x.w[0] = S{};
-            add_real(x.u[0], sine);
-            if (!train.odd_orders) {
-                add_real(x.v[0], sine);
-                add_real(x.w[0], cosine);
-            }
+            if (!train.inverts) add_real(x.u[0], sine);
+            if (!train.inverts && !train.odd_orders) add_real(x.v[0], sine);
+            if (!train.odd_orders) add_real(x.w[0], train.inverts ? -inversion : cosine);
         }
         __syncwarp();
     }
@@ -342,10 +372,16 @@ struct Atom {
         else
             x.v[k] = x.v[k] + (train.real_signal ? -g : conjugate(g));
     }
+    __device__ __forceinline__ R sample_area(int64_t j) const {
+        return number<R>(EpgSpread::sample<T>(train.offsets[j], train.odd_orders));
+    }
+    __device__ __forceinline__ R sample_rate(int64_t j) const { return damped ? r2 + diffusion * sample_area(j) : r2; }
     // Decay until sample j of segment n, and the factor from that state's frame to the signal's.
     __device__ __forceinline__ Pair<R> sample_factor(int64_t n, int64_t j) {
         const R time = shared(epg_sample_time, j);
-        if (renew(last_time, have_time, time)) sample_decay = exp(-(time * r2));
+        if (renew(last_time, have_time, time) || (damped && train.offsets[j] != last_offset))
+            sample_decay = exp(-(time * sample_rate(j)));
+        last_offset = train.offsets[j];
         if (train.real_signal) return {sample_decay, R{}};
         R angle = shared(epg_phase, n) - shared(epg_receiver_phase, j);
         if constexpr (StateOf<S>::complex) angle = angle - omega * time;

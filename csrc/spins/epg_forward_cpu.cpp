@@ -16,14 +16,14 @@ void run_block(const EpgProblem& p, const EpgTrain& train, const EpgArrays& arra
     using R = typename StateOf<S>::Real;
     Block<T, S> block(p, train, arrays, index);
     const StateSize size{block.orders, std::max(train.widest_shift, 1) + 1};
-    S* memory = scratch<S>(Scratch::work, size_t(2 * size.entries()));
+    S* memory = scratch<S>(Scratch::work, size_t(2 * size.entries() + block.table_entries(block.damped, size)));
     States<S> now = states_at(memory, size), next = states_at(memory + size.entries(), size);
+    block.set_tables(memory + 2 * size.entries(), size);
     for (int64_t n = 0; n < int64_t(train.segments.size()); ++n) {
         if (n == 0) {
             block.start(now);
         } else {
-            const Step<S> step = block.step(n);
-            advance(now, block.live(n - 1), next, block.live(n), step);
+            block.advance(n, now, next);
             std::swap(now, next);
         }
         const EpgSegment& segment = train.segments[n];

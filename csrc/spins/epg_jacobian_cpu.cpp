@@ -20,8 +20,8 @@ template <class T, class S>
 struct Direction {
     using R = typename StateOf<S>::Real;
 
-    R r1, r2, b1, omega, m0;
-    bool longitudinal, transverse, flip;
+    R r1, r2, b1, omega, m0, diffusion, inversion;
+    bool longitudinal, transverse, flip, spread, start_only;
     States<S> now, next;
 
     Direction(const Block<T, S>& block, const EpgArrays& arrays, int64_t row, int64_t atoms) {
@@ -38,14 +38,18 @@ struct Direction {
         m0 = along(epg_m0);
         longitudinal = any(r1);
         transverse = any(r2) || any(omega);
+        diffusion = along(epg_diffusion);
+        inversion = along(epg_inversion);
         flip = any(b1);
+        spread = any(diffusion);
+        start_only = any(inversion);
     }
     static bool any(R r) {
         bool found = false;
         for (int i = 0; i < LaneOf<T>::width; ++i) found = found || r.v[i] != T(0);  // also where it is not a number
         return found;
     }
-    bool moves() const { return longitudinal || transverse || flip; }
+    bool moves() const { return longitudinal || transverse || flip || spread || start_only; }
     R flip_rate(const Block<T, S>& block, int64_t n) const {
         return block.train.segments[n].adiabatic ? R{} : block.arguments.shared(epg_flip_angle, n) * b1;
     }
@@ -53,6 +57,10 @@ struct Direction {
     void start(const Block<T, S>& block) {
         const R rate = flip_rate(block, 0);
         now.u[0] = now.v[0] = now.w[0] = S{};
+        if (block.train.inverts) {
+            add_real(now.w[0], -inversion);
+            return;
+        }
         add_real(now.u[0], rate * block.cosine);
         if (block.train.odd_orders) return;
         add_real(now.v[0], rate * block.cosine);
@@ -61,25 +69,36 @@ struct Direction {
     MRIOPS_LANE_INLINE void advance(const Block<T, S>& block, int64_t n, States<S> x, States<S> out,
                                     const Step<S>& step) {
         const R duration = block.arguments.shared(epg_duration, n - 1);
-        const StepRates<R> rates{-(duration * r1), -(duration * r2), duration * omega, flip_rate(block, n)};
+        const StepRates<R> rates{-(duration * r1), -(duration * r2), duration * omega, flip_rate(block, n),
+                                 -(duration * diffusion)};
         const int64_t live = block.live(n - 1), next_live = block.live(n);
-        if (longitudinal + transverse + flip > 1)
-            advance_tangent<true, true, true>(x, now, live, out, next, next_live, step, rates);
-        else if (longitudinal)
-            advance_tangent<true, false, false>(x, now, live, out, next, next_live, step, rates);
-        else if (transverse)
-            advance_tangent<false, true, false>(x, now, live, out, next, next_live, step, rates);
+        if (block.damped)
+            advance_as<true>(x, live, out, next_live, step, rates);
         else
-            advance_tangent<false, false, true>(x, now, live, out, next, next_live, step, rates);
+            advance_as<false>(x, live, out, next_live, step, rates);
         std::swap(now, next);
     }
+    template <bool Damped>
+    MRIOPS_LANE_INLINE void advance_as(States<S> x, int64_t live, States<S> out, int64_t next_live, const Step<S>& step,
+                                       const StepRates<R>& rates) {
+        if (spread || longitudinal + transverse + flip > 1)
+            advance_tangent<true, true, true, Damped>(x, now, live, out, next, next_live, step, rates);
+        else if (flip)
+            advance_tangent<false, false, true, Damped>(x, now, live, out, next, next_live, step, rates);
+        else if (transverse)
+            advance_tangent<false, true, false, Damped>(x, now, live, out, next, next_live, step, rates);
+        else
+            advance_tangent<true, false, false, Damped>(x, now, live, out, next, next_live, step, rates);
+    }
     // Of the sample y / m0 of segment n at `time`, which reads `state` with `factor`.
-    MRIOPS_LANE_INLINE Pair<R> sample(const Block<T, S>& block, int64_t n, int offset, R time, Pair<R> factor,
+    MRIOPS_LANE_INLINE Pair<R> sample(const Block<T, S>& block, int64_t n, int offset, R time, R area, Pair<R> factor,
                                       Pair<R> y) const {
         Pair<R> d{};
         if (moves()) {
             d = block.times(factor, block.state_of(now, n, offset));
-            d = d - scaled(time * r2, y);
+            R faster = r2;
+            if (block.damped) faster = faster + diffusion * area;
+            d = d - scaled(time * faster, y);
             if constexpr (StateOf<S>::complex) {
                 const R turn = time * omega;
                 d = d + Pair<R>{turn * y.im, -(turn * y.re)};
@@ -96,7 +115,8 @@ void run_block(const EpgProblem& p, const EpgTrain& train, const EpgArrays& arra
     Block<T, S> block(p, train, arrays, index);
     const StateSize size{block.orders, std::max(train.widest_shift, 1) + 1};
     const int64_t entries = size.entries();
-    S* memory = scratch<S>(Scratch::work, size_t(2 * (1 + directions.count) * entries));
+    S* memory = scratch<S>(Scratch::work,
+                           size_t(2 * (1 + directions.count) * entries + block.table_entries(block.damped, size)));
     const auto take = [&] {
         const States<S> states = states_at(memory, size);
         memory += entries;
@@ -109,14 +129,14 @@ void run_block(const EpgProblem& p, const EpgTrain& train, const EpgArrays& arra
         along.back().now = take();
         along.back().next = take();
     }
+    block.set_tables(memory, size);
     const int64_t parts = train.real_signal ? 1 : 2, row = p.samples * p.atoms * parts;
     for (int64_t n = 0; n < int64_t(train.segments.size()); ++n) {
         if (n == 0) {
             block.start(now);
             for (auto& direction : along) direction.start(block);
         } else {
-            const Step<S> step = block.step(n);
-            advance(now, block.live(n - 1), next, block.live(n), step);
+            const Step<S> step = block.advance(n, now, next);
             for (auto& direction : along)
                 if (direction.moves()) direction.advance(block, n, now, next, step);
             std::swap(now, next);
@@ -132,7 +152,8 @@ void run_block(const EpgProblem& p, const EpgTrain& train, const EpgArrays& arra
                 to += row;
             }
             for (const auto& direction : along) {
-                block.store_sample(to, direction.sample(block, n, train.offsets[j], time, factor, y), stream);
+                block.store_sample(
+                    to, direction.sample(block, n, train.offsets[j], time, block.sample_area(j), factor, y), stream);
                 to += row;
             }
         }

@@ -52,7 +52,7 @@ struct Reverse {
     Block<T, S> block;
     SequenceSums<T>& sums;
     bool sequence;
-    R g1{}, g2{}, gb1{}, gomega{}, gm0{};
+    R g1{}, g2{}, gb1{}, gomega{}, gm0{}, gdiffusion{}, ginversion{};
 
     Reverse(const EpgProblem& problem, const EpgTrain& t, const EpgArrays& a, int64_t index, SequenceSums<T>& s)
         : p(problem), train(t), arrays(a), block(problem, t, a, index), sums(s) {
@@ -85,7 +85,8 @@ struct Reverse {
             gm0 = gm0 + along;
             const R time = block.arguments.shared(epg_sample_time, j);
             g2 = g2 - time * decay;
-            R later = -(block.r2 * decay);
+            R later = -(block.sample_rate(j) * decay);
+            if (block.damped) gdiffusion = gdiffusion - time * block.sample_area(j) * decay;
             if (!train.real_signal) {
                 const R turn = -(block.m0 * imaginary_product(g, y));
                 if constexpr (StateOf<S>::complex) {
@@ -116,6 +117,10 @@ struct Reverse {
         g2 = g2 - duration * g.decay;
         g1 = g1 - duration * g.recovery;
         R longer = -(block.r2 * g.decay) - block.r1 * g.recovery;
+        if (block.damped) {
+            gdiffusion = gdiffusion - duration * g.spread;
+            longer = longer - block.diffusion * g.spread;
+        }
         if constexpr (StateOf<S>::complex) {
             gomega = gomega - duration * g.turn;
             longer = longer - block.omega * g.turn;
@@ -137,16 +142,18 @@ struct Reverse {
         const int64_t kept = (count + tape_length - 1) / tape_length;
         const StateSize size{block.orders, std::max(train.widest_shift, 1) + 1};
         const int64_t entries = size.entries();
-        S* memory = scratch<S>(Scratch::work, size_t((tape_length + 1 + kept + 2) * entries));
+        const int64_t tables = block.table_entries(block.damped, size);
+        S* memory = scratch<S>(Scratch::work, size_t((tape_length + 1 + kept + 2) * entries + tables));
         S *tape = memory, *keep = tape + (tape_length + 1) * entries, *other = keep + kept * entries;
         States<S> grad = states_at(other, size), before = states_at(other + entries, size);
+        block.set_tables(other + 2 * entries, size);
         const auto slot = [&](int64_t i) { return states_at(tape + i * entries, size); };
 
         for (int64_t n = 0; n < count; ++n) {
             if (n == 0)
                 block.start(slot(0));
             else
-                forward(n, slot((n - 1) % 2), slot(n % 2));
+                block.advance(n, slot((n - 1) % 2), slot(n % 2));
             if (n % tape_length == 0)
                 std::copy(tape + (n % 2) * entries, tape + (n % 2 + 1) * entries, keep + n / tape_length * entries);
         }
@@ -155,19 +162,26 @@ struct Reverse {
         for (int64_t part = kept - 1; part >= 0; --part) {
             const int64_t from = part * tape_length, to = std::min(count - 1, from + tape_length);
             std::copy(keep + part * entries, keep + (part + 1) * entries, tape);
-            for (int64_t n = from + 1; n <= to; ++n) forward(n, slot(n - from - 1), slot(n - from));
+            for (int64_t n = from + 1; n <= to; ++n) block.advance(n, slot(n - from - 1), slot(n - from));
             for (int64_t n = to; n > from; --n) {
                 const States<S> x = slot(n - from), old = slot(n - from - 1);
                 pull_samples(n, x, grad);
                 const Step<S> step = block.step(n);
-                pull_step(n, retreat(grad, x, block.live(n), before, old, block.live(n - 1), step));
+                const int64_t live = block.live(n), old_live = block.live(n - 1);
+                pull_step(n, block.damped ? retreat<true>(grad, x, live, before, old, old_live, step)
+                                          : retreat<false>(grad, x, live, before, old, old_live, step));
                 std::swap(grad, before);
             }
         }
         const States<S> x = slot(0);
         pull_samples(0, x, grad);
         block.set_flip(0);
-        if (train.odd_orders) {
+        if (train.inverts) {
+            if constexpr (StateOf<S>::complex)
+                ginversion = -grad.w[0].re;
+            else
+                ginversion = -grad.w[0];
+        } else if (train.odd_orders) {
             R g;
             if constexpr (StateOf<S>::complex)
                 g = grad.u[0].re;
@@ -182,11 +196,8 @@ struct Reverse {
         store(epg_b1, gb1);
         store(epg_off_resonance, number<R>(T(2 * epg_pi)) * gomega);
         store(epg_m0, gm0);
-    }
-
-    void forward(int64_t n, States<S> from, States<S> to) {
-        const Step<S> step = block.step(n);
-        advance(from, block.live(n - 1), to, block.live(n), step);
+        store(epg_diffusion, gdiffusion);
+        store(epg_inversion, ginversion);
     }
 };
 

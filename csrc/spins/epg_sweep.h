@@ -2,6 +2,7 @@
 // adjoint of that. States are arrays [order] of lane vectors, read at shifted places, so that a shift moves no memory.
 #pragma once
 #include "epg_numbers.h"
+#include "epg_spread.h"
 #include "epg_train.h"
 
 namespace mriops {
@@ -34,6 +35,9 @@ struct Step {
     int shift;
     bool odd_orders;
     bool negate_mirror;  // CPMG: states are i times real numbers, and conj is minus
+    // Factors of diffusion by entry, in F_k and Z_k (F_-k: `shift` further on), and what they come from.
+    const R *transverse, *longitudinal;
+    EpgSpread spread;
 };
 
 // Order 0 is crossed: entries -1 ... -shift of u are the conjugates of v's, and the other way round. Orders above
@@ -51,14 +55,26 @@ MRIOPS_LANE_INLINE void fill_pads(States<S> x, int64_t live, int64_t next_live, 
     for (int k = 1; k <= -shift; ++k) x.v[-k] = conjugate(x.u[k - crossed]);
 }
 
-template <class S>
+template <bool Damped, class S>
 MRIOPS_LANE_INLINE void advance(States<S> x, int64_t live, States<S> out, int64_t next_live, const Step<S>& step) {
     using R = typename StateOf<S>::Real;
     fill_pads(x, live, next_live, step);
     const S *u = x.u - step.shift, *v = x.v + step.shift, *w = x.w;
     const R half = number<R>(typename R::Real(0.5)), one = number<R>(typename R::Real(1));
     const R a = half * (one - step.cosine), s = step.sine, h2 = half * step.sine;
-    if constexpr (StateOf<S>::complex) {
+    if constexpr (Damped) {
+        const R sz = s * step.recovery, cz = step.cosine * step.recovery;
+        const R *along_u = step.transverse, *along_v = step.transverse + step.shift, *along_w = step.longitudinal;
+        const S up = step.precession, down = conjugate(step.precession);
+        for (int64_t k = 0; k < next_live; ++k) {
+            const S p = scaled(along_u[k], up * u[k]), m = scaled(along_v[k], down * v[k]);
+            const S z = scaled(along_w[k], w[k]), h = p + m;
+            const S q = scaled(a, h) - scaled(sz, z);
+            out.u[k] = p - q;
+            out.v[k] = m - q;
+            out.w[k] = scaled(cz, z) - scaled(h2, h);
+        }
+    } else if constexpr (StateOf<S>::complex) {
         const S up = step.precession, down = conjugate(step.precession);
         const R sz = s * step.recovery, cz = step.cosine * step.recovery;
         for (int64_t k = 0; k < next_live; ++k) {
@@ -93,6 +109,7 @@ struct StepGradient {
     R decay;     // of ln |precession|
     R turn;      // of the phase of the precession
     R recovery;  // of ln recovery
+    R spread;    // of minus the rate of diffusion times the duration
 };
 
 template <class S>
@@ -107,7 +124,7 @@ MRIOPS_LANE_INLINE typename StateOf<S>::Real flip_gradient(States<S> grad, State
 }
 
 // `grad` is the gradient of the states `out` after the step; `before` becomes that of the states x it started from.
-template <class S>
+template <bool Damped, class S>
 MRIOPS_LANE_INLINE StepGradient<typename StateOf<S>::Real> retreat(States<S> grad, States<S> out, int64_t next_live,
                                                                    States<S> before, States<S> x, int64_t live,
                                                                    const Step<S>& step) {
@@ -139,8 +156,18 @@ MRIOPS_LANE_INLINE StepGradient<typename StateOf<S>::Real> retreat(States<S> gra
         flip_turn = flip_turn + real_product(sum, out.w[k]);
         flip_back = flip_back + real_product(gw, out.u[k] + out.v[k]);
         const S h = scaled(a, sum) + scaled(h2, gw);
-        const S nu = back_u * (gu - h), nv = back_v * (gv - h);
-        const S nw = scaled(step.recovery, scaled(s, sum) + scaled(c, gw));
+        S nu = back_u * (gu - h), nv = back_v * (gv - h);
+        S nw = scaled(step.recovery, scaled(s, sum) + scaled(c, gw));
+        if constexpr (Damped) {
+            nu = scaled(step.transverse[k], nu);
+            nv = scaled(step.transverse[k + shift], nv);
+            nw = scaled(step.longitudinal[k], nw);
+            using T = typename R::Real;
+            const EpgSpread& spread = step.spread;
+            g.spread = g.spread + number<R>(spread.transverse<T>(k)) * real_product(nu, u[k]);
+            g.spread = g.spread + number<R>(spread.transverse<T>(k + shift)) * real_product(nv, v[k]);
+            g.spread = g.spread + number<R>(spread.longitudinal<T>(k)) * real_product(nw, x.w[k]);
+        }
         decay = decay + (real_product(nu, u[k]) + real_product(nv, v[k]));
         if constexpr (StateOf<S>::complex) turn = turn + (imaginary_product(nv, v[k]) - imaginary_product(nu, u[k]));
         recovery = recovery + real_product(nw, x.w[k]);

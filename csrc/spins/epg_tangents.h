@@ -14,11 +14,12 @@ struct StepRates {
     R decay;     // of ln |precession|
     R turn;      // of the phase that precession takes away
     R flip;      // of the flip angle
+    R spread;    // of minus the rate of diffusion times the duration
 };
 
 // `x` before and `out` after the segment, as `advance` has left them; `dx` becomes `dout`. Sources that the direction
 // has not are left out.
-template <bool Longitudinal, bool Transverse, bool Flip, class S>
+template <bool Longitudinal, bool Transverse, bool Flip, bool Damped, class S>
 MRIOPS_LANE_INLINE void advance_tangent(States<S> x, States<S> dx, int64_t live, States<S> out, States<S> dout,
                                         int64_t next_live, const Step<S>& step,
                                         const StepRates<typename StateOf<S>::Real>& rates) {
@@ -37,6 +38,13 @@ MRIOPS_LANE_INLINE void advance_tangent(States<S> x, States<S> dx, int64_t live,
         source = rates.decay;
     for (int64_t k = 0; k < next_live; ++k) {
         S p = du[k], m = dv[k], z = dw[k];
+        if constexpr (Damped && Transverse && Longitudinal) {
+            using T = typename R::Real;
+            const EpgSpread& spread = step.spread;
+            p = p + scaled(rates.spread * number<R>(spread.transverse<T>(k)), u[k]);
+            m = m + scaled(rates.spread * number<R>(spread.transverse<T>(k + step.shift)), v[k]);
+            z = z + scaled(rates.spread * number<R>(spread.longitudinal<T>(k)), w[k]);
+        }
         if constexpr (Transverse) {
             p = p + source * u[k];
             m = m + conjugate(source) * v[k];
@@ -44,6 +52,11 @@ MRIOPS_LANE_INLINE void advance_tangent(States<S> x, States<S> dx, int64_t live,
         if constexpr (Longitudinal) z = z + scaled(rates.recovery, w[k]);
         p = up * p;
         m = down * m;
+        if constexpr (Damped) {
+            p = scaled(step.transverse[k], p);
+            m = scaled(step.transverse[k + step.shift], m);
+            z = scaled(step.longitudinal[k], z);
+        }
         const S h = p + m, q = scaled(a, h) - scaled(sz, z);
         S nu = p - q, nv = m - q, nw = scaled(cz, z) - scaled(h2, h);
         if constexpr (Flip) {

@@ -21,7 +21,7 @@ struct EpgSegment {
 struct EpgTrain {
     std::vector<EpgSegment> segments;  // up to the last one that is sampled
     std::vector<int> offsets;          // per sample
-    bool odd_orders = false, real_signal = false;
+    bool odd_orders = false, real_signal = false, inverts = false;
     int widest_shift = 0, widest_offset = 0;
     int64_t most_orders = 1;  // no segment has more, whatever `orders` says
 };
@@ -45,7 +45,11 @@ inline EpgTrain epg_train(const EpgProblem& p) {
         at_least("program (segments of a run)", count, 1);
         at_least("program (samples of a segment)", samples, 0);
         if (std::abs(shift) > 64 || (train.odd_orders && shift < 0)) refuse("program (shift)", "at most 64", shift);
-        if (flags < 0 || flags > 3) refuse("program (segment flags)", "0 to 3", flags);
+        if (flags < 0 || flags > 7) refuse("program (segment flags)", "0 to 7", flags);
+        if (flags & epg_inverts) {
+            if (i > 1 || count > 1 || train.odd_orders) refuse("program (inversion)", "one first segment", count);
+            train.inverts = true;
+        }
         if (count > p.segments - int64_t(train.segments.size()))
             refuse("program", std::to_string(p.segments) + " segments", count + int64_t(train.segments.size()));
         if (samples > int64_t(code.size() - i) - 4) refuse("program (offsets)", std::to_string(samples), 0);

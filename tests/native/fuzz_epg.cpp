@@ -36,6 +36,9 @@ EpgProblem random_problem() {
     if (odd) {
         p.program.insert(p.program.end(), {1, 0, 0, 0});
         p.segments = 1;
+    } else if (integer(0, 1)) {
+        p.program.insert(p.program.end(), {1, 0, int64_t(epg_inverts), 1, 0});
+        p.segments = p.samples = 1;
     }
     for (int64_t run = integer(1, 4); run > 0; --run) {
         const int64_t count = integer(1, 45), samples = integer(0, 2);
@@ -55,8 +58,8 @@ struct Call {
 
     explicit Call(const EpgProblem& p) {
         const bool real = p.program[0] & epg_real_signal;
-        const double low[epg_arguments] = {-3, -3, 0.1, 0, -3, 0.5, 0.2, 0.5, -1, 0.5};
-        const double high[epg_arguments] = {3, 3, 0.5, 0.1, 3, 2, 1, 1.5, 1, 2};
+        const double low[epg_arguments] = {-3, -3, 0.1, 0, -3, 0.5, 0.2, 0.5, -1, 0.5, 0.01, 0};
+        const double high[epg_arguments] = {3, 3, 0.5, 0.1, 3, 2, 1, 1.5, 1, 2, 1, 1};
         for (int i = 0; i < epg_arguments; ++i) {
             const bool optional = i == epg_phase || i == epg_receiver_phase || i > epg_t2;
             if (optional && (integer(0, 1) || (real && (i == epg_phase || i == epg_off_resonance)))) continue;

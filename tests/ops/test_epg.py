@@ -17,6 +17,7 @@ from torch import Tensor
 import mriops.array
 from mriops import _native, ops
 from mriops.ops import reference
+from mriops.testing import use_backend
 
 INFINITE = torch.tensor(math.inf, dtype=torch.float64)
 DEGREE = math.pi / 180
@@ -401,8 +402,8 @@ def test_directions_that_are_mapped_are_one_sweep(monkeypatch: pytest.MonkeyPatc
 def test_the_op_of_several_derivatives_registers_well() -> None:
     flips, times = (v.float() for v in fingerprint(4))
     one, tangent = torch.ones(3), torch.eye(2)
-    arguments = (flips, None, times, 0 * times, None, one, one, None, None, None)
-    tangents = (tangent[:, :1].clone(), tangent[:, 1:].clone(), None, None, None)
+    arguments = (flips, None, times, 0 * times, None, one, one, *[None] * 5)
+    tangents = (tangent[:, :1].clone(), tangent[:, 1:].clone(), *[None] * 5)
     torch.library.opcheck(torch.ops.mriops.epg_jacobian.default, (*arguments, *tangents, (0, 4, 1, 0, 1, 0), 0, True))
 
 
@@ -410,8 +411,8 @@ def test_arrays_without_a_kernel_for_several_derivatives_take_a_sweep_each() -> 
     from mriops.array import _epg_words
 
     flips, times, t1 = np.array([0.5, 1.0]), np.array([0.01, 0.01]), np.array([1.0, 2.0])
-    arrays = (flips, None, times, 0 * times, None, t1, 0.1 * t1, None, None, None)
-    tangents = (np.array([[1.0], [0.0]]), np.array([[0.0], [1.0]]), None, None, None)
+    arrays = (flips, None, times, 0 * times, None, t1, 0.1 * t1, *[None] * 5)
+    tangents = (np.array([[1.0], [0.0]]), np.array([[0.0], [1.0]]), *[None] * 5)
     rows = _epg_words._by_sweeps(np, arrays, tangents, ((0, 2, 1, 0, 1, 0), 0))
     expected = mriops.array.epg(flips, times, t1, 0.1 * t1, jacobian=("t1", "t2"))
     np.testing.assert_allclose(rows, expected, rtol=0, atol=1e-15)
@@ -424,6 +425,160 @@ def test_third_derivatives_are_refused() -> None:
         (loss,) = torch.autograd.grad(loss, t2, create_graph=True)
     with pytest.raises(RuntimeError, match="second derivatives"):
         torch.autograd.grad(loss, t2)
+
+
+# --- diffusion -------------------------------------------------------------------------------------------------------
+
+GAMMA = 2 * math.pi * 42.577478518e6  # rad/s/T
+
+
+def test_spin_echo_in_a_constant_gradient() -> None:
+    """Hahn: exp(-D gamma^2 G^2 TE^3 / 12), and Carr-Purcell trains once more from echo to echo."""
+    strength, te = 0.02, 0.04
+    diffusion = torch.tensor([0.0, 0.7e-9, 2.3e-9], dtype=torch.float64)
+    moment = GAMMA * strength * te / 2
+    b = (GAMMA * strength) ** 2 * te**3 / 12
+    echoes = ops.epg_fse(
+        constant(180, 5), INFINITE, INFINITE, echo_spacing=te, diffusion=diffusion, gradient_moment=moment
+    )
+    n = torch.arange(1, 6, dtype=torch.float64)[:, None]
+    torch.testing.assert_close(echoes, torch.exp(-n * b * diffusion), rtol=1e-13, atol=0)
+    hahn = ops.epg(
+        torch.tensor([90 * DEGREE, 180 * DEGREE]).double(),
+        te / 2,
+        INFINITE,
+        INFINITE,
+        sample_time=te / 2,
+        sample_segment=[1],
+        sample_order=1,
+        diffusion=diffusion,
+        gradient_moment=moment,
+    )
+    torch.testing.assert_close(hahn[0].abs(), torch.exp(-b * diffusion), rtol=1e-7, atol=0)  # 90 degrees in float32
+
+
+def test_stimulated_echo_is_stejskal_and_tanners() -> None:
+    """exp(-D q^2 (Delta - delta / 3)) for gradients of length delta that begin Delta apart."""
+    wave, delta, mixing, d = 3e4, 0.005, 0.1, 1.5e-9
+    rows = ops.epg(
+        constant(90, 3),
+        torch.tensor([delta, mixing, delta], dtype=torch.float64),
+        INFINITE,
+        INFINITE,
+        sample_time=delta,
+        shift=[1, 0, 1],
+        sample_segment=[2],
+        sample_order=1,
+        spoil=[1],
+        diffusion=d,
+        gradient_moment=wave,
+        jacobian=("diffusion",),
+    )
+    b = wave**2 * (mixing + delta - delta / 3)
+    assert abs(complex(rows[0, 0])) == pytest.approx(0.5 * math.exp(-b * d), rel=1e-13)
+    torch.testing.assert_close(rows[1], -b * rows[0], rtol=1e-13, atol=0)
+
+
+def test_strong_diffusion_is_perfect_spoiling() -> None:
+    (t1, t2), tr, angle = seconds(1.0, 0.1), 0.01, 15
+    signal = ops.epg_fisp(constant(angle, 3000), tr, t1, t2, echo_time=0.0, diffusion=1.0, gradient_moment=300.0)
+    assert abs(complex(signal[-1])) == pytest.approx(0.058951014360, abs=1e-12)  # Ernst
+
+
+def test_no_diffusion_is_none() -> None:
+    flips, times = fingerprint(60)
+    t1, t2 = torch.linspace(0.5, 2, 21).double(), torch.linspace(0.05, 0.3, 21).double()
+    for off_resonance in (None, 4.0):
+        call = {"off_resonance": off_resonance, "echo_time": 0.003, "orders": 25}
+        plain = ops.epg_fisp(flips, times, t1, t2, **call)
+        zero = ops.epg_fisp(flips, times, t1, t2, **call, diffusion=0.0, gradient_moment=1e5)
+        torch.testing.assert_close(zero, plain, rtol=0, atol=1e-15)
+
+
+def test_wave_number_has_a_gradient() -> None:
+    def echoes(moment: Tensor, diffusion: Tensor) -> Tensor:
+        return ops.epg_fse(
+            constant(130, 4), *seconds(1.0, 0.3), echo_spacing=0.3, diffusion=diffusion, gradient_moment=moment
+        )
+
+    leaves = [torch.tensor(v, dtype=torch.float64, requires_grad=True) for v in (0.9, 1.2)]
+    torch.autograd.gradcheck(echoes, leaves, check_forward_ad=True)
+
+
+@pytest.mark.parametrize("off_resonance", [None, 3.0])
+def test_diffusion_in_single_precision(off_resonance: float | None) -> None:
+    flips, times = fingerprint(300)
+
+    def pull(dtype: torch.dtype) -> list[Tensor]:
+        leaves = [
+            torch.linspace(*ends, 40).to(dtype).requires_grad_() for ends in ((0.5, 2), (0.05, 0.3), (1e-10, 3e-9))
+        ]
+        call = {"echo_time": 0.002, "inversion_time": 0.02, "orders": 40, "gradient_moment": 5e4}
+        signal = ops.epg_fisp(flips, times, *leaves[:2], None, off_resonance, diffusion=leaves[2], **call)
+        return [signal.detach(), *torch.autograd.grad(signal.abs().square().sum(), leaves)]
+
+    for narrow, wide in zip(pull(torch.float32), pull(torch.float64), strict=True):
+        # Sums of 300 terms of both signs: sqrt(300) eps, times a constant for the chain of states.
+        assert float((narrow - wide).norm() / wide.norm()) < 10 * math.sqrt(300) * torch.finfo(torch.float32).eps
+
+
+def test_diffusion_and_inversion_on_an_emulated_device() -> None:
+    flips, times = fingerprint(40)
+    shape = {"t1": (0.5, 2), "t2": (0.05, 0.3), "diffusion": (0.3e-9, 3e-9), "inversion_efficiency": (0.6, 1.0)}
+    results = []
+    for backend in ("cpu", "emu"):
+        with use_backend(backend):
+            for off_resonance in (None, 3.0):
+                leaves = {name: torch.linspace(*ends, 3).double().requires_grad_() for name, ends in shape.items()}
+                call = {"echo_time": 0.002, "inversion_time": 0.02, "orders": 12, "gradient_moment": 5e4}
+                sizes = (flips.clone().requires_grad_(), times.clone().requires_grad_())
+                signal = ops.epg_fisp(*sizes, **leaves, off_resonance=off_resonance, **call)
+                every = (*sizes, *leaves.values())
+                first = torch.autograd.grad(signal.abs().square().sum(), every, create_graph=True)
+                second = torch.autograd.grad(sum((g * g).sum() for g in first), every)
+                results.append([signal.detach(), *(g.detach() for g in first), *second])
+    for cpu, emulated in zip(results[:2], results[2:], strict=True):
+        for a, b in zip(cpu, emulated, strict=True):
+            torch.testing.assert_close(a, b, rtol=0, atol=1e-11 * float(a.abs().max()))
+
+
+def test_negative_diffusion_is_no_number_and_its_neighbours_are() -> None:
+    flips, times = fingerprint(12)
+    t1, diffusion = torch.ones(20).double(), torch.full((20,), 1e-9).double()
+    truth = ops.epg_fisp(flips, times, t1, 0.1 * t1, echo_time=0.002, diffusion=diffusion, gradient_moment=1e5)
+    diffusion[3] = -1e-9
+    signal = ops.epg_fisp(flips, times, t1, 0.1 * t1, echo_time=0.002, diffusion=diffusion, gradient_moment=1e5)
+    keep = torch.arange(20) != 3
+    assert signal[1:, 3].isnan().all()
+    assert torch.equal(signal[:, keep], truth[:, keep])
+
+
+# --- inversion -------------------------------------------------------------------------------------------------------
+
+
+def test_inversion_turns_over_what_its_efficiency_says() -> None:
+    flips, times = fingerprint(30)
+    t1, t2 = torch.linspace(0.5, 2, 5).double(), torch.linspace(0.05, 0.3, 5).double()
+    efficiency = torch.tensor([1.0, 0.9, 0.5, 0.0, -1.0], dtype=torch.float64)
+    call = {"echo_time": 0.0, "inversion_time": 0.3}
+    rows = ops.epg_fisp(
+        flips, times, t1, t2, **call, inversion_efficiency=efficiency, jacobian=("inversion_efficiency",)
+    )
+    left = torch.exp(-0.3 / t1)
+    torch.testing.assert_close(rows[0, 0].imag, torch.sin(flips[0]) * (1 - (1 + efficiency) * left), rtol=0, atol=1e-15)
+    torch.testing.assert_close(rows[1, 0].imag, -torch.sin(flips[0]) * left, rtol=0, atol=1e-15)
+    # The train is linear in what it begins with.
+    whole = ops.epg_fisp(flips, times, t1, t2, **call)
+    none = ops.epg_fisp(flips, times, t1, t2, echo_time=0.0)
+    mixed = 0.5 * (1 + efficiency) * whole + 0.5 * (1 - efficiency) * none
+    torch.testing.assert_close(rows[0], mixed, rtol=0, atol=1e-14)
+    torch.testing.assert_close(rows[1], 0.5 * (whole - none), rtol=0, atol=1e-14)
+    array = mriops.array.epg_spgr(
+        *(v.numpy() for v in (flips, times, t1, t2)), **call, inversion_efficiency=efficiency.numpy()
+    )
+    torch.testing.assert_close(
+        torch.from_numpy(array), ops.epg_spgr(flips, times, t1, t2, **call, inversion_efficiency=efficiency)
+    )
 
 
 # --- orders, instruction sets, bad input -----------------------------------------------------------------------------
@@ -508,6 +663,14 @@ def test_degrees_are_noticed() -> None:
         ({"orders": 2.5}, ValueError, "orders: expected None or an integer of at least 1, got 2.5"),
         ({"jacobian": ("t1", "b1")}, ValueError, r"jacobian: expected names of .* given, \['t1', 't2'\], got 'b1'"),
         ({"jacobian": ()}, ValueError, "jacobian: expected at least one name, got none"),
+        ({"diffusion": 1e-9}, ValueError, "gradient_moment: expected a value, as diffusion has one, got None"),
+        ({"gradient_moment": 1e5}, ValueError, "diffusion: expected a value, as gradient_moment has one, got None"),
+        (
+            {"diffusion": 1e-9, "gradient_moment": [1e5, 1e5]},
+            ValueError,
+            r"gradient_moment: expected a number, got shape \(2,\)",
+        ),
+        ({"inversion_efficiency": 0.9}, ValueError, "inversion_efficiency: expected None without an inversion_time"),
         ({"phase": [0.1]}, ValueError, r"phase: expected a number or shape \(2,\)"),
     ],
 )
@@ -518,8 +681,8 @@ def test_bad_arguments_are_named(kind: str, change: dict, error: type[Exception]
     make = torch.tensor if kind == "torch" else np.array
     for name in ("flip_angle", "t1"):
         arguments[name] = make(arguments[name])
-    for name in ("t2", "repetition_time", "phase"):
-        if isinstance(arguments[name], list):
+    for name in ("t2", "repetition_time", "phase", "gradient_moment"):
+        if isinstance(arguments.get(name), list):
             arguments[name] = make(arguments[name])
     with pytest.raises(error, match=message):
         (ops if kind == "torch" else mriops.array).epg_fisp(**arguments)
@@ -550,10 +713,11 @@ def test_kernels_refuse_programs_that_do_not_fit() -> None:
         ((0, 2, 1, 9, 1, 0), "program .segment flags."),
         ((7, 2, 1, 0, 1, 0), "program: expected flags 0 to 3"),
         ((2, 2, 1, 0, 1, 0), "odd orders"),
+        ((0, 1, 1, 0, 1, 0, 1, 1, 4, 1, 0), "program .inversion.: expected one first segment"),
     ]:
         one = np.ones(2)
         out = np.zeros((2, 2), complex)
         address = one.ctypes.data
-        values = (address, 0, address, address, 0, address, address, 0, 0, 0)
+        values = (address, 0, address, address, 0, address, address, *[0] * 5)
         with pytest.raises(ValueError, match=message):
             cpu.epg(*values, out.ctypes.data, 2, 2, 2, 0, program, 1, 0, 1)

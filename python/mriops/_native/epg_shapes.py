@@ -24,6 +24,7 @@ __all__ = [
     "OWN",
     "REAL_SIGNAL",
     "SEGMENT_ADIABATIC",
+    "SEGMENT_INVERTS",
     "SEGMENT_SPOIL",
     "program_size",
 ]
@@ -33,15 +34,15 @@ Shape = tuple[int, ...]
 #: Arguments of every kernel: what all atoms share, then what each atom has.
 ARGUMENTS = (
     *("flip_angle", "phase", "duration", "sample_time", "receiver_phase"),
-    *("t1", "t2", "b1", "off_resonance", "m0"),
+    *("t1", "t2", "b1", "off_resonance", "m0", "diffusion", "inversion_efficiency"),
 )
 N_SEQUENCE = 5
 OWN = ARGUMENTS[N_SEQUENCE:]
-_OPTIONAL = ("phase", "receiver_phase", "b1", "off_resonance", "m0")
+_OPTIONAL = ("phase", "receiver_phase", *OWN[2:])
 _N = len(ARGUMENTS)
 
 ODD_ORDERS, REAL_SIGNAL = 1, 2
-SEGMENT_SPOIL, SEGMENT_ADIABATIC = 1, 2
+SEGMENT_SPOIL, SEGMENT_ADIABATIC, SEGMENT_INVERTS = 1, 2, 4
 
 
 def program_size(program: Sequence[int]) -> tuple[int, int]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from .epg_shapes import ODD_ORDERS, OWN, REAL_SIGNAL, SEGMENT_ADIABATIC, SEGMENT_SPOIL
+from .epg_shapes import ODD_ORDERS, OWN, REAL_SIGNAL, SEGMENT_ADIABATIC, SEGMENT_INVERTS, SEGMENT_SPOIL
 
 __all__ = [
     "Train",
@@ -14,6 +14,7 @@ __all__ = [
     "balanced",
     "dess",
     "dess_shape",
+    "diffusion_rate",
     "directions",
     "events",
     "fast_spin_echo",
@@ -115,8 +116,11 @@ def gradient_echo(
     *,
     spoil: bool = False,
     increment: float | None = None,
+    efficiency: Any = None,
 ) -> Train:
-    """One pulse, one sample and one shift per repetition, perhaps after an adiabatic inversion."""
+    """One pulse, one sample and one shift per repetition, perhaps after an inversion."""
+    if efficiency is not None and inversion_time is None:
+        raise ValueError("inversion_efficiency: expected None without an inversion_time")
     flips, n = _flip_angles(words, flip_angle, like)
     duration = _durations(words, "repetition_time", repetition_time, n, like)
     echo = _echo_times(words, echo_time, duration, n, like)
@@ -129,7 +133,7 @@ def gradient_echo(
         flips = words.join(words.vector("inversion", math.pi, 1, like), flips)
         duration = words.join(_durations(words, "inversion_time", inversion_time, 1, like), duration)
         phases = None if phases is None else words.join(phases[:1], phases)
-        program = (1, 0, SEGMENT_SPOIL | SEGMENT_ADIABATIC, 0, *program)
+        program = (1, 0, SEGMENT_SPOIL | SEGMENT_INVERTS, 0, *program)
     return Train(flips, phases, duration, echo, receiver, (0, *program))
 
 
@@ -257,11 +261,21 @@ def over_profile(
     return total
 
 
-def directions(jacobian: Sequence[str], values: Sequence[Any], b1_factor: float) -> list[list[float] | None]:
-    """For each argument of atoms its tangents, one number per name in ``jacobian``; ``None`` where all are 0.
+def diffusion_rate(diffusion: Any, gradient_moment: Any) -> tuple[Any, Any]:
+    """Rate [1/s] by which diffusion damps order 1, and its derivative for the coefficient: squared wave number."""
+    if diffusion is None and gradient_moment is None:
+        return None, 1.0
+    if diffusion is None or gradient_moment is None:
+        name, other = ("diffusion", "gradient_moment")[:: 1 if diffusion is None else -1]
+        raise ValueError(f"{name}: expected a value, as {other} has one, got None")
+    if gradient_moment.ndim != 0:
+        raise ValueError(f"gradient_moment: expected a number, got shape {tuple(gradient_moment.shape)}")
+    squared = gradient_moment * gradient_moment
+    return diffusion * squared, squared
 
-    ``b1_factor`` is the derivative of the kernels' b1 for the caller's.
-    """
+
+def directions(jacobian: Sequence[str], values: Sequence[Any]) -> list[list[float] | None]:
+    """For each argument of atoms its tangents, one number per name in ``jacobian``; ``None`` where all are 0."""
     names = [jacobian] if isinstance(jacobian, str) else list(jacobian)
     given = [name for name, value in zip(OWN, values, strict=True) if value is not None]
     for name in names:
@@ -269,5 +283,4 @@ def directions(jacobian: Sequence[str], values: Sequence[Any], b1_factor: float)
             raise ValueError(f"jacobian: expected names of arguments that are given, {given}, got {name!r}")
     if not names:
         raise ValueError("jacobian: expected at least one name, got none")
-    size = {"b1": b1_factor}
-    return [[size.get(own, 1.0) * (name == own) for name in names] if own in names else None for own in OWN]
+    return [[float(name == own) for name in names] if own in names else None for own in OWN]

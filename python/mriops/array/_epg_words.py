@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from mriops._native.epg_shapes import EPG, EPG_JACOBIAN, EPG_JVP, N_SEQUENCE
-from mriops._native.epg_trains import Train, directions
+from mriops._native.epg_shapes import EPG, EPG_JACOBIAN, EPG_JVP, N_SEQUENCE, OWN
+from mriops._native.epg_trains import Train, diffusion_rate, directions
 
 from ._call import array_facts, array_module, call
 
@@ -81,16 +81,22 @@ def signal_of(
     *,
     jacobian: Sequence[str] | None = None,
     b1_factor: float = 1.0,
+    diffusion: Any = None,
+    gradient_moment: Any = None,
+    inversion_efficiency: Any = None,
 ) -> Any:
     """Signal of a train for atoms, perhaps with derivatives."""
-    values = (t1, *(optional(value, t1) for value in (t2, b1, off_resonance, m0)))
+    rate, squared = diffusion_rate(optional(diffusion, t1), optional(gradient_moment, t1))
+    own = (t1, t2, b1, off_resonance, m0, rate, inversion_efficiency)
+    values = tuple(optional(value, t1) for value in own)
     if jacobian is None:
         return call(EPG, (*train[:5], *values), (train.program, orders))
     xp = array_module(t1)
+    factors = {"b1": b1_factor, "diffusion": squared}  # the kernels' argument for the caller's
     axes = (1,) * max(value.ndim for value in values if value is not None)
     tangents = tuple(
-        None if row is None else xp.asarray(row, dtype=t1.dtype).reshape(-1, *axes)
-        for row in directions(jacobian, values, b1_factor)
+        None if row is None else factors.get(name, 1.0) * xp.asarray(row, dtype=t1.dtype).reshape(-1, *axes)
+        for name, row in zip(OWN, directions(jacobian, values), strict=True)
     )
     arrays = (*train[:5], *values)
     if xp is np:

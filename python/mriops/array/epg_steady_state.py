@@ -25,6 +25,9 @@ def epg_fisp(
     *,
     echo_time: Any,
     inversion_time: Any = None,
+    inversion_efficiency: Any = None,
+    diffusion: Any = None,
+    gradient_moment: Any = None,
     orders: int | None = None,
     jacobian: Sequence[str] | None = None,
 ) -> Any:
@@ -54,6 +57,14 @@ def epg_fisp(
         From pulse to sample, a number or ``(pulses,)`` [s].
     inversion_time
         Time from an adiabatic inversion with perfect spoiling to the first pulse [s]; no inversion where ``None``.
+    inversion_efficiency
+        How much of m0 the inversion turns over, ``(*atoms)``; 1, all of it, where ``None``. Not scaled by b1.
+    diffusion
+        Coefficient, not negative, ``(*atoms)`` [m^2/s]; no diffusion where ``None``. Gradients are taken as
+        constant from pulse to pulse: going from order k to l in t damps by
+        ``exp(-diffusion gradient_moment^2 t (k^2 + k l + l^2) / 3)``.
+    gradient_moment
+        Phase per distance of one order, by which the gradient of a repetition dephases, a number [rad/m].
     orders
         Dephasing orders kept, 0 to ``orders - 1``. ``None`` keeps, for each block of atoms, those whose echoes have not
         decayed below 1e-4 when they come back, ``exp(-2 orders TR / t2)``, and never more than can be seen.
@@ -86,8 +97,22 @@ def epg_fisp(
     Reson Med 2015;74:1621-1631.
     """
     t1 = own(t1)
-    train = gradient_echo(words(t1), t1, flip_angle, repetition_time, phase, echo_time, inversion_time)
-    return signal_of(train, t1, t2, b1, off_resonance, m0, kept_orders(orders), jacobian=jacobian)
+    train = gradient_echo(
+        words(t1), t1, flip_angle, repetition_time, phase, echo_time, inversion_time, efficiency=inversion_efficiency
+    )
+    return signal_of(
+        train,
+        t1,
+        t2,
+        b1,
+        off_resonance,
+        m0,
+        kept_orders(orders),
+        jacobian=jacobian,
+        diffusion=diffusion,
+        gradient_moment=gradient_moment,
+        inversion_efficiency=inversion_efficiency,
+    )
 
 
 def epg_spgr(
@@ -102,6 +127,9 @@ def epg_spgr(
     echo_time: Any,
     phase_increment: float | None = math.radians(117.0),
     inversion_time: Any = None,
+    inversion_efficiency: Any = None,
+    diffusion: Any = None,
+    gradient_moment: Any = None,
     orders: int | None = None,
     jacobian: Sequence[str] | None = None,
 ) -> Any:
@@ -131,6 +159,14 @@ def epg_spgr(
         Of the RF spoiling [rad], a plain number; ``None`` for perfect spoiling.
     inversion_time
         Time from an adiabatic inversion with perfect spoiling to the first pulse [s]; no inversion where ``None``.
+    inversion_efficiency
+        How much of m0 the inversion turns over, ``(*atoms)``; 1, all of it, where ``None``. Not scaled by b1.
+    diffusion
+        Coefficient, not negative, ``(*atoms)`` [m^2/s]; no diffusion where ``None``. Gradients are taken as
+        constant from pulse to pulse: going from order k to l in t damps by
+        ``exp(-diffusion gradient_moment^2 t (k^2 + k l + l^2) / 3)``.
+    gradient_moment
+        Phase per distance of one order, by which the gradient of a repetition dephases, a number [rad/m].
     orders
         Dephasing orders kept, 0 to ``orders - 1``. ``None`` keeps, for each block of atoms, those whose echoes have not
         decayed below 1e-4 when they come back, ``exp(-2 orders TR / t2)``, and never more than can be seen.
@@ -171,8 +207,21 @@ def epg_spgr(
         inversion_time,
         spoil=phase_increment is None,
         increment=phase_increment,
+        efficiency=inversion_efficiency,
     )
-    return signal_of(train, t1, t2, b1, off_resonance, m0, kept_orders(orders), jacobian=jacobian)
+    return signal_of(
+        train,
+        t1,
+        t2,
+        b1,
+        off_resonance,
+        m0,
+        kept_orders(orders),
+        jacobian=jacobian,
+        diffusion=diffusion,
+        gradient_moment=gradient_moment,
+        inversion_efficiency=inversion_efficiency,
+    )
 
 
 def epg_bssfp(
@@ -251,6 +300,8 @@ def epg_dess(
     m0: Any = None,
     *,
     echo_time: Any,
+    diffusion: Any = None,
+    gradient_moment: Any = None,
     orders: int | None = None,
     jacobian: Sequence[str] | None = None,
 ) -> Any:
@@ -275,6 +326,12 @@ def epg_dess(
         Equilibrium magnetization, real, ``(*atoms)``.
     echo_time
         From pulse to FID and from echo to pulse, a number or ``(pulses,)`` [s].
+    diffusion
+        Coefficient, not negative, ``(*atoms)`` [m^2/s]; no diffusion where ``None``. Gradients are taken as
+        constant from pulse to pulse: going from order k to l in t damps by
+        ``exp(-diffusion gradient_moment^2 t (k^2 + k l + l^2) / 3)``.
+    gradient_moment
+        Phase per distance of one order, by which the gradient of a repetition dephases, a number [rad/m].
     orders
         Dephasing orders kept, 0 to ``orders - 1``. ``None`` keeps, for each block of atoms, those whose echoes have not
         decayed below 1e-4 when they come back, ``exp(-2 orders TR / t2)``, and never more than can be seen.
@@ -306,5 +363,16 @@ def epg_dess(
     """
     t1 = own(t1)
     train = dess(words(t1), t1, flip_angle, repetition_time, echo_time)
-    signal = signal_of(train, t1, t2, b1, off_resonance, m0, kept_orders(orders), jacobian=jacobian)
+    signal = signal_of(
+        train,
+        t1,
+        t2,
+        b1,
+        off_resonance,
+        m0,
+        kept_orders(orders),
+        jacobian=jacobian,
+        diffusion=diffusion,
+        gradient_moment=gradient_moment,
+    )
     return signal.reshape(dess_shape(signal.shape, jacobian))

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mriops._native.epg_trains import Train, directions
+from mriops._native.epg_shapes import OWN
+from mriops._native.epg_trains import Train, diffusion_rate, directions
 
 from ._guards import readable
 
@@ -83,14 +84,22 @@ def signal_of(
     calls: tuple[Callable[..., Tensor], Callable[..., Tensor]],
     jacobian: Sequence[str] | None = None,
     b1_factor: float = 1.0,
+    diffusion: Any = None,
+    gradient_moment: Any = None,
+    inversion_efficiency: Any = None,
 ) -> Tensor:
     """Signal of a train for atoms, perhaps with derivatives, by the ops or by the references: ``calls`` are both."""
-    values = (t1, *(optional(value, t1) for value in (t2, b1, off_resonance, m0)))
+    rate, squared = diffusion_rate(optional(diffusion, t1), optional(gradient_moment, t1))
+    own = (t1, t2, b1, off_resonance, m0, rate, inversion_efficiency)
+    values = tuple(optional(value, t1) for value in own)
     if jacobian is None:
         return calls[0](*train[:5], *values, train.program, orders)
+    factors = {"b1": b1_factor, "diffusion": squared}  # the kernels' argument for the caller's
     axes = (1,) * max(value.ndim for value in values if value is not None)
     tangents = (
-        None if row is None else torch.tensor(row, dtype=t1.dtype, device=t1.device).reshape(-1, *axes)
-        for row in directions(jacobian, values, b1_factor)
+        None
+        if row is None
+        else factors.get(name, 1.0) * torch.tensor(row, dtype=t1.dtype, device=t1.device).reshape(-1, *axes)
+        for name, row in zip(OWN, directions(jacobian, values), strict=True)
     )
     return calls[1](*train[:5], *values, *tangents, train.program, orders, True)

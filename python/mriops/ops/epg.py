@@ -28,6 +28,8 @@ def epg_fse(
     excitation: Tensor | float = math.pi / 2,
     slice_profile: Sequence[float] | None = None,
     slice_weights: Sequence[float] | None = None,
+    diffusion: Tensor | float | None = None,
+    gradient_moment: Tensor | float | None = None,
     orders: int | None = None,
     jacobian: Sequence[str] | None = None,
 ) -> Tensor:
@@ -61,6 +63,12 @@ def epg_fse(
         sum.
     slice_weights
         Of the parts of the profile; equal, with sum 1, where ``None``.
+    diffusion
+        Coefficient, not negative, ``(*atoms)`` [m^2/s]; no diffusion where ``None``. Gradients are taken as
+        constant from pulse to pulse: going from order k to l in t damps by
+        ``exp(-diffusion gradient_moment^2 t (k^2 + k l + l^2) / 3)``.
+    gradient_moment
+        Phase per distance of one order, by which the gradient of half an echo spacing dephases, a number [rad/m].
     orders
         Dephasing orders kept, 0 to ``orders - 1``. ``None`` keeps, for each block of atoms, those whose echoes have not
         decayed below 1e-4 when they come back, ``exp(-orders echo_spacing / t2)``, and never more than can be seen.
@@ -106,6 +114,8 @@ def epg_fse(
             kept_orders(orders, odd=True),
             calls=EPG_CALLS,
             jacobian=jacobian,
+            diffusion=diffusion,
+            gradient_moment=gradient_moment,
             b1_factor=factor,
         ),
         optional(b1, t1),
@@ -131,6 +141,8 @@ def epg(
     sample_order: int | Sequence[int] = 0,
     spoil: Sequence[int] = (),
     adiabatic: Sequence[int] = (),
+    diffusion: Tensor | float | None = None,
+    gradient_moment: Tensor | float | None = None,
     orders: int | None = None,
     jacobian: Sequence[str] | None = None,
 ) -> Tensor:
@@ -177,6 +189,12 @@ def epg(
         Segments that nothing transverse outlives.
     adiabatic
         Segments whose flip angle b1 does not scale.
+    diffusion
+        Coefficient, not negative, ``(*atoms)`` [m^2/s]; no diffusion where ``None``. Gradients are taken as
+        constant from pulse to pulse: going from order k to l in t damps by
+        ``exp(-diffusion gradient_moment^2 t (k^2 + k l + l^2) / 3)``.
+    gradient_moment
+        Phase per distance of one order, a number [rad/m].
     orders
         Dephasing orders kept, 0 to ``orders - 1``. ``None`` keeps, for each block of atoms, those whose echoes have not
         decayed below 1e-4 when they come back, ``exp(-2 orders TR / t2)``, and never more than can be seen.
@@ -221,4 +239,16 @@ def epg(
         spoil,
         adiabatic,
     )
-    return signal_of(train, t1, t2, b1, off_resonance, m0, kept_orders(orders), calls=EPG_CALLS, jacobian=jacobian)
+    return signal_of(
+        train,
+        t1,
+        t2,
+        b1,
+        off_resonance,
+        m0,
+        kept_orders(orders),
+        calls=EPG_CALLS,
+        jacobian=jacobian,
+        diffusion=diffusion,
+        gradient_moment=gradient_moment,
+    )

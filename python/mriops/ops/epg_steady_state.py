@@ -27,6 +27,9 @@ def epg_fisp(
     *,
     echo_time: Tensor | float,
     inversion_time: Tensor | float | None = None,
+    inversion_efficiency: Tensor | float | None = None,
+    diffusion: Tensor | float | None = None,
+    gradient_moment: Tensor | float | None = None,
     orders: int | None = None,
     jacobian: Sequence[str] | None = None,
 ) -> Tensor:
@@ -56,6 +59,14 @@ def epg_fisp(
         From pulse to sample, a number or ``(pulses,)`` [s].
     inversion_time
         Time from an adiabatic inversion with perfect spoiling to the first pulse [s]; no inversion where ``None``.
+    inversion_efficiency
+        How much of m0 the inversion turns over, ``(*atoms)``; 1, all of it, where ``None``. Not scaled by b1.
+    diffusion
+        Coefficient, not negative, ``(*atoms)`` [m^2/s]; no diffusion where ``None``. Gradients are taken as
+        constant from pulse to pulse: going from order k to l in t damps by
+        ``exp(-diffusion gradient_moment^2 t (k^2 + k l + l^2) / 3)``.
+    gradient_moment
+        Phase per distance of one order, by which the gradient of a repetition dephases, a number [rad/m].
     orders
         Dephasing orders kept, 0 to ``orders - 1``. ``None`` keeps, for each block of atoms, those whose echoes have not
         decayed below 1e-4 when they come back, ``exp(-2 orders TR / t2)``, and never more than can be seen.
@@ -89,8 +100,23 @@ def epg_fisp(
     Reson Med 2015;74:1621-1631.
     """
     t1 = own(t1)
-    train = gradient_echo(TorchWords(), t1, flip_angle, repetition_time, phase, echo_time, inversion_time)
-    return signal_of(train, t1, t2, b1, off_resonance, m0, kept_orders(orders), calls=EPG_CALLS, jacobian=jacobian)
+    train = gradient_echo(
+        TorchWords(), t1, flip_angle, repetition_time, phase, echo_time, inversion_time, efficiency=inversion_efficiency
+    )
+    return signal_of(
+        train,
+        t1,
+        t2,
+        b1,
+        off_resonance,
+        m0,
+        kept_orders(orders),
+        calls=EPG_CALLS,
+        jacobian=jacobian,
+        diffusion=diffusion,
+        gradient_moment=gradient_moment,
+        inversion_efficiency=inversion_efficiency,
+    )
 
 
 def epg_spgr(
@@ -105,6 +131,9 @@ def epg_spgr(
     echo_time: Tensor | float,
     phase_increment: float | None = math.radians(117.0),
     inversion_time: Tensor | float | None = None,
+    inversion_efficiency: Tensor | float | None = None,
+    diffusion: Tensor | float | None = None,
+    gradient_moment: Tensor | float | None = None,
     orders: int | None = None,
     jacobian: Sequence[str] | None = None,
 ) -> Tensor:
@@ -134,6 +163,14 @@ def epg_spgr(
         Of the RF spoiling [rad], a plain number; ``None`` for perfect spoiling.
     inversion_time
         Time from an adiabatic inversion with perfect spoiling to the first pulse [s]; no inversion where ``None``.
+    inversion_efficiency
+        How much of m0 the inversion turns over, ``(*atoms)``; 1, all of it, where ``None``. Not scaled by b1.
+    diffusion
+        Coefficient, not negative, ``(*atoms)`` [m^2/s]; no diffusion where ``None``. Gradients are taken as
+        constant from pulse to pulse: going from order k to l in t damps by
+        ``exp(-diffusion gradient_moment^2 t (k^2 + k l + l^2) / 3)``.
+    gradient_moment
+        Phase per distance of one order, by which the gradient of a repetition dephases, a number [rad/m].
     orders
         Dephasing orders kept, 0 to ``orders - 1``. ``None`` keeps, for each block of atoms, those whose echoes have not
         decayed below 1e-4 when they come back, ``exp(-2 orders TR / t2)``, and never more than can be seen.
@@ -174,8 +211,22 @@ def epg_spgr(
         inversion_time,
         spoil=phase_increment is None,
         increment=phase_increment,
+        efficiency=inversion_efficiency,
     )
-    return signal_of(train, t1, t2, b1, off_resonance, m0, kept_orders(orders), calls=EPG_CALLS, jacobian=jacobian)
+    return signal_of(
+        train,
+        t1,
+        t2,
+        b1,
+        off_resonance,
+        m0,
+        kept_orders(orders),
+        calls=EPG_CALLS,
+        jacobian=jacobian,
+        diffusion=diffusion,
+        gradient_moment=gradient_moment,
+        inversion_efficiency=inversion_efficiency,
+    )
 
 
 def epg_bssfp(
@@ -254,6 +305,8 @@ def epg_dess(
     m0: Tensor | float | None = None,
     *,
     echo_time: Tensor | float,
+    diffusion: Tensor | float | None = None,
+    gradient_moment: Tensor | float | None = None,
     orders: int | None = None,
     jacobian: Sequence[str] | None = None,
 ) -> Tensor:
@@ -278,6 +331,12 @@ def epg_dess(
         Equilibrium magnetization, real, ``(*atoms)``.
     echo_time
         From pulse to FID and from echo to pulse, a number or ``(pulses,)`` [s].
+    diffusion
+        Coefficient, not negative, ``(*atoms)`` [m^2/s]; no diffusion where ``None``. Gradients are taken as
+        constant from pulse to pulse: going from order k to l in t damps by
+        ``exp(-diffusion gradient_moment^2 t (k^2 + k l + l^2) / 3)``.
+    gradient_moment
+        Phase per distance of one order, by which the gradient of a repetition dephases, a number [rad/m].
     orders
         Dephasing orders kept, 0 to ``orders - 1``. ``None`` keeps, for each block of atoms, those whose echoes have not
         decayed below 1e-4 when they come back, ``exp(-2 orders TR / t2)``, and never more than can be seen.
@@ -309,5 +368,17 @@ def epg_dess(
     """
     t1 = own(t1)
     train = dess(TorchWords(), t1, flip_angle, repetition_time, echo_time)
-    signal = signal_of(train, t1, t2, b1, off_resonance, m0, kept_orders(orders), calls=EPG_CALLS, jacobian=jacobian)
+    signal = signal_of(
+        train,
+        t1,
+        t2,
+        b1,
+        off_resonance,
+        m0,
+        kept_orders(orders),
+        calls=EPG_CALLS,
+        jacobian=jacobian,
+        diffusion=diffusion,
+        gradient_moment=gradient_moment,
+    )
     return signal.reshape(dess_shape(signal.shape, jacobian))

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mriops._native.epg_shapes import OWN
+
 from .op_case import OpCase, Sample
 
 __all__ = ["EPG_CASES"]
@@ -54,6 +56,8 @@ def _make(
         "d": ("duration", lambda: slow * _between(0.005, 0.015, (n,), generator)),
         "p": ("phase", lambda: _between(-3, 3, (n,), generator) if "p" in present else None),
         "s": ("sample_time", lambda: slow * _between(0.001, 0.004, (n,), generator) if "s" in present else None),
+        "v": ("diffusion", lambda: _between(0.5, 2.0, atoms[-1:], generator) if "v" in present else None),
+        "e": ("inversion_efficiency", lambda: _between(0.5, 1.0, atoms, generator) if "e" in present else None),
         "x": ("receiver_phase", lambda: _between(-3, 3, (n,), generator) if "x" in present else None),
     }
     tensors: dict[str, Tensor | None] = {}
@@ -64,8 +68,12 @@ def _make(
             name, maker = makers[letter]
             tensors[name] = maker()
     real = dtype.to_real()
+    # 1 m^2/s and 0.8 rad/m: the rates of real ones, in numbers near 1.
+    moment = {"gradient_moment": 0.8} if "v" in present else {}
     return Sample(
-        {name: None if tensor is None else tensor.to(real) for name, tensor in tensors.items()}, {**keywords, **more}
+        {name: None if tensor is None else tensor.to(real) for name, tensor in tensors.items()},
+        {**keywords, **moment, **more},
+        by_name=tuple(name for name in ("diffusion", "inversion_efficiency") if name in tensors),
     )
 
 
@@ -89,7 +97,7 @@ def _without(names: str) -> Mapping[str, Mapping[str, Any]]:
 
 def _sizes(sample: Sample) -> tuple[int, int]:
     flips = sample.tensors["flip_angle"]
-    own = [sample.tensors[name] for name in ("t1", "t2", "b1", "off_resonance", "m0")]
+    own = [t for name, t in sample.tensors.items() if name in OWN]
     atoms = math.prod(torch.broadcast_shapes(*(t.shape for t in own if t is not None)))
     return (0 if flips is None else flips.shape[0]), atoms
 
@@ -109,7 +117,7 @@ def _row(name: str, arguments: str, keywords: Mapping[str, Any], shapes: Mapping
         return _make(arguments, keywords, dtype, seed, **shape)
 
     names = {"f": "flip_angle", "r": "repetition_time", "d": "duration", "p": "phase", "s": "sample_time"}
-    names["x"] = "receiver_phase"
+    names |= {"x": "receiver_phase", "v": "diffusion", "e": "inversion_efficiency"}
     differentiable: list[str] = []
     for letter in arguments:
         differentiable += ["t1", "t2", "b1", "off_resonance", "m0"] if letter == "a" else [names[letter]]
@@ -133,6 +141,19 @@ _TABLE = {
         "sample_segment": (1, 1, 2, 5),
     },
     "few_orders": {"n": 20, "atoms": (4,), "present": "bo", "orders": 4},
+    "gradient_shifts": {
+        "n": 5,
+        "atoms": (2,),
+        "present": "bvs",
+        "slow": 20.0,
+        "shift": (1, 2, 0, -1, -2),
+        "sample_order": (0, 1, -1, 0, 2),
+    },
+}
+_DIFFUSION: Mapping[str, Mapping[str, Any]] = {
+    "diffusion": {"n": 33, "atoms": (2, 10), "present": "bv"},
+    "diffusion_complex": {"n": 9, "atoms": (3,), "present": "bovp"},
+    "diffusion_jacobian": {"n": 9, "atoms": (17,), "present": "bv", "jacobian": ("diffusion", "t1")},
 }
 _ECHO = {"echo_time": 0.002}
 # More atoms than a vector has, fewer than two have; derivatives alone and together.
@@ -142,23 +163,36 @@ _JACOBIAN: Mapping[str, Mapping[str, Any]] = {
 }
 _TRAIN = {
     "inversion": {"n": 12, "atoms": (4,), "present": "bp", "inversion_time": 0.02},
+    "gradient_inversion": {"n": 3, "atoms": (2,), "present": "bev", "slow": 20.0, "inversion_time": 0.3},
+    "imperfect": {
+        "n": 12,
+        "atoms": (4,),
+        "present": "be",
+        "inversion_time": 0.02,
+        "jacobian": ("inversion_efficiency", "t1"),
+    },
     "few_orders": {"n": 20, "atoms": (4,), "present": "b", "orders": 5},
 }
 
 EPG_CASES: tuple[OpCase, ...] = (
-    _row("epg", "fdapsx", {}, {**_COMMON, **_TABLE, **_JACOBIAN}),
-    _row("epg_fisp", "frap", _ECHO, {**_without("sx"), **_TRAIN, **_JACOBIAN}),
+    _row("epg", "fdapsxv", {}, {**_COMMON, **_TABLE, **_JACOBIAN, **_DIFFUSION}),
+    _row("epg_fisp", "frapve", _ECHO, {**_without("sx"), **_TRAIN, **_JACOBIAN, **_DIFFUSION}),
     _row(
         "epg_spgr",
-        "fra",
+        "frave",
         _ECHO,
-        {**_without("psx"), "ideal": {"n": 9, "atoms": (4,), "present": "b", "phase_increment": None}, **_JACOBIAN},
+        {
+            **_without("psx"),
+            "ideal": {"n": 9, "atoms": (4,), "present": "b", "phase_increment": None},
+            "imperfect": {"n": 12, "atoms": (4,), "present": "bev", "inversion_time": 0.02},
+            **_JACOBIAN,
+        },
     ),
     _row("epg_bssfp", "fra", {}, {**_without("psx"), **_JACOBIAN}),
-    _row("epg_dess", "fra", _ECHO, {**_without("psx"), **_JACOBIAN}),
+    _row("epg_dess", "frav", _ECHO, {**_without("psx"), **_JACOBIAN, **_DIFFUSION}),
     _row(
         "epg_fse",
-        "fap",
+        "fapv",
         {"echo_spacing": 0.01},
         {
             **_without("sx"),
@@ -166,6 +200,8 @@ EPG_CASES: tuple[OpCase, ...] = (
             "gradient_all": {"n": 3, "atoms": (2,), "present": "bmp", "slow": 20.0},
             "profile": {"n": 6, "atoms": (4,), "present": "b", "slice_profile": (1.0, 0.8, 0.3)},
             **_JACOBIAN,
+            **_DIFFUSION,
+            "gradient_diffusion": {"n": 4, "atoms": (2,), "present": "bv", "slow": 20.0},
             "jacobian_profile": {**_JACOBIAN["jacobian"], "slice_profile": (1.0, 0.6)},
         },
     ),

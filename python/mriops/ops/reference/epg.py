@@ -8,7 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mriops._native.epg_shapes import ARGUMENTS, N_SEQUENCE, ODD_ORDERS, REAL_SIGNAL, SEGMENT_ADIABATIC, SEGMENT_SPOIL
+from mriops._native.epg_shapes import (
+    ARGUMENTS,
+    N_SEQUENCE,
+    ODD_ORDERS,
+    REAL_SIGNAL,
+    SEGMENT_ADIABATIC,
+    SEGMENT_INVERTS,
+    SEGMENT_SPOIL,
+)
 
 __all__ = ["jacobian", "train"]
 
@@ -35,12 +43,15 @@ def train(*arguments: Any) -> Tensor:
     The number of orders is taken as a limit only where it is not 0; without it nothing is dropped.
     """
     flip, phase, duration, time, receiver = arguments[:N_SEQUENCE]
-    t1, t2, b1, off_resonance, m0, program, orders = arguments[N_SEQUENCE:]
+    t1, t2, b1, off_resonance, m0, diffusion, inversion, program, orders = arguments[N_SEQUENCE:]
     t1, t2 = (torch.where(t > 0, t, torch.nan) for t in (t1, t2))
-    own = [t for t in (t1, t2, b1, off_resonance, m0) if t is not None]
+    own = [t for t in (t1, t2, b1, off_resonance, m0, diffusion, inversion) if t is not None]
     shape = torch.broadcast_shapes(*(t.shape for t in own))
     zero = torch.zeros(shape, dtype=t1.dtype, device=t1.device)
     b1 = zero + 1 if b1 is None else b1
+    inversion = zero + 1 if inversion is None else inversion
+    if diffusion is not None:
+        diffusion = torch.where(diffusion >= 0, diffusion, torch.nan)
     frequency = 2 * math.pi * (zero if off_resonance is None else off_resonance)
     odd, real = bool(program[0] & ODD_ORDERS), bool(program[0] & REAL_SIGNAL)
     if real:  # an excitation 90 degrees from the refocusing pulses, whose echoes are real
@@ -61,8 +72,8 @@ def train(*arguments: Any) -> Tensor:
         ]
     most = sum(abs(shift) for shift, _, _ in rows) + max((abs(o) for _, _, os in rows for o in os), default=0)
     kept = most if orders == 0 else min(most, 2 * orders if odd else orders - 1)
-    inside = torch.arange(-most, most + 1, device=t1.device).abs() <= kept
-    inside = inside.reshape(-1, *(1,) * len(shape))
+    order = torch.arange(-most, most + 1, dtype=t1.dtype, device=t1.device).reshape(-1, *(1,) * len(shape))
+    inside = order.abs() <= kept
 
     f = torch.zeros((2 * most + 1, *shape), dtype=t1.dtype, device=t1.device).to(
         torch.promote_types(t1.dtype, torch.complex64)
@@ -75,15 +86,23 @@ def train(*arguments: Any) -> Tensor:
     j = 0
     for i, (shift, flags, offsets) in enumerate(rows):
         angle = flip[i] * (torch.ones_like(b1) if flags & SEGMENT_ADIABATIC else b1)
-        f, z = _pulse(f, z, angle, phase[i])
+        if flags & SEGMENT_INVERTS:
+            f, z = torch.zeros_like(f), -inversion * equilibrium
+        else:
+            f, z = _pulse(f, z, angle, phase[i])
         for offset in offsets:
             factor = torch.exp(-time[j] / t2 - 1j * frequency * time[j])
+            if diffusion is not None:
+                factor = factor * torch.exp(-diffusion * time[j] * (offset**2 / 3))
             sample = f[most - offset] * factor
             if receiver is not None:
                 sample = sample * torch.polar(torch.ones_like(receiver[j]), -receiver[j])
             signals.append(sample if m0 is None else m0 * sample)
             j += 1
         f = _shifted(f, shift) * inside * torch.exp(-duration[i] / t2 - 1j * frequency * duration[i])
+        if diffusion is not None:
+            f = f * torch.exp(-diffusion * duration[i] * (order**2 - order * shift + shift**2 / 3))
+            z = z * torch.exp(-diffusion * duration[i] * order**2)
         if flags & SEGMENT_SPOIL:
             f = torch.zeros_like(f)
         z = equilibrium + (z * inside - equilibrium) * torch.exp(-duration[i] / t1)

@@ -38,13 +38,31 @@ def epg_fisp(
     *,
     echo_time: Tensor | float,
     inversion_time: Tensor | float | None = None,
+    inversion_efficiency: Tensor | float | None = None,
+    diffusion: Tensor | float | None = None,
+    gradient_moment: Tensor | float | None = None,
     orders: int | None = None,
     jacobian: Sequence[str] | None = None,
 ) -> Tensor:
     """Unbalanced steady-state train (FISP, MRF): every repetition is pulse, echo, and a gradient that shifts by one."""
     t1 = own(t1)
-    train = gradient_echo(TorchWords(), t1, flip_angle, repetition_time, phase, echo_time, inversion_time)
-    return signal_of(train, t1, t2, b1, off_resonance, m0, kept_orders(orders), calls=_CALLS, jacobian=jacobian)
+    train = gradient_echo(
+        TorchWords(), t1, flip_angle, repetition_time, phase, echo_time, inversion_time, efficiency=inversion_efficiency
+    )
+    return signal_of(
+        train,
+        t1,
+        t2,
+        b1,
+        off_resonance,
+        m0,
+        kept_orders(orders),
+        calls=_CALLS,
+        jacobian=jacobian,
+        diffusion=diffusion,
+        gradient_moment=gradient_moment,
+        inversion_efficiency=inversion_efficiency,
+    )
 
 
 def epg_spgr(
@@ -59,6 +77,9 @@ def epg_spgr(
     echo_time: Tensor | float,
     phase_increment: float | None = math.radians(117.0),
     inversion_time: Tensor | float | None = None,
+    inversion_efficiency: Tensor | float | None = None,
+    diffusion: Tensor | float | None = None,
+    gradient_moment: Tensor | float | None = None,
     orders: int | None = None,
     jacobian: Sequence[str] | None = None,
 ) -> Tensor:
@@ -74,8 +95,22 @@ def epg_spgr(
         inversion_time,
         spoil=phase_increment is None,
         increment=phase_increment,
+        efficiency=inversion_efficiency,
     )
-    return signal_of(train, t1, t2, b1, off_resonance, m0, kept_orders(orders), calls=_CALLS, jacobian=jacobian)
+    return signal_of(
+        train,
+        t1,
+        t2,
+        b1,
+        off_resonance,
+        m0,
+        kept_orders(orders),
+        calls=_CALLS,
+        jacobian=jacobian,
+        diffusion=diffusion,
+        gradient_moment=gradient_moment,
+        inversion_efficiency=inversion_efficiency,
+    )
 
 
 def epg_bssfp(
@@ -107,13 +142,27 @@ def epg_dess(
     m0: Tensor | float | None = None,
     *,
     echo_time: Tensor | float,
+    diffusion: Tensor | float | None = None,
+    gradient_moment: Tensor | float | None = None,
     orders: int | None = None,
     jacobian: Sequence[str] | None = None,
 ) -> Tensor:
     """Double-echo steady-state train (DESS): the FID after each pulse, and the echo before the next."""
     t1 = own(t1)
     train = dess(TorchWords(), t1, flip_angle, repetition_time, echo_time)
-    signal = signal_of(train, t1, t2, b1, off_resonance, m0, kept_orders(orders), calls=_CALLS, jacobian=jacobian)
+    signal = signal_of(
+        train,
+        t1,
+        t2,
+        b1,
+        off_resonance,
+        m0,
+        kept_orders(orders),
+        calls=_CALLS,
+        jacobian=jacobian,
+        diffusion=diffusion,
+        gradient_moment=gradient_moment,
+    )
     return signal.reshape(dess_shape(signal.shape, jacobian))
 
 
@@ -130,6 +179,8 @@ def epg_fse(
     excitation: Tensor | float = math.pi / 2,
     slice_profile: Sequence[float] | None = None,
     slice_weights: Sequence[float] | None = None,
+    diffusion: Tensor | float | None = None,
+    gradient_moment: Tensor | float | None = None,
     orders: int | None = None,
     jacobian: Sequence[str] | None = None,
 ) -> Tensor:
@@ -149,6 +200,8 @@ def epg_fse(
             kept_orders(orders, odd=True),
             calls=_CALLS,
             jacobian=jacobian,
+            diffusion=diffusion,
+            gradient_moment=gradient_moment,
             b1_factor=factor,
         ),
         optional(b1, t1),
@@ -174,6 +227,8 @@ def epg(
     sample_order: int | Sequence[int] = 0,
     spoil: Sequence[int] = (),
     adiabatic: Sequence[int] = (),
+    diffusion: Tensor | float | None = None,
+    gradient_moment: Tensor | float | None = None,
     orders: int | None = None,
     jacobian: Sequence[str] | None = None,
 ) -> Tensor:
@@ -193,4 +248,16 @@ def epg(
         spoil,
         adiabatic,
     )
-    return signal_of(train, t1, t2, b1, off_resonance, m0, kept_orders(orders), calls=_CALLS, jacobian=jacobian)
+    return signal_of(
+        train,
+        t1,
+        t2,
+        b1,
+        off_resonance,
+        m0,
+        kept_orders(orders),
+        calls=_CALLS,
+        jacobian=jacobian,
+        diffusion=diffusion,
+        gradient_moment=gradient_moment,
+    )
