@@ -21,9 +21,9 @@ struct AxisTiles {
         : n(double(size)), scale(position_scale(size, grid)), grid(grid), tiles(grid / kTileCells + 1) {}
 };
 
-// Stable counting sort of one trajectory.
+// Stable counting sort of trajectory number `item`.
 template <class T>
-void sort_points(const NufftProblem& p, const T* trajectory, T* points, int32_t* order) {
+void sort_points(const NufftProblem& p, int64_t item, const T* trajectory, T* points, int32_t* order) {
     const AxisTiles axes[] = {{p.nz, p.gz}, {p.ny, p.gy}, {p.nx, p.gx}};
     const AxisTiles* axis = axes + (3 - p.ndim);
     int64_t tiles = 1;
@@ -36,7 +36,8 @@ void sort_points(const NufftProblem& p, const T* trajectory, T* points, int32_t*
             const T k = trajectory[s * p.ndim + a];
             if (!std::isfinite(k))
                 throw std::invalid_argument("trajectory: expected finite coordinates, got " + std::to_string(k) +
-                                            " at sample " + std::to_string(s) + ", component " + std::to_string(a));
+                                            " at sample " + std::to_string(s) + ", component " + std::to_string(a) +
+                                            (p.trajectories() > 1 ? " of trajectory " + std::to_string(item) : ""));
             const Place at = place(wrapped(k, axis[a].n), axis[a].scale, axis[a].grid, p.width);
             key = key * axis[a].tiles + at.cell / kTileCells;
         }
@@ -55,7 +56,7 @@ template <class T>
 void run_points(const NufftProblem& p, const T* trajectory, T* points, int32_t* order, int threads) {
     parallel_for(p.trajectories(), threads, [&](int64_t i, int) {
         const int64_t first = i * p.samples;
-        sort_points(p, trajectory + first * p.ndim, points + first * p.ndim, order + first);
+        sort_points(p, i, trajectory + first * p.ndim, points + first * p.ndim, order + first);
     });
 }
 

@@ -30,6 +30,7 @@ __all__ = [
     "NUFFT_TRAJECTORY_GRAD",
     "NUFFT_TRAJECTORY_JVP",
     "check_im_size",
+    "place_of",
 ]
 
 Shape = tuple[int, ...]
@@ -48,6 +49,15 @@ def check_im_size(im_size: object, ndim: int | None = None) -> Shape:
     if ndim is not None and len(im_size) != ndim:
         raise ValueError(f"im_size: expected {ndim} axes, the components of the trajectory, got {tuple(im_size)}")
     return tuple(im_size)
+
+
+def place_of(where: Shape, shape: Shape) -> str:
+    """Words for an index of a trajectory ``(*batch, samples, ndim)``, as the CPU's kernel has them."""
+    number = 0
+    for i, n in zip(where, shape[:-2]):
+        number = number * n + i
+    batch = f" of trajectory {number}" if prod(shape[:-2]) > 1 else ""
+    return f"sample {where[-2]}, component {where[-1]}{batch}"
 
 
 def _trajectory(trajectory: Facts, ndim: int) -> Array:

@@ -10,7 +10,7 @@ import numpy as np
 from mriops._native import native_on_cpu
 from mriops._native.dtypes import REAL_OF
 from mriops._native.nufft_kernel import choose_kernel, grid_size
-from mriops._native.nufft_shapes import NUFFT_POINTS, check_im_size
+from mriops._native.nufft_shapes import NUFFT_POINTS, check_im_size, place_of
 
 from ._call import array_facts, array_module, call
 
@@ -101,7 +101,7 @@ def _check_finite(trajectory: Any) -> None:
     finite = xp.isfinite(trajectory)
     if not bool(finite.all()):
         where = tuple(int(i[0]) for i in xp.nonzero(~finite))
-        place = f"sample {where[-2]}, component {where[-1]}"
+        place = place_of(where, tuple(trajectory.shape))
         raise ValueError(f"trajectory: expected finite coordinates, got {float(trajectory[where])} at {place}")
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mriops._native import native_on_cpu
 from mriops._native.nufft_kernel import choose_kernel, grid_size
-from mriops._native.nufft_shapes import NUFFT_POINTS, check_im_size
+from mriops._native.nufft_shapes import NUFFT_POINTS, check_im_size, place_of
 
 from ._declaration import OpDeclaration
 from ._factory import define_op
@@ -49,7 +49,7 @@ def check_finite(trajectory: Tensor) -> None:
     finite = trajectory.isfinite()
     if not bool(finite.all()):
         where = tuple(int(i) for i in (~finite).nonzero()[0])
-        place = f"sample {where[-2]}, component {where[-1]}"
+        place = place_of(where, tuple(trajectory.shape))
         raise ValueError(f"trajectory: expected finite coordinates, got {float(trajectory[where])} at {place}")
 
 
