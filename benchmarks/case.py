@@ -42,5 +42,5 @@ class Case:
     quality_name: str = "relative error"
     memory: bool = True
     quick: bool = False
-    seconds: float = 3.0
+    seconds: float = 2.0
     tiny: Callable[[Sequence[str] | None], Built] | None = None

@@ -192,14 +192,14 @@ CASES: tuple[Case, ...] = (
         title=f"Bloch, {STEPS}-step pulse, {SPINS:,} isochromats, T1, T2, b1",
         build=lambda peers: build_forward(peers, split=False),
         goals={"torch.compile": 3.0, "torch": 12.0, "sigpy": 50.0},
-        seconds=5.0,
+        seconds=4.0,
     ),
     Case(
         name="bloch-split-512x100k",
         title=f"Bloch, split integrator, {STEPS}-step pulse, {SPINS:,} isochromats, T1, T2",
         build=lambda peers: build_forward(peers, split=True),
         goals={"torch.compile": 8.0},
-        seconds=5.0,
+        seconds=4.0,
     ),
     Case(
         name="bloch-gradients-512x100k",

@@ -250,7 +250,7 @@ def _fisp(what: str, atoms: int, goals: dict[str, float], *, phases: bool = Fals
         build=lambda peers: _build_fisp(what, atoms, phases, peers),
         goals=goals,
         memory=False,
-        seconds=6.0,
+        seconds=4.0,
     )
 
 
@@ -262,7 +262,7 @@ def _cpmg(what: str, goal: float) -> Case:
         build=lambda peers: _build_cpmg(what, 100_000, peers),
         goals={"torchsim": goal},
         memory=False,
-        seconds=6.0,
+        seconds=4.0,
     )
 
 

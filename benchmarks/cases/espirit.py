@@ -94,6 +94,6 @@ CASES: tuple[Case, ...] = (
         goals={"bart": 3.0, "sigpy": 3.0},
         quality_name="unexplained part",
         memory=False,
-        seconds=5.0,
+        seconds=4.0,
     ),
 )

@@ -195,7 +195,7 @@ def _case(model: str, words: str) -> Case:
         goals={"torch": 8.0, "scipy": 1500.0},
         quality_name="median error",
         memory=False,
-        seconds=6.0,
+        seconds=4.0,
     )
 
 
@@ -209,6 +209,6 @@ CASES: tuple[Case, ...] = (
         goals={"torch": 1.0},
         quality_name="median error",
         memory=True,
-        seconds=6.0,
+        seconds=4.0,
     ),
 )

@@ -34,7 +34,7 @@ CASES: tuple[Case, ...] = tuple(
         goals=w.goals,
         limits={"error": 1e-6},
         quick=w.quick,
-        seconds=6.0 if w.batch or w.ndim == 3 else 3.0,
+        seconds=4.0 if w.batch or w.ndim == 3 else 2.0,
         tiny=partial(build, replace(w, coils=2, im_size=(16,) * w.ndim, batch=2 if w.batch else None)),
     )
     for w in WORKLOADS
