@@ -1,4 +1,4 @@
-"""Interleaved timing: one call of every contender in turn, until the time is used up."""
+"""Interleaved timing: every contender in turn, one untimed call and a timed one, until the time is used up."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from contextlib import contextmanager
 import torch
 
 from benchmarks.contender import Contender, Sample
+
+# A call that took longer than this [s] brings its own data into the caches: the untimed one before it is left out.
+_BRIEF = 0.1
 
 
 @contextmanager
@@ -34,8 +37,10 @@ def interleave(
 ) -> dict[str, list[Sample]]:
     """Time all contenders in turn.
 
-    A contender that has used up ``patience`` sits out the rounds that follow, with one sample if that was a single
-    call, with two otherwise: the fast ones, of which more rounds can be afforded, do not wait for it.
+    Before each timed call comes an untimed one, so that caches and allocators are as they are inside an iteration and
+    not as another program left them. A contender that has used up ``patience`` sits out the rounds that follow, with
+    one sample if that was a single call, with two otherwise: the fast ones, of which more rounds can be afforded, do
+    not wait for it.
 
     Parameters
     ----------
@@ -66,6 +71,7 @@ def interleave(
         raise ValueError(f"contenders: expected distinct names, got {names}")
     samples: dict[str, list[Sample]] = {name: [] for name in names}
     left = dict.fromkeys(names, patience)
+    brief: set[str] = set()
     active = list(contenders)
     for contender in contenders:
         time.sleep(gap)
@@ -81,7 +87,11 @@ def interleave(
         for contender in tuple(active):
             time.sleep(gap)
             start = time.perf_counter()
-            samples[contender.name].append(contender.timer(contender.call, contender.calls))
+            if contender.name in brief:
+                contender.call()
+            sample = contender.timer(contender.call, contender.calls)
+            samples[contender.name].append(sample)
+            (brief.add if sample.wall < _BRIEF else brief.discard)(contender.name)
             left[contender.name] -= time.perf_counter() - start
             if left[contender.name] < 0 and round_ > 0:
                 active.remove(contender)

@@ -154,28 +154,29 @@ def _family_table(title: str, family: Sequence[tuple[Case, dict[str, Row]]]) -> 
 
 
 def summary_table(rows: Sequence[Row], *, names: Sequence[str]) -> str:
-    """One line per case: mriops beside the fastest other software, and beside the fastest package for MRI."""
+    """One line per case: mriops beside the fastest other software and the fastest package for MRI, without goals."""
     chosen = [(case, _columns(own)) for case, own in _measured(rows) if case.name in names]
     if not chosen:
         return _NONE
     heads = ["work", "mriops", "fastest other software", "fastest MRI package", "two threads, wall", "error"]
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for case, best in chosen:
-        cells = [case.title, _own_time(case, best["mriops"])]
-        cells += [
-            _fastest(case, best, [peer for peer in best if peer not in _OWN]),
-            _fastest(case, best, _MRI_PACKAGES),
+        cells = [
+            case.title,
+            _time(best["mriops"].cpu_ms),
+            _fastest(best, [peer for peer in best if peer not in _OWN]),
+            _fastest(best, _MRI_PACKAGES),
         ]
         lines.append(f"| {' | '.join([*cells, _wall(best), _error(case, best['mriops'])])} |")
-    return "\n".join(lines) + "\n\n" + _origin(rows)
+    return "\n".join(lines) + "\n\n" + _origin(rows, goals=False)
 
 
-def _fastest(case: Case, best: Mapping[str, Row], peers: Sequence[str]) -> str:
+def _fastest(best: Mapping[str, Row], peers: Sequence[str]) -> str:
     rows = {peer: best[peer] for peer in peers if peer in best}
     if not rows:
         return "-"
     peer = min(rows, key=lambda name: rows[name].cpu_ms)
-    return f"{peer} {_ratio(rows[peer], best['mriops'], case.goals.get(peer))}"
+    return f"{peer} {_ratio(rows[peer], best['mriops'], None)}"
 
 
 def rate_table(rows: Sequence[Row]) -> str:
@@ -229,14 +230,15 @@ def peak_table(rows: Sequence[Row]) -> str:
     return "\n".join(lines) + "\n" if len(lines) > 2 else _NONE
 
 
-def _origin(rows: Sequence[Row]) -> str:
+def _origin(rows: Sequence[Row], *, goals: bool = True) -> str:
     cpus = ", ".join(dict.fromkeys(row.cpu for row in rows))
     dates = sorted({row.date for row in rows})
     commits = ", ".join(dict.fromkeys(f"`{row.commit}`" for row in rows))
     span = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
     return (
-        f"{cpus}; {span}; commit {commits}. One thread, median CPU time, all software in one process, interleaved; a "
-        "peer's column says how many times longer its fastest variant takes. Bold: the goal is met.\n"
+        f"{cpus}; {span}; commit {commits}. One thread, median CPU time, all software in one process, interleaved; "
+        "`x` says how many times longer the fastest variant of other software takes."
+        + (" Bold: the goal is met.\n" if goals else "\n")
     )
 
 

@@ -20,8 +20,21 @@ def _contender(name, calls):
 def test_contenders_take_turns():
     calls = []
     samples = clock.interleave([_contender("a", calls), _contender("b", calls)], seconds=0.0, min_rounds=3)
-    assert calls == ["a", "b"] * 4  # the first of each is the untimed one
+    # The first of each is for plans; later ones come in pairs, once a call is known to be brief.
+    assert calls == ["a", "b"] * 2 + ["a", "a", "b", "b"] * 2
     assert [len(s) for s in samples.values()] == [3, 3]
+
+
+def test_long_calls_are_not_repeated(monkeypatch):
+    monkeypatch.setattr(clock, "_BRIEF", 0.001)
+    calls = []
+
+    def long():
+        calls.append("long")
+        time.sleep(0.002)
+
+    clock.interleave([Contender("long", "", long, lambda x: x)], seconds=0.0, min_rounds=3)
+    assert len(calls) == 1 + 3
 
 
 def test_rounds_are_bounded():

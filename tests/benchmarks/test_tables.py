@@ -80,7 +80,8 @@ def test_an_error_above_its_limit_is_shown_with_it():
 
 def test_the_summary_names_the_fastest():
     text = table.summary_table(_rows(), names=["gram-16x320x320-2d"])
-    assert "| 4 ms | torch.fft **4.0x** | sigpy 5.0x (goal 6x) | 2 ms, 3.5x | 2.0e-07 |" in text
+    assert "| 4 ms | torch.fft 4.0x | sigpy 5.0x | 2 ms, 3.5x | 2.0e-07 |" in text
+    assert "goal" not in text
     assert "No measurement" in table.summary_table(_rows(), names=["gram-16x320x320-1d"])
 
 
