@@ -8,6 +8,7 @@
 
 #include "../core/by_dtype.h"
 #include "../core/parallel.h"
+#include "../fft/lanes.h"
 #include "kernels.h"
 #include "points.h"
 
@@ -21,34 +22,60 @@ struct AxisTiles {
         : n(double(size)), scale(position_scale(size, grid)), grid(grid), tiles(grid / kTileCells + 1) {}
 };
 
-// Stable counting sort of trajectory number `item`.
-template <class T>
-void sort_points(const NufftProblem& p, int64_t item, const T* trajectory, T* points, int32_t* order) {
-    const AxisTiles axes[] = {{p.nz, p.gz}, {p.ny, p.gy}, {p.nx, p.gx}};
-    const AxisTiles* axis = axes + (3 - p.ndim);
-    int64_t tiles = 1;
-    for (int a = 0; a < p.ndim; ++a) tiles *= axis[a].tiles;
-    std::vector<int32_t> tile(static_cast<size_t>(p.samples));
-    std::vector<int64_t> start(static_cast<size_t>(tiles + 1), 0);
-    for (int64_t s = 0; s < p.samples; ++s) {
+[[noreturn]] void refuse(const NufftProblem& p, int64_t item, int64_t sample, int component, double k) {
+    throw std::invalid_argument("trajectory: expected finite coordinates, got " + std::to_string(k) + " at sample " +
+                                std::to_string(sample) + ", component " + std::to_string(component) +
+                                (p.trajectories() > 1 ? " of trajectory " + std::to_string(item) : ""));
+}
+
+// Tiles of samples [begin, end) of trajectory number `item`. The loop without branches, which the compiler can put into
+// vectors, serves blocks that need no wrapping.
+template <int D, class T>
+void find_tiles(const NufftProblem& p, const AxisTiles* axis, int64_t item, const T* trajectory, int64_t begin,
+                int64_t end, int32_t* tile) {
+    int outside = 0;
+    for (int64_t s = begin; s < end; ++s)
+        for (int a = 0; a < D; ++a) {
+            const double k = trajectory[s * D + a];
+            outside |= !(k >= -axis[a].n / 2) | !(k < axis[a].n / 2);
+        }
+    const auto key = [&](int64_t s, const auto& coordinate) MRIOPS_LAMBDA_INLINE {
         int64_t key = 0;
-        for (int a = 0; a < p.ndim; ++a) {
-            const T k = trajectory[s * p.ndim + a];
-            if (!std::isfinite(k))
-                throw std::invalid_argument("trajectory: expected finite coordinates, got " + std::to_string(k) +
-                                            " at sample " + std::to_string(s) + ", component " + std::to_string(a) +
-                                            (p.trajectories() > 1 ? " of trajectory " + std::to_string(item) : ""));
-            const Place at = place(wrapped(k, axis[a].n), axis[a].scale, axis[a].grid, p.width);
+        for (int a = 0; a < D; ++a) {
+            const Place at = place(coordinate(trajectory[s * D + a], a), axis[a].scale, axis[a].grid, p.width);
             key = key * axis[a].tiles + at.cell / kTileCells;
         }
-        tile[size_t(s)] = int32_t(key);
-        ++start[size_t(key + 1)];
+        tile[s] = int32_t(key);
+    };
+    if (!outside) {
+        for (int64_t s = begin; s < end; ++s) key(s, [](T k, int) MRIOPS_LAMBDA_INLINE { return k; });
+        return;
     }
+    for (int64_t s = begin; s < end; ++s)
+        key(s, [&](T k, int a) {
+            if (!std::isfinite(k)) refuse(p, item, s, a, k);
+            return wrapped(k, axis[a].n);
+        });
+}
+
+// Stable counting sort of trajectory number `item`.
+template <int D, class T>
+void sort_points(const NufftProblem& p, int64_t item, const T* trajectory, T* points, int32_t* order) {
+    const AxisTiles axes[] = {{p.nz, p.gz}, {p.ny, p.gy}, {p.nx, p.gx}};
+    const AxisTiles* axis = axes + (3 - D);
+    int64_t tiles = 1;
+    for (int a = 0; a < D; ++a) tiles *= axis[a].tiles;
+    std::vector<int32_t> tile(static_cast<size_t>(p.samples));
+    std::vector<int64_t> start(static_cast<size_t>(tiles + 1), 0);
+    constexpr int64_t kBlock = 1024;
+    for (int64_t s = 0; s < p.samples; s += kBlock)
+        find_tiles<D>(p, axis, item, trajectory, s, std::min(p.samples, s + kBlock), tile.data());
+    for (int64_t s = 0; s < p.samples; ++s) ++start[size_t(tile[size_t(s)] + 1)];
     for (int64_t t = 0; t < tiles; ++t) start[size_t(t + 1)] += start[size_t(t)];
     for (int64_t s = 0; s < p.samples; ++s) {
         const int64_t to = start[size_t(tile[size_t(s)])]++;
         order[to] = int32_t(s);
-        for (int a = 0; a < p.ndim; ++a) points[to * p.ndim + a] = wrapped(trajectory[s * p.ndim + a], axis[a].n);
+        for (int a = 0; a < D; ++a) points[to * D + a] = wrapped(trajectory[s * D + a], axis[a].n);
     }
 }
 
@@ -56,7 +83,8 @@ template <class T>
 void run_points(const NufftProblem& p, const T* trajectory, T* points, int32_t* order, int threads) {
     parallel_for(p.trajectories(), threads, [&](int64_t i, int) {
         const int64_t first = i * p.samples;
-        sort_points(p, i, trajectory + first * p.ndim, points + first * p.ndim, order + first);
+        const auto sort = p.ndim == 2 ? sort_points<2, T> : sort_points<3, T>;
+        sort(p, i, trajectory + first * p.ndim, points + first * p.ndim, order + first);
     });
 }
 
