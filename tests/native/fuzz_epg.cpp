@@ -1,32 +1,18 @@
 // Random pulse trains: forward and reverse mode must agree, <J c, g> = <c, J^T g>, and so must their derivatives; at
 // double precision, on every instruction set of this processor, with working memory no larger than asked for.
 #include <algorithm>
-#include <cmath>
-#include <cstdio>
-#include <cstdlib>
-#include <random>
 
-#include "core/isa.h"
-#include "core/scratch.h"
-#include "expect.h"
+#include "derivatives.h"
 #include "spins/epg_dispatch.h"
 
 using namespace mriops;
 
 namespace {
 
-std::mt19937_64 generator;
-
-int64_t integer(int64_t low, int64_t high) { return std::uniform_int_distribution<int64_t>(low, high)(generator); }
 std::vector<double> numbers(int64_t n, double low, double high) {
-    std::vector<double> values(static_cast<size_t>(n));
-    for (double& value : values) value = std::uniform_real_distribution<double>(low, high)(generator);
+    std::vector<double> values;
+    append(values, n, low, high);
     return values;
-}
-double dot(const std::vector<double>& a, const std::vector<double>& b) {
-    double sum = 0;
-    for (size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
-    return sum;
 }
 
 EpgProblem random_problem() {
@@ -151,14 +137,4 @@ void one_case(int number) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
-    const int cases = argc > 1 ? std::atoi(argv[1]) : 200;
-    generator.seed(argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 1);
-    const auto choices = isa_choices();
-    for (int i = 0; i < cases; ++i) {
-        set_isa(choices[size_t(i) % choices.size()]);
-        one_case(i);
-    }
-    std::printf("%d cases\n", cases);
-    return 0;
-}
+int main(int argc, char** argv) { return run_cases(argc, argv, one_case); }
