@@ -61,7 +61,8 @@ struct Reverse {
     const Train& train;
     Atom<T, S> atom;
     double* sums;
-    R g1{}, g2{}, gb1{}, gomega{}, gm0{}, gdiffusion{}, ginversion{};
+    R g1{}, g2{};
+    T gb1{}, gomega{}, gm0{}, gdiffusion{};  // sums of which only one part is wanted
 
     __device__ __forceinline__ Reverse(const Call& call, int64_t i)
         : c(call), train(call.train), atom(call, i), sums(call.sums + worker_of() * call.length) {}
@@ -69,9 +70,9 @@ struct Reverse {
     __device__ __forceinline__ void add(EpgArgument which, int64_t i, R value) {
         if (c.sum_at[which] >= 0 && lane_of() == 0) sums[c.sum_at[which] + i] += double(wanted(value));
     }
-    __device__ __forceinline__ void store(EpgArgument which, R value) {
+    __device__ __forceinline__ void store(EpgArgument which, T value) {
         T* const to = static_cast<T*>(c.arrays.gradient[which]);
-        if (to && lane_of() == 0) to[atom.index] = wanted(value);
+        if (to && lane_of() == 0) to[atom.index] = value;
     }
     __device__ __forceinline__ Pair<R> cotangent(int64_t j) const {
         const T* const from = static_cast<const T*>(c.arrays.cotangent);
@@ -87,15 +88,15 @@ struct Reverse {
             const Pair<R> g = cotangent(j), factor = atom.sample_factor(n, j);
             const Pair<R> y = atom.times(factor, atom.state_of(x, n, offset));
             const R along = real_product(g, y), decay = atom.m0 * along;
-            gm0 = gm0 + along;
+            gm0 += wanted(along);
             const R time = atom.shared(epg_sample_time, j);
             g2 = g2 - time * decay;
             R later = -(atom.sample_rate(j) * decay);
-            if (atom.damped) gdiffusion = gdiffusion - time * atom.sample_area(j) * decay;
+            if (atom.damped) gdiffusion -= wanted(time * atom.sample_area(j) * decay);
             if (!train.real_signal) {
                 const R turn = -(atom.m0 * imaginary_product(g, y));
                 if constexpr (StateOf<S>::complex) {
-                    gomega = gomega - time * turn;
+                    gomega -= wanted(time * turn);
                     later = later - atom.omega * turn;
                     add(epg_phase, n, turn);
                 }
@@ -114,7 +115,7 @@ struct Reverse {
     }
     __device__ __forceinline__ void pull_flip(int64_t n, R g) {
         const bool adiabatic = train.adiabatic(n);
-        if (!adiabatic) gb1 = gb1 + atom.shared(epg_flip_angle, n) * g;
+        if (!adiabatic) gb1 += wanted(atom.shared(epg_flip_angle, n) * g);
         add(epg_flip_angle, n, adiabatic ? g : g * atom.b1);
     }
     __device__ __forceinline__ void pull_step(int64_t n, const StepGradient<R>& g) {
@@ -124,11 +125,11 @@ struct Reverse {
         g1 = g1 - duration * g.recovery;
         R longer = -(atom.r2 * g.decay) - atom.r1 * g.recovery;
         if (atom.damped) {
-            gdiffusion = gdiffusion - duration * g.spread;
+            gdiffusion -= wanted(duration * g.spread);
             longer = longer - atom.diffusion * g.spread;
         }
         if constexpr (StateOf<S>::complex) {
-            gomega = gomega - duration * g.turn;
+            gomega -= wanted(duration * g.turn);
             longer = longer - atom.omega * g.turn;
             add(epg_phase, n, -g.turn);
             add(epg_phase, n - 1, g.turn);
@@ -177,9 +178,9 @@ struct Reverse {
         atom.set_flip(0);
         if (train.inverts) {
             if constexpr (StateOf<S>::complex)
-                ginversion = -grad.w[0].re;
+                store(epg_inversion, -wanted(grad.w[0].re));
             else
-                ginversion = -grad.w[0];
+                store(epg_inversion, -wanted(grad.w[0]));
         } else if (train.odd_orders) {
             R g;
             if constexpr (StateOf<S>::complex)
@@ -190,13 +191,13 @@ struct Reverse {
         } else {
             pull_flip(0, flip_gradient(grad, x, 1));
         }
-        store(epg_t1, -(atom.r1 * atom.r1 * g1));
-        store(epg_t2, -(atom.r2 * atom.r2 * g2));
+        store(epg_t1, -wanted(atom.r1 * atom.r1 * g1));
+        store(epg_t2, -wanted(atom.r2 * atom.r2 * g2));
         store(epg_b1, gb1);
-        store(epg_off_resonance, number<R>(T(2 * kPi)) * gomega);
+        store(epg_off_resonance, T(2 * kPi) * gomega);
         store(epg_m0, gm0);
         store(epg_diffusion, gdiffusion);
-        store(epg_inversion, ginversion);
+        if (!train.inverts) store(epg_inversion, T(0));
         __syncwarp();
     }
 };

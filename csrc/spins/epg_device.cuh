@@ -301,7 +301,9 @@ struct Atom {
         const int64_t most = train.field(n, live_field);
         return orders < most ? orders : most;
     }
+    // Whether a number has changed. Pairs of doubles have no registers to remember it in.
     __device__ __forceinline__ static bool renew(R& last, bool& have, const R& now) {
+        if constexpr (sizeof(R) > 8) return true;
         bool same = have && last.v == now.v;
         if constexpr (dual) same = same && last.d == now.d;
         last = now;
