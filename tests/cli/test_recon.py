@@ -92,7 +92,12 @@ def test_killed_in_the_middle(how, tmp_path, capsys):
     write_ismrmrd(make_raw(8), tmp_path / "scan.h5")
     command = ["recon", tmp_path / "scan.h5", "-o", tmp_path / "out", "--tol", "0", "--max-iter", "500"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "mriops.cli", *map(str, command)], env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "mriops.cli", *map(str, command)],
+        env=ENVIRONMENT,
+        stderr=subprocess.PIPE,
+        text=True,
+        # What runs in the background of a shell ignores interrupts, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     limit = time.monotonic() + 60
     while len(finished(tmp_path / "out")) < 2 and time.monotonic() < limit and process.poll() is None:

@@ -164,8 +164,15 @@ def check_transforms(case: OpCase, sample: Sample) -> None:
         return sample.call(case.reference, **dict(zip(names, values, strict=True)))
 
     positions = tuple(range(len(names)))
-    # Short enough that positive values (times, relaxation) stay positive.
-    directions = tuple(torch.randn_like(value) / 8 for value in values)
+    generator = torch.Generator().manual_seed(0)
+
+    def along(value: Tensor) -> Tensor:
+        """At most a quarter of each value: positive ones (times, relaxation) stay positive."""
+        factor = torch.rand((2, *value.shape), dtype=torch.float64, generator=generator) / 2 - 0.25
+        turned = torch.complex(*factor) if value.is_complex() else factor[0]
+        return value.abs() * turned.to(value)
+
+    directions = tuple(along(value) for value in values)
     stacked = tuple(torch.stack([v, v + direction, v - direction]) for v, direction in zip(values, directions))
     # complex128 throughout: 1e4 eps for a handful of chained sums and products, times what cancels in second
     # derivatives of the table's cases. Four transforms are chained at most.
