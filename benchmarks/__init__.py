@@ -5,7 +5,7 @@
 
 How it is measured
     * Peers are timed in the same process, interleaved: one call of each in turn, many rounds, medians. Who has used up
-      two seconds sits out the rounds that follow, so that everything is done in about twenty minutes.
+      two seconds sits out the rounds that follow, so that slow software does not set the pace.
     * The deciding number is CPU time (`time.process_time`) where everybody is given one thread: it hardly moves on a
       shared machine. The second number is the wall time with two threads, each sample after a short idle gap.
     * "torch.fft" is the best of what a good user writes (no shifts, in place, loops, compiled); every variant is kept.
