@@ -13,6 +13,7 @@
 #include "nufft_cpu.h"
 #include "sense_cpu.h"
 #include "toeplitz_cpu.h"
+#include "vectors_cpu.h"
 
 NB_MODULE(_cpu, m) {
     m.doc() = "Kernels of mriops for the CPU: addresses and sizes in, nothing checked beyond the sizes.";
@@ -32,4 +33,5 @@ NB_MODULE(_cpu, m) {
     mriops::bindings::register_epgx<mriops::bindings::EpgxCpu>(m);
     mriops::bindings::register_signals<mriops::bindings::SignalsCpu>(m);
     mriops::bindings::register_fit(m);
+    mriops::bindings::register_vectors(m);
 }

@@ -11,11 +11,12 @@ CSRC = Path(__file__).parents[2] / "csrc"
 # Room -> rooms whose headers it may include. Nothing else: no torch, no Python, no nanobind below bindings/.
 MAY_INCLUDE = {
     "core": {"core"},
+    "vectors": {"core", "vectors"},
     "fft": {"core", "fft"},
     "sense": {"core", "fft", "sense"},
     "nufft": {"core", "fft", "nufft"},
     "spins": {"core", "spins"},
-    "bindings": {"core", "sense", "nufft", "spins", "bindings"},
+    "bindings": {"core", "vectors", "sense", "nufft", "spins", "bindings"},
 }
 CUDA_HEADERS = {"cuda_runtime.h", "cuda_runtime_api.h"}
 SYSTEM = {"pthread.h", "sched.h", "signal.h", "unistd.h", "ucontext.h", "sys/mman.h", "immintrin.h", "arm_neon.h"}

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Literal, overload
 
 import torch
 
-from mriops.solvers.flat import Layout, Operator, check_problem, dot, peak, stop_interval
+from mriops.solvers.flat import Layout, Operator, check_problem, peak, stop_interval
 from mriops.solvers.implicit import ClosureProbe, attach, derivatives_wanted, in_transform, no_derivatives
 from mriops.solvers.info import SolverInfo
+from mriops.solvers.updates import Updates, damped, updates_for
 
 Callback = Callable[[int, torch.Tensor, torch.Tensor], bool | None]
 
@@ -172,16 +172,11 @@ def _damped(A: Operator, damping: float | torch.Tensor, layout: Layout) -> Opera
         return lambda x: checked(x) + weight * x
     if not 0 <= damping < float("inf"):
         raise ValueError(f"damping: expected a finite number >= 0 or a tensor, got {damping!r}")
-    return checked if damping == 0 else lambda x: torch.add(checked(x), x, alpha=damping)
+    return checked if damping == 0 else lambda x: damped(checked(x), x, damping, layout)
 
 
 def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
     return len(shape) <= len(to) and all(n in (1, m) for n, m in zip(shape[::-1], to[::-1], strict=False))
-
-
-def _step(x: torch.Tensor, direction: torch.Tensor, size: torch.Tensor, in_place: bool) -> torch.Tensor:
-    """``x + size * direction`` in one pass."""
-    return torch.addcmul(x, direction, size, out=x) if in_place else torch.addcmul(x, direction, size)
 
 
 def _quotient(active: torch.Tensor, a: torch.Tensor, b: torch.Tensor, in_place: bool) -> torch.Tensor:
@@ -220,17 +215,18 @@ class _Run:
         in_place: bool,
     ) -> tuple[torch.Tensor, SolverInfo | None]:
         """Iterate; with `in_place` vectors are overwritten, else every step can be differentiated."""
-        layout, step = self.layout, partial(_step, in_place=in_place)
+        layout, updates = self.layout, updates_for(b, in_place)
         b = layout.flatten(b)
         scale = peak(b.detach())
         r = b / scale
-        b_norm2 = dot(r, r)
+        b_norm2 = updates.dot(r, r)
         if x0 is None:
             x = torch.zeros_like(r)
         else:
             x = torch.where(b_norm2 > 0, layout.flatten(x0) / scale, 0.0)  # the solution for b = 0 is known
             r = r - self._apply(A, x)
-        z, rr, rz = self._precondition(r)
+        rr = updates.dot(r, r)
+        z, rz = self._precondition(r, rr, updates)
         p = z.clone()
         threshold = max(self.tol, torch.finfo(r.dtype).eps) ** 2 * b_norm2.detach()
         b_norm2 = torch.where(b_norm2 > 0, b_norm2, 1.0).detach()
@@ -241,16 +237,15 @@ class _Run:
             if self._may_look() and iteration % self.interval == 0 and not bool(state.active.any()):
                 break
             Ap = self._apply(A, p)
-            curvature = dot(p, Ap)
+            curvature = updates.dot(p, Ap)
             self._judge(state, curvature.detach())
             alpha = _quotient(state.active, rz, curvature, in_place)
-            x = step(x, p, alpha)
-            r = step(r, Ap, -alpha)
-            z, rr, rz_new = self._precondition(r)
+            x, r, rr = updates.descend(p, Ap, alpha, x, r)
+            z, rz_new = self._precondition(r, rr, updates)
             state.n_iter = state.n_iter + state.active
             state.active = state.active & ~(rr.detach() <= threshold)  # never in place: autograd keeps it
             beta = _quotient(state.active, rz_new, rz, in_place)
-            p = torch.addcmul(z, p, beta, out=p) if in_place else torch.addcmul(z, p, beta)
+            p = updates.turn(z, p, beta)
             rz = rz_new
             state.p_norm2 = torch.addcmul(rz.detach(), state.p_norm2, beta.detach().square())
             if record or callback is not None:
@@ -273,14 +268,13 @@ class _Run:
     def _apply(self, A: Operator, x: torch.Tensor) -> torch.Tensor:
         return self.layout.flatten(A(self.layout.unflatten(x)))
 
-    def _precondition(self, r: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """``z = M r``, ``<r, r>`` and ``<r, z>``."""
-        rr = dot(r, r)
+    def _precondition(self, r: torch.Tensor, rr: torch.Tensor, updates: Updates) -> tuple[torch.Tensor, torch.Tensor]:
+        """``z = M r`` and ``<r, z>``."""
         if self.preconditioner is None:
-            return r, rr, rr
+            return r, rr
         z = self.layout.check(self.preconditioner(self.layout.unflatten(r)), "preconditioner(r)")
         z = self.layout.flatten(z)
-        return z, rr, dot(r, z)
+        return z, updates.dot(r, z)
 
     def _start(self, rr: torch.Tensor, rz: torch.Tensor, threshold: torch.Tensor) -> _State:
         active = ~(rr <= threshold)  # written so that NaN is active, and found by the first step

@@ -7,9 +7,10 @@ from typing import Literal, overload
 import torch
 
 from mriops.solvers.cg import cg
-from mriops.solvers.flat import Layout, Operator, check_problem, dot, peak, stop_interval
+from mriops.solvers.flat import Layout, Operator, check_problem, peak, stop_interval
 from mriops.solvers.implicit import ClosureProbe, attach, derivatives_wanted, in_transform, no_derivatives
 from mriops.solvers.info import SolverInfo
+from mriops.solvers.updates import Updates, updates_for
 
 Callback = Callable[[int, torch.Tensor, torch.Tensor], bool | None]
 
@@ -164,13 +165,13 @@ def _expand(damping: float | torch.Tensor, x: torch.Tensor, batch_ndim: int) -> 
     return damping.reshape(*damping.shape, *[1] * (x.ndim - batch_ndim))
 
 
-def _unit(v: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Rows of length one, and their lengths; rows of zeros stay."""
-    norm2 = dot(v, v)
+def _unit(v: torch.Tensor, updates: Updates) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rows of length one, in place if `updates` are, and their lengths; rows of zeros stay."""
+    norm2 = updates.dot(v, v)
     some = norm2 != 0  # true for NaN
     # where() around the root keeps its derivative at zero finite
     norm = torch.where(some, torch.where(some, norm2, 1.0).sqrt(), 0.0)
-    return v / torch.where(some, norm, 1.0), norm
+    return updates.scale(v, 1.0 / torch.where(some, norm, 1.0)), norm
 
 
 @dataclass
@@ -221,7 +222,7 @@ class _Run:
         image = self.layout.check(A(x0), "A(x0)")
         b_flat = self.layout.flatten(b)
         scale = peak(b_flat.detach())
-        domain, _, reference = self._adjoint(AH, b_flat.detach() / scale)
+        domain, _, reference = self._adjoint(AH, b_flat.detach() / scale, updates_for(b, in_place))
         domain.check(x0, "x0")
         shifted = None if callback is None else lambda k, x, norms: callback(k, x + x0, norms)
         x, info = self._solve(A, AH, b - image, damping, shifted, record, in_place, reference.detach() * scale)
@@ -239,15 +240,12 @@ class _Run:
         reference: torch.Tensor | None,
     ) -> tuple[torch.Tensor, SolverInfo | None]:
         """Iterate from zero; with `in_place` vectors are overwritten, else every step can be differentiated."""
-
-        def axpy(size: torch.Tensor, x: torch.Tensor, y: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
-            return torch.addcmul(y, x, size, out=out) if in_place else torch.addcmul(y, x, size)
-
         space, batch = self.layout, self.layout.batch_shape
+        updates = updates_for(b, in_place)
         b_flat = space.flatten(b)
         scale = peak(b_flat.detach())
-        u, beta = _unit(b_flat / scale)
-        domain, v, alpha = self._adjoint(AH, u)
+        u, beta = _unit(b_flat / scale, updates)
+        domain, v, alpha = self._adjoint(AH, u, updates)
         damp = damping.reshape(-1, 1).to(v.dtype) if isinstance(damping, torch.Tensor) else damping
         x, w, rotation = torch.zeros_like(v), v.clone(), _Rotation(alpha, beta)
         normal = (alpha * beta).detach()
@@ -261,12 +259,12 @@ class _Run:
             if self._may_look() and iteration % self.interval == 0 and not bool(active.any()):
                 break
             Av = space.flatten(space.check(A(domain.unflatten(v)), "A(x)"))
-            u, beta = _unit(axpy(-alpha, u, Av, u))
+            u, beta = _unit(updates.turn(Av, u, -alpha), updates)
             AHu = domain.flatten(domain.check(AH(space.unflatten(u)), "AH(y)"))
-            v, alpha = _unit(axpy(-beta, v, AHu, v))
+            v, alpha = _unit(updates.turn(AHu, v, -beta), updates)
             size, turn, now = rotation.advance(alpha, beta, damp)
-            x = axpy(torch.where(active, size, 0.0), w, x, x)
-            w = axpy(turn, w, v, w)
+            x = updates.advance(x, w, torch.where(active, size, 0.0))
+            w = updates.turn(v, w, turn)
             normal = torch.where(active, now, normal)
             n_iter, finite = n_iter + active, finite & (normal < float("inf"))
             active = active & finite & ~(normal <= threshold)  # never in place: autograd keeps it
@@ -288,7 +286,7 @@ class _Run:
         """Whether the host may read flags: where it has to wait for them, only when asked to stop early."""
         return self.tol > 0 or self.layout.device.type == "cpu"
 
-    def _adjoint(self, AH: Operator, u: torch.Tensor) -> tuple[Layout, torch.Tensor, torch.Tensor]:
+    def _adjoint(self, AH: Operator, u: torch.Tensor, updates: Updates) -> tuple[Layout, torch.Tensor, torch.Tensor]:
         """Layout of the domain, and ``A^H u`` as unit rows and their lengths."""
         v = AH(self.layout.unflatten(u))
         if not isinstance(v, torch.Tensor):
@@ -297,4 +295,5 @@ class _Run:
         if tuple(v.shape[: len(batch)]) != batch:
             raise ValueError(f"AH(b): expected leading batch axes {batch}, got shape {tuple(v.shape)}")
         domain = Layout.of(v, self.layout.batch_ndim)
-        return domain, *_unit(domain.flatten(v))
+        # a copy, for an operator may return its argument
+        return domain, *_unit(domain.flatten(v).clone(), updates)
