@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from ._declaration import OpDeclaration, as_tuple
-from ._execute import Executor
 from ._guards import unwrap_if_dead
 from ._vmap import fold_arguments
 
@@ -31,26 +30,13 @@ class ShapeOnly(NamedTuple):
     shape: tuple[int, ...]
 
 
-class _Meta(NamedTuple):
-    """What a gradient must look like."""
-
-    shape: tuple[int, ...]
-    is_complex: bool
-
-
-def _meta(tensors: tuple[Tensor | None, ...]) -> tuple[_Meta | None, ...]:
-    return tuple(None if t is None else _Meta(t.shape, t.is_complex()) for t in tensors)
-
-
-def _fit(grad: Tensor | None, meta: _Meta) -> Tensor | None:
-    """Sum what was broadcast, repeat what was summed; a real argument has a real gradient."""
-    if grad is None:
-        return None
-    if not meta.is_complex and grad.is_complex():
+def _fit(grad: Tensor, shape: tuple[int, ...], is_complex: bool) -> Tensor:
+    """Gradient as the argument has it: sum what was broadcast, repeat what was summed; real for a real one."""
+    if not is_complex and grad.is_complex():
         grad = grad.real
-    if grad.shape == meta.shape:
+    if grad.shape == shape:
         return grad
-    return grad.expand(torch.broadcast_shapes(grad.shape, meta.shape)).sum_to_size(meta.shape)
+    return grad.expand(torch.broadcast_shapes(grad.shape, shape)).sum_to_size(shape)
 
 
 def _fill(grads: tuple[Tensor | None, ...], like: list[tuple[Any, torch.dtype]]) -> tuple[Tensor, ...] | None:
@@ -67,7 +53,6 @@ def _gradients(
     op: OpDeclaration,
     grads: tuple[Tensor | None, ...],
     args: tuple,
-    metas: tuple[_Meta | None, ...],
     needs: tuple[bool, ...],
     outputs: tuple[Tensor, ...] | None,
 ) -> list[Tensor | None]:
@@ -82,7 +67,8 @@ def _gradients(
             for name, need in zip(op.tensors, needs, strict=True)
         ]
     return [
-        None if meta is None or not need else _fit(g, meta) for g, meta, need in zip(found, metas, needs, strict=True)
+        None if g is None or t is None or not need else _fit(g, t.shape, t.is_complex())
+        for g, t, need in zip(found, args, needs, strict=False)
     ]
 
 
@@ -99,15 +85,15 @@ def _tangent(
     return sums[0] if op.n_outputs == 1 else sums
 
 
-def make_eager_function(op: OpDeclaration, executor: Executor) -> type[torch.autograd.Function]:
-    """The old-style Function: called as ``apply(recipe, *arguments)`` in eager code that needs gradients.
+def make_eager_function(op: OpDeclaration, call: Callable[..., Any]) -> type[torch.autograd.Function]:
+    """The old-style Function: called as ``apply(*arguments)`` in eager code that needs gradients.
 
     Parameters
     ----------
     op
         The declaration.
-    executor
-        Runs the kernel.
+    call
+        The op itself, which inside `forward`, where no gradients are wanted, goes straight to the kernel.
 
     Returns
     -------
@@ -120,18 +106,17 @@ def make_eager_function(op: OpDeclaration, executor: Executor) -> type[torch.aut
 
     class Eager(torch.autograd.Function):
         @staticmethod
-        def forward(ctx: Any, recipe: Any, *args: Any) -> Any:
-            outputs = executor.run(recipe, args)
+        def forward(ctx: Any, *args: Any) -> Any:
+            outputs = call(*args)
             tensors = args[:n_tensors]
-            needs = ctx.needs_input_grad[1 : n_tensors + 1]
+            needs = ctx.needs_input_grad[:n_tensors]
             ctx.parameters = args[n_tensors:]
             ctx.alone = needs.index(True) if spares_own and sum(needs) == 1 else None
             if ctx.alone is None:
-                ctx.metas = _meta(tensors)
                 ctx.save_for_backward(*tensors, *(as_tuple(outputs) if op.saves_outputs else ()))
             else:  # the usual case, made quick: one argument has a gradient, which does not depend on its values
                 own = tensors[ctx.alone]
-                ctx.metas = _Meta(own.shape, own.is_complex())
+                ctx.own = own.shape, own.is_complex()
                 ctx.save_for_backward(*tensors[: ctx.alone], *tensors[ctx.alone + 1 :])
             return outputs
 
@@ -140,17 +125,17 @@ def make_eager_function(op: OpDeclaration, executor: Executor) -> type[torch.aut
             saved, parameters, alone = ctx.saved_tensors, ctx.parameters, ctx.alone
             blanks = (None,) * len(parameters)
             if alone is None:
-                needs = ctx.needs_input_grad[1 : n_tensors + 1]
+                needs = ctx.needs_input_grad[:n_tensors]
                 outputs = saved[n_tensors:] if op.saves_outputs else None
-                found = _gradients(op, grads, (*saved[:n_tensors], *parameters), ctx.metas, needs, outputs)
-                return (None, *found, *blanks)
-            rule, meta = rules[alone], ctx.metas
+                found = _gradients(op, grads, (*saved[:n_tensors], *parameters), needs, outputs)
+                return (*found, *blanks)
+            rule, (shape, is_complex) = rules[alone], ctx.own
             if rule is None:
-                return (None,) * (1 + n_tensors + len(parameters))
-            gradient = rule(grads[0], *saved[:alone], ShapeOnly(meta.shape), *saved[alone:], *parameters)
-            if gradient.shape != meta.shape or not meta.is_complex:
-                gradient = _fit(gradient, meta)
-            return (None, *(None,) * alone, gradient, *(None,) * (n_tensors - 1 - alone), *blanks)
+                return (None,) * (n_tensors + len(parameters))
+            gradient = _fit(
+                rule(grads[0], *saved[:alone], ShapeOnly(shape), *saved[alone:], *parameters), shape, is_complex
+            )
+            return (*(None,) * alone, gradient, *(None,) * (n_tensors - 1 - alone), *blanks)
 
     Eager.__name__ = Eager.__qualname__ = f"{op.name}_eager"
     return Eager
@@ -193,7 +178,6 @@ def make_transformed_function(
             saved = (*tensors, *(outputs if op.saves_outputs else ()))
             ctx.save_for_backward(*saved)
             ctx.save_for_forward(*saved)
-            ctx.metas = _meta(tensors)
             ctx.parameters = inputs[n_tensors:]
             ctx.output_like = [(out.shape, out.dtype) for out in outputs]
             ctx.set_materialize_grads(False)
@@ -206,7 +190,7 @@ def make_transformed_function(
             if full is None:
                 return (None,) * len(args)
             outputs = saved[n_tensors:] if op.saves_outputs else None
-            found = _gradients(op, full, args, ctx.metas, ctx.needs_input_grad[:n_tensors], outputs)
+            found = _gradients(op, full, args, ctx.needs_input_grad[:n_tensors], outputs)
             return (*found, *(None,) * len(ctx.parameters))
 
         @staticmethod

@@ -54,7 +54,7 @@ def {name}({signature}):
     if recipe.dispatch:
         return overload({arguments})
     if grad_enabled() and ({requires_grad}):
-        return eager(recipe, {arguments})
+        return eager({arguments})
     if not (recipe.direct and {plain}):
         return run(recipe, ({arguments},))
     like = recipe.like
@@ -179,7 +179,7 @@ def _routes(op: OpDeclaration, executor: Executor, call: Callable[..., Any]) -> 
         "compiled": lambda *args: overload(*conversions.traced(args)),
         "dispatch": dispatch,
         "empty_like": torch.empty_like,
-        "eager": make_eager_function(op, executor).apply,
+        "eager": make_eager_function(op, call).apply,
         "facts": attrgetter("shape", "dtype", "device", "__class__"),
         "forward_ad": forward_ad,
         "functorch_active": functorch_active,
