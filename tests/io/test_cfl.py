@@ -1,12 +1,14 @@
 """BART pairs: plain arrays against BART itself where it is installed, and faults."""
 
+import gc
 import shutil
 import subprocess
+import weakref
 
 import numpy as np
 import pytest
 
-from mriops.io import read, read_cfl, write_bart, write_cfl
+from mriops.io import open_raw, read, read_cfl, write_bart, write_cfl
 
 
 def test_array_round_trip_keeps_order(tmp_path):
@@ -48,3 +50,28 @@ def test_faults(raw, tmp_path):
     raw.axes = ("slice", "set", "coil", "y", "x")
     with pytest.raises(ValueError, match="for BART, got set"):
         write_bart(raw, tmp_path / "k")
+
+
+def test_named_axes_of_a_single_coil(tmp_path):
+    array = (np.arange(48).reshape(8, 6, 1) + 1j).astype(np.complex64)
+    write_cfl(array, tmp_path / "a")
+    got = read(tmp_path / "a", axes=("x", "y", "coil"))
+    assert got.axes == ("slice", "coil", "y", "x")
+    np.testing.assert_array_equal(got.kspace[0], array.transpose(2, 1, 0))
+
+
+def test_arrays_that_bart_has_no_place_for(tmp_path):
+    for shape in ((0, 3), (1,) * 17):
+        with pytest.raises(ValueError, match=r"array: expected up to 16 axes, none of them empty, got shape"):
+            write_cfl(np.ones(shape), tmp_path / "a")
+    assert not list(tmp_path.iterdir())
+
+
+def test_closing_releases_the_file(tmp_path):
+    write_cfl(np.ones((8, 6, 1, 2)), tmp_path / "a")
+    file = open_raw(tmp_path / "a")
+    mapped = weakref.ref(file._view.base)
+    part = file.read()
+    file.close()
+    gc.collect()
+    assert mapped() is None and part.kspace.sum() == 96

@@ -131,7 +131,7 @@ def test_raw_data_checks_its_parts():
         RawData(kspace=kspace, mask=np.ones((2, 5, 7), bool))
     with pytest.raises(ValueError, match=r"noise: expected \(3 coils, samples\), got \(2, 10\)"):
         RawData(kspace=kspace, noise=np.ones((2, 10), np.complex64))
-    with pytest.raises(ValueError, match=r"acs: expected \(slices, 3 coils, \*2 axes\), got \(3, 4, 4\)"):
+    with pytest.raises(ValueError, match=r"acs: expected \(2 slices, 3 coils, 2 axes\), got \(3, 4, 4\)"):
         RawData(kspace=kspace, acs=np.ones((3, 4, 4), np.complex64))
     with pytest.raises(ValueError, match="axes: expected 4 names that start with 'slice'"):
         RawData(kspace=kspace, axes=("coil", "slice", "y", "x"))

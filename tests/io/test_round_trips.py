@@ -115,3 +115,57 @@ def test_written_twice_leaves_the_second_and_nothing_else(raw, tmp_path):
         write(dataclasses.replace(raw, kspace=2 * raw.kspace), tmp_path / name)
         np.testing.assert_array_equal(read(tmp_path / name).kspace, 2 * raw.kspace)
     assert sorted(p.name for p in Path(tmp_path).iterdir()) == ["a.cfl", "a.h5", "a.hdr", "a.npz"]
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 13, 1), (1, 2, 13, 1), (3, 1, 13, 1), (1, 1, 1, 1)])
+def test_ismrmrd_takes_masks_that_broadcast(raw, tmp_path, shape):
+    mask = np.broadcast_to(raw.mask[:1, :1], (3, 2, 13, 1))[tuple(slice(0, n) for n in shape)]
+    raw = dataclasses.replace(raw, mask=mask, kspace=raw.kspace * mask[:, :, None], acs_size=None)
+    write_ismrmrd(raw, tmp_path / "scan.h5")
+    got = read(tmp_path / "scan.h5")
+    np.testing.assert_array_equal(got.kspace, raw.kspace)
+    full = np.ones((3, 2, 13, 1), bool) if got.mask is None else got.mask
+    np.testing.assert_array_equal(full, np.broadcast_to(mask, full.shape))
+
+
+def test_ismrmrd_without_a_mask_has_every_line(raw, tmp_path):
+    raw = dataclasses.replace(raw, mask=None, acs_size=None)
+    write_ismrmrd(raw, tmp_path / "scan.h5")
+    got = read(tmp_path / "scan.h5")
+    assert got.mask is None and got.acs_size is None
+    np.testing.assert_array_equal(got.kspace, raw.kspace)
+
+
+@pytest.mark.parametrize("name", ["scan.h5", "scan.npz"])
+def test_some_slices_stay_in_their_place(raw, tmp_path, name):
+    write = write_ismrmrd if name == "scan.h5" else write_npz
+    write_npz(raw, tmp_path / "all.npz")
+    with open_raw(tmp_path / "all.npz") as file:
+        part = file.read(range(1, 3))
+    write(part, tmp_path / name)
+    got = read(tmp_path / name)
+    assert got.n_slices == 2 and got.slices == range(2)
+    # float32 millimetres in ISMRMRD
+    np.testing.assert_allclose(got.affine(), raw.affine(first_slice=1), rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", ["scan.npz", "scan.npy", "scan.cfl"])
+def test_what_is_read_can_be_written_to(tmp_path, name):
+    kspace = np.ones((2, 2, 5, 6), np.complex64)
+    if name == "scan.cfl":
+        write_bart(RawData(kspace=kspace), tmp_path / name)
+    elif name == "scan.npy":
+        np.save(tmp_path / name, kspace)
+    else:
+        np.savez(tmp_path / name, kspace=kspace)
+    got = read(tmp_path / name)
+    got.kspace[:] = 2
+    np.testing.assert_array_equal(read(tmp_path / name).kspace, 1)
+
+
+def test_npz_mask_has_the_axes_of_the_array(tmp_path):
+    kspace = np.ones((6, 6, 2), np.complex64)  # square, so that no shape tells the axes apart
+    mask = np.arange(36).reshape(6, 6) % 5 == 0
+    np.savez(tmp_path / "k.npz", kspace=kspace, mask=mask)
+    np.testing.assert_array_equal(read(tmp_path / "k.npz", axes=("x", "y", "coil")).mask, mask.T[None])
+    np.testing.assert_array_equal(read(tmp_path / "k.npz", axes=("y", "x", "coil")).mask, mask[None])

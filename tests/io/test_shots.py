@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 
-from mriops.io import RawData, open_raw, read, write_ismrmrd
+from mriops.io import RawData, open_raw, read, write_ismrmrd, write_npz
 
 
 @pytest.fixture
@@ -104,3 +104,21 @@ def test_arrays_must_belong_together(raw):
         RawData(**{**values, "matrix": ()})
     with pytest.raises(ValueError, match="trajectory: expected neither mask nor acs"):
         RawData(**{**values, "acs": np.ones((2, 4, 8, 8), np.complex64)})
+
+
+def test_npz_keeps_the_trajectory(raw, tmp_path):
+    write_npz(raw, tmp_path / "a.npz")
+    whole = read(tmp_path / "a.npz")
+    assert whole.axes == raw.axes and whole.matrix == raw.matrix and whole.mask is None
+    np.testing.assert_array_equal(whole.kspace, raw.kspace)
+    np.testing.assert_array_equal(whole.trajectory, raw.trajectory)
+    with open_raw(tmp_path / "a.npz") as file:
+        one = file.read(range(1, 2))
+    np.testing.assert_array_equal(one.trajectory, raw.trajectory[1:])
+    np.testing.assert_array_equal(one.kspace, raw.kspace[1:])
+
+
+def test_npz_with_a_trajectory_and_no_image_size(raw, tmp_path):
+    np.savez(tmp_path / "a.npz", kspace=raw.kspace[0], trajectory=raw.trajectory[0])
+    with pytest.raises(ValueError, match=r"expected the size of the image beside a trajectory.*got none"):
+        read(tmp_path / "a.npz")

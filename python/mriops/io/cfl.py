@@ -84,10 +84,14 @@ def write_cfl(array: npt.ArrayLike, path: str | os.PathLike[str]) -> None:
 
     Raises
     ------
+    ValueError
+        If the array is empty, or has more than the 16 axes of BART.
     OSError
         If the folder cannot be written to.
     """
     array = np.asarray(array, np.complex64)
+    if array.size == 0 or array.ndim > 16:
+        raise ValueError(f"array: expected up to 16 axes, none of them empty, got shape {array.shape}")
     header, data = _pair(path)
     sizes = (*array.shape, *(1,) * (16 - array.ndim))
     with atomic_path(data) as temporary_data, atomic_path(header) as temporary_header:
@@ -124,6 +128,8 @@ class CflFile(RawFile):
     def __init__(self, path: Path, axes: tuple[str, ...] | None = None) -> None:
         mapped = map_cfl(path)
         if axes is not None:
+            # Axes of length 1 at the end, such as a single coil's, are not to be seen in the file.
+            mapped = mapped.reshape(mapped.shape + (1,) * (len(axes) - mapped.ndim), order="F")
             if len(axes) != mapped.ndim or not set(axes) <= set(BART_AXES) or len(set(axes)) != len(axes):
                 raise ValueError(f"axes: expected {mapped.ndim} of {', '.join(BART_AXES)}, got {axes}")
             named = dict(zip(axes, mapped.shape, strict=True))
@@ -151,10 +157,10 @@ class CflFile(RawFile):
         self.info.recon_size = self.info.im_size
 
     def _load(self, slices: range) -> RawData:
-        kspace = np.ascontiguousarray(self._view[slices.start : slices.stop])
+        kspace = np.array(self._view[slices.start : slices.stop], order="C")  # never the map itself, which is read-only
         mask = find_sampling(kspace, self.info.axes.index("coil"))
         return RawData(**vars(self.info), kspace=kspace, mask=mask, slices=slices)
 
     def close(self) -> None:
         """Release the memory map."""
-        self._view = self._view[:0]
+        self._view = np.empty((0, *self._view.shape[1:]), np.complex64)

@@ -125,19 +125,16 @@ def _shots(ismrmrd: Any, raw: RawData) -> Iterator[Any]:
 def _acquisitions(ismrmrd: Any, raw: RawData) -> Iterator[Any]:
     yield from _noise(ismrmrd, raw)
     lead = raw.axes[1 : raw.axes.index("coil")]
+    lines = (*raw.kspace.shape[: 1 + len(lead)], *raw.im_size[:-1])
+    sampled = np.ones(lines, bool) if raw.mask is None else np.broadcast_to(raw.mask[..., 0], lines)
     for s in range(raw.kspace.shape[0]):
         if raw.acs is not None:
             for line in np.ndindex(raw.acs.shape[2:-1]):
                 place = [i - m // 2 + n // 2 for i, m, n in zip(line, raw.acs.shape[2:-1], raw.im_size, strict=False)]
                 samples = raw.acs[(s, slice(None), *line)]
                 yield _line(ismrmrd, raw, samples, s, {}, tuple(place), (CALIBRATION,))
-        sampled = (
-            None
-            if raw.mask is None
-            else np.broadcast_to(raw.mask[s], (*raw.kspace.shape[1 : 1 + len(lead)], *raw.im_size[:-1], 1))[..., 0]
-        )
-        for index in np.ndindex(*raw.kspace.shape[1 : 1 + len(lead)], *raw.im_size[:-1]):
-            if sampled is not None and not sampled[index]:
+        for index in np.ndindex(sampled.shape[1:]):
+            if not sampled[s][index]:
                 continue
             frame, line = index[: len(lead)], index[len(lead) :]
             flags = (CALIBRATION_AND_IMAGING,) if _within(line, raw) else ()
@@ -172,8 +169,7 @@ def _line(
     if raw.directions is not None:
         for axis, name in enumerate(("read_dir", "phase_dir", "slice_dir")):
             getattr(acquisition, name)[:] = raw.directions[:, axis]
-        step = (raw.slice_spacing or 0.0) * raw.slices[s] * raw.directions[:, 2]
-        acquisition.position[:] = 1e3 * ((0 if raw.position is None else raw.position) + step)
+        acquisition.position[:] = 1e3 * raw.slice_position(raw.slices[s])
     return acquisition
 
 

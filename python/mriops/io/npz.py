@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,15 +22,20 @@ _SKIP = 1 << 22
 
 
 def write_npz(raw: RawData, path: str | os.PathLike[str], *, compress: bool = False) -> None:
-    """Write k-space, mask, noise, calibration and scan information; `read` gives the same `RawData` back.
+    """Write k-space, mask or trajectory, noise, calibration and scan information; `read` gives the same `RawData` back.
+
+    Some slices of a scan are written as a scan of these slices, in their place.
 
     Raises
     ------
     OSError
         If the folder cannot be written to.
     """
-    arrays: dict[str, Any] = {"kspace": raw.kspace, "info": json.dumps(raw.without_samples().info_dict())}
-    for name in ("mask", "noise", "acs"):
+    info = raw.without_samples()
+    if raw.position is not None:
+        info.position = raw.slice_position(raw.slices.start)
+    arrays: dict[str, Any] = {"kspace": raw.kspace, "info": json.dumps(info.info_dict())}
+    for name in ("mask", "trajectory", "noise", "acs"):
         if getattr(raw, name) is not None:
             arrays[name] = getattr(raw, name)
     if raw.acs_size is not None:
@@ -49,7 +55,11 @@ class NpzFile(RawFile):
         Array to read; `kspace`, `ksp`, `rawdata` or `data` if None.
     axes
         Names of its axes, any order of the names of `ScanInfo.axes`; by number of axes if None
-        (`mriops.io.raw_data.default_axes`).
+        (`mriops.io.raw_data.default_axes`). A mask with as many axes, but that of the coils, has them in this order.
+
+    Notes
+    -----
+    Samples along a `trajectory` are read from files of `write_npz`, which say what image they belong to.
     """
 
     def __init__(self, path: Path, key: str | None = None, axes: Sequence[str] | None = None) -> None:
@@ -62,9 +72,13 @@ class NpzFile(RawFile):
         if dtype.kind != "c":
             raise ValueError(f"{path}: expected complex k-space in {self._key!r}, got {dtype} {shape}")
         info = self._stored_info()
+        if "trajectory" in self._members and not info.matrix:
+            raise ValueError(
+                f"{path}: expected the size of the image beside a trajectory, as write_npz writes it, got none"
+            )
         names = tuple(axes) if axes is not None else (info.axes or default_axes(len(shape)))
         self._stored_axes = names[1:] if len(names) == len(shape) + 1 and names[0] == "slice" else names
-        self._order = _canonical(self._stored_axes, len(shape))
+        self._order = _canonical(self._stored_axes, len(shape), ("shot", "sample") if info.matrix else ("z", "y", "x"))
         # Slices can be skipped on disk only where they are the slowest axis.
         self._lazy = self._is_zip and not fortran and self._stored_axes[0] == "slice" and len(shape) > 1
         lengths = dict(zip(self._stored_axes, shape, strict=True))
@@ -92,23 +106,29 @@ class NpzFile(RawFile):
             )
         return candidates[0]
 
-    def _stream(self, key: str) -> IO[bytes]:
-        return zipfile.ZipFile(self._path).open(key + ".npy") if self._is_zip else self._path.open("rb")
+    @contextmanager
+    def _stream(self, key: str) -> Iterator[IO[bytes]]:
+        if not self._is_zip:
+            with self._path.open("rb") as file:
+                yield file
+            return
+        with zipfile.ZipFile(self._path) as archive, archive.open(key + ".npy") as file:
+            yield file
 
     def _header(self, key: str) -> tuple[tuple[int, ...], np.dtype[Any], bool]:
         with self._stream(key) as file:
             return _npy_header(file, self._path)
 
     def _array(self, key: str) -> npt.NDArray[Any] | None:
-        if not self._is_zip:
-            return np.load(self._path) if key == self._key else None
         if key not in self._members:
             return None
         try:
+            if not self._is_zip:
+                return np.load(self._path, mmap_mode="r")
             with np.load(self._path) as archive:
                 return archive[key]
         except (zipfile.BadZipFile, ValueError, EOFError) as error:
-            raise OSError(f"{self._path}: array {key!r} cannot be read, the archive is damaged ({error})") from error
+            raise OSError(f"{self._path}: array {key!r} cannot be read, the file is damaged ({error})") from error
 
     def _stored_info(self) -> ScanInfo:
         text = self._array("info")
@@ -139,18 +159,19 @@ class NpzFile(RawFile):
         return array.transpose([self._stored_axes.index(a) for a in self._order])
 
     def _load(self, slices: range) -> RawData:
-        kspace = np.ascontiguousarray(self._kspace(slices), np.complex64)
+        kspace = np.require(self._kspace(slices), np.complex64, ["C", "W"])
         coil = self.info.axes.index("coil")
-        mask = self._array("mask")
-        if mask is None:
-            mask = find_sampling(kspace, coil)
-        else:
+        mask, trajectory = self._array("mask"), self._array("trajectory")
+        if mask is not None:
             mask = self._fit_mask(np.asarray(mask != 0), kspace.ndim - 1, slices)
+        elif trajectory is None:
+            mask = find_sampling(kspace, coil)
         acs, size = self._array("acs"), self._array("acs_size")
         return RawData(
             **vars(self.info),
             kspace=kspace,
             mask=mask,
+            trajectory=None if trajectory is None else trajectory[slices.start : slices.stop],
             noise=self._array("noise"),
             acs=None if acs is None else acs[slices.start : slices.stop],
             acs_size=None if size is None else tuple(int(n) for n in size),
@@ -160,6 +181,9 @@ class NpzFile(RawFile):
     def _fit_mask(self, mask: npt.NDArray[np.bool_], ndim: int, slices: range) -> npt.NDArray[np.bool_]:
         if mask.ndim > ndim:
             raise ValueError(f"{self._path}: expected a mask of at most {ndim} axes, got shape {mask.shape}")
+        stored = [a for a in self._stored_axes if a != "coil"]
+        if mask.ndim == len(stored):
+            mask = mask.transpose([stored.index(a) for a in self._order if a in stored])
         mask = mask.reshape((1,) * (ndim - mask.ndim) + mask.shape)
         if mask.shape[0] > 1:
             mask = mask[slices.start : slices.stop]
@@ -180,13 +204,12 @@ def _npy_header(file: IO[bytes], path: Path) -> tuple[tuple[int, ...], np.dtype[
     return shape, dtype, fortran
 
 
-def _canonical(axes: tuple[str, ...], ndim: int) -> tuple[str, ...]:
-    wanted = (*LEADING_AXES, "coil", "z", "y", "x")
-    if (
-        len(axes) != ndim
-        or len(set(axes)) != ndim
-        or not set(axes) <= set(wanted)
-        or not {"coil", "y", "x"} <= set(axes)
-    ):
-        raise ValueError(f"axes: expected {ndim} different names of {', '.join(wanted)} with coil, y and x, got {axes}")
+def _canonical(axes: tuple[str, ...], ndim: int, last: tuple[str, ...]) -> tuple[str, ...]:
+    """The axes in our order; the two at the end of `last` must be among them."""
+    wanted = (*LEADING_AXES, "coil", *last)
+    if not (len(axes) == len(set(axes)) == ndim and {"coil", *last[-2:]} <= set(axes) <= set(wanted)):
+        raise ValueError(
+            f"axes: expected {ndim} different names of {', '.join(wanted)} with coil, {last[-2]} and {last[-1]}, "
+            f"got {axes}"
+        )
     return tuple(a for a in wanted if a in axes or a == "slice")

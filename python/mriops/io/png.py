@@ -13,7 +13,7 @@ from mriops.io.atomic import atomic_path
 
 
 def write_png(image: npt.ArrayLike, path: str | os.PathLike[str], *, window: tuple[float, float] | None = None) -> None:
-    """Write the magnitude of an image as 8-bit grey PNG.
+    """Write an image as 8-bit grey PNG: its values, or of a complex one the magnitudes.
 
     Parameters
     ----------

@@ -135,6 +135,12 @@ class ScanInfo:
         affine[:3, 3] = _LPS_TO_RAS @ (centre - columns @ index)
         return affine
 
+    def slice_position(self, number: int) -> npt.NDArray[np.float64]:
+        """Patient LPS position of image index N//2 in a slice of the file [m], from `position` or zero."""
+        start = np.zeros(3) if self.position is None else np.asarray(self.position, float)
+        normal = np.array([0.0, 0.0, 1.0]) if self.directions is None else np.asarray(self.directions, float)[:, 2]
+        return start + (self.slice_spacing or 0.0) * number * normal
+
     def picture(self, image: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """`image (..., y, x)` turned the way the source shows it (a transpose where `swapped`)."""
         return np.swapaxes(image, -1, -2) if self.swapped else image
@@ -247,8 +253,11 @@ class RawData(ScanInfo):
                 raise ValueError(f"mask: expected a shape broadcastable to {expected}, got {self.mask.shape}")
         if self.noise is not None and (self.noise.ndim != 2 or self.noise.shape[0] != n_coils):
             raise ValueError(f"noise: expected ({n_coils} coils, samples), got {self.noise.shape}")
-        if self.acs is not None and (self.acs.ndim != 2 + self.ndim or self.acs.shape[1] != n_coils):
-            raise ValueError(f"acs: expected (slices, {n_coils} coils, *{self.ndim} axes), got {self.acs.shape}")
+        first = (self.kspace.shape[0], n_coils)
+        if self.acs is not None and (self.acs.ndim != 2 + self.ndim or self.acs.shape[:2] != first):
+            raise ValueError(
+                f"acs: expected ({first[0]} slices, {n_coils} coils, {self.ndim} axes), got {self.acs.shape}"
+            )
 
     def _check_trajectory(self) -> None:
         if (self.trajectory is None) != (not self.matrix):
