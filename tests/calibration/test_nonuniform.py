@@ -89,3 +89,10 @@ def test_refusals(scan):
     outer = k.norm(dim=-1)[0] > 30
     with pytest.raises(ValueError, match="expected samples within 12 cycles/FOV"):
         calibration.gridded_calibration(kspace[..., outer], k[:, outer], SIZE)
+
+
+def test_coordinates_of_another_precision_are_converted(scan):
+    kspace, k, _, _, _ = scan
+    found = calibration.gridded_calibration(kspace, k.double(), SIZE, acs=24)
+    assert found.dtype == torch.complex64
+    torch.testing.assert_close(found, calibration.gridded_calibration(kspace, k, SIZE, acs=24))

@@ -288,3 +288,15 @@ def test_compiles_without_graph_breaks():
 def test_failures(build, error, match):
     with pytest.raises(error, match=match):
         build()
+
+
+def test_fourier_weights_take_the_precision_of_the_image():
+    weights, image = random(4, 6, dtype=torch.float64), random(4, 6, seed=1)
+    op, narrow = FourierOp((4, 6), mask=weights), FourierOp((4, 6), mask=weights.float())
+    for found, expected in (
+        (op(image), narrow(image)),
+        (op.H(image), narrow.H(image)),
+        (op.gram(image), narrow.gram(image)),
+    ):
+        assert found.dtype == torch.complex64
+        torch.testing.assert_close(found, expected)

@@ -80,6 +80,46 @@ def test_what_does_not_fit_a_subspace_is_named(change: dict, message: str) -> No
     assert message in str(caught.value)
 
 
+def test_a_loaded_state_has_its_own_spectra() -> None:
+    im, x = (8, 10), random(2, 8, 10)
+    op, other = (
+        SubspaceNufftOp(random(2, *im, seed=s), points(3, 4, 7, im=im, seed=s), random(3, 2, seed=s), eps=1e-6)
+        for s in (1, 2)
+    )
+    op.gram(x)
+    op.load_state_dict(other.state_dict())
+    assert relative_error(op.gram(x), other.gram(x)) < 1e-12
+    assert op.to(torch.float32).spectra is None  # what is rounded would stay so in double precision
+
+
+def test_spectra_are_made_anew_while_weights_require_gradients() -> None:
+    im, x, dcf = (8, 10), random(2, 8, 10), weights(3, 4, 7).requires_grad_()
+    op = SubspaceNufftOp(random(2, *im), points(3, 4, 7, im=im), random(3, 2), dcf=dcf, gram="toeplitz", eps=1e-9)
+    with torch.no_grad():
+        op.gram(x)
+    first, second = (torch.autograd.grad(op.gram(x).abs().square().sum(), dcf)[0] for _ in range(2))
+    expected = torch.autograd.grad(op.H(op(x)).abs().square().sum(), dcf)[0]
+    assert relative_error(first, expected) < 1e-7 and relative_error(second, first) == 0
+
+
+def test_weights_that_are_no_tensor() -> None:
+    with pytest.raises(TypeError, match=r"dcf: expected a torch.Tensor or None, got ndarray"):
+        SubspaceNufftOp(random(2, 8, 10), points(3, 4, 7, im=(8, 10)), random(3, 2), dcf=weights(3, 4, 7).numpy())
+
+
+def test_coordinates_take_the_precision_of_the_maps() -> None:
+    im = (8, 10)
+    csm, x = random(2, *im).to(C64), random(2, *im, seed=3).to(C64)
+    op = SubspaceNufftOp(csm, points(3, 4, 7, im=im), random(3, 2), dcf=weights(3, 4, 7))
+    y = op(x)
+    assert {t.dtype for t in (y, op.H(y), op.gram(x), op.weigh(y))} == {C64}
+    assert relative_error(op.gram(x), op.H(y)) < 1e-3  # eps = 1e-4 on each side
+    planes = StackOfPlanesOp(random(2, 5, *im).to(C64), points(4, 7, im=im), dcf=weights(4, 7))
+    volume = random(5, *im).to(C64)
+    y = planes(volume)
+    assert {t.dtype for t in (y, planes.H(y), planes.gram(volume), planes.weigh(y))} == {C64}
+
+
 # --- stack of planes -------------------------------------------------------------------------------------------------
 
 

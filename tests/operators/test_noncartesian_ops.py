@@ -222,3 +222,54 @@ def test_sense_op_takes_mask_or_trajectory() -> None:
     op = SenseOp(csm, trajectory=points(4, 9))
     with pytest.raises(ValueError, match="kspace: expected shape"):
         op.H(random(3, 36))
+
+
+# --- precision -------------------------------------------------------------------------------------------------------
+
+
+def test_coordinates_and_weights_take_the_precision_of_the_maps() -> None:
+    csm, image = random(3, 8, 10, dtype=C64), random(8, 10, dtype=C64, seed=3)
+    trajectory, dcf = points(4, 9), weights(4, 9)
+    op, narrow = (
+        SenseOp(csm, trajectory=trajectory, dcf=dcf),
+        SenseOp(csm, trajectory=trajectory.float(), dcf=dcf.float()),
+    )
+    for found, expected in (
+        (op(image), narrow(image)),
+        (op.H(op(image)), narrow.H(narrow(image))),
+        (op.gram(image), narrow.gram(image)),
+        (op.weigh(op(image)), narrow.weigh(narrow(image))),
+    ):
+        assert found.dtype == C64
+        assert relative_error(found, expected) < 1e-6  # the weights are rounded before or after their root
+
+
+def test_gradients_reach_a_trajectory_of_another_precision() -> None:
+    trajectory = points(4, 9).requires_grad_()
+    op = SenseOp(random(3, 8, 10, dtype=C64), trajectory=trajectory)
+    op(random(8, 10, dtype=C64, seed=3)).abs().square().sum().backward()
+    assert trajectory.grad is not None and trajectory.grad.dtype == F64 and bool(trajectory.grad.abs().sum() > 0)
+
+
+def test_an_image_of_another_precision_is_named() -> None:
+    op, image = NufftOp(points(4, 9), (8, 10), dcf=weights(4, 9)), random(8, 10, dtype=C64)
+    for call in (op, op.gram):
+        with pytest.raises(TypeError, match=r"image: expected torch.complex128, the precision of the trajectory"):
+            call(image)
+    with pytest.raises(TypeError, match=r"kspace: expected torch.complex128.*got torch.complex64"):
+        op.H(random(4, 9, dtype=C64))
+    assert op.to(torch.float32)(image).dtype == C64
+
+
+@pytest.mark.parametrize("what", ["trajectory", "dcf"])
+def test_a_spectrum_made_without_gradients_is_not_kept_where_they_are_wanted(what: str) -> None:
+    given = {"trajectory": points(4, 9), "dcf": weights(4, 9)}
+    moving = given[what].requires_grad_()
+    op = NufftOp(given["trajectory"], (8, 10), dcf=given["dcf"], gram="toeplitz", eps=1e-9)
+    image = random(8, 10)
+    with torch.no_grad():
+        before = op.gram(image)
+        moving *= 0.5
+        assert relative_error(op.gram(image), before) > 0.1
+    (grad,) = torch.autograd.grad(op.gram(image).abs().square().sum(), moving)
+    assert bool(grad.abs().sum() > 0)

@@ -138,3 +138,13 @@ def test_voxels_outside_the_mask_need_no_segments() -> None:
     mask = f < 1000
     few, many = (OffResonanceOp(inner, f, times, mask=m) for m in (mask, None))
     assert few.n_segments < many.n_segments
+
+
+def test_maps_take_the_precision_of_the_image() -> None:
+    points, times = trajectory(6, 40), torch.linspace(1e-3, 21e-3, 40, dtype=F64)
+    csm, image = random(3, *IM).to(torch.complex64), random(*IM, seed=2).to(torch.complex64)
+    op = OffResonanceOp(SenseOp(csm, trajectory=points), field(), times)
+    narrow = OffResonanceOp(SenseOp(csm, trajectory=points), field().float(), times.float())
+    y = op(image)
+    assert y.dtype == op.H(y).dtype == torch.complex64
+    assert relative_error(y, narrow(image)) < 2e-3  # eps = 1e-3 each

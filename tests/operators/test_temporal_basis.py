@@ -36,6 +36,14 @@ def test_shuffled_echoes_give_the_coefficients() -> None:
     torch.testing.assert_close(x, truth, rtol=0, atol=1e-3)
 
 
+@pytest.mark.parametrize("basis", [torch.float64, torch.complex128])
+def test_basis_takes_the_precision_of_the_images(basis: torch.dtype) -> None:
+    op, a = SubspaceOp(random(6, 3, dtype=basis)), random(3, 4, 5)
+    assert op(a).dtype == op.H(op(a)).dtype == op.gram(a).dtype == torch.complex64
+    assert op(a.real).dtype == (torch.complex64 if basis.is_complex else torch.float32)
+    torch.testing.assert_close(op(a), SubspaceOp(op.basis.to(op(a).dtype))(a))
+
+
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [

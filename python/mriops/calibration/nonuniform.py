@@ -82,7 +82,7 @@ def gridded_calibration(
     inside = (trajectory.abs() < centre).all(dim=-1)
     if not bool(inside.any()):
         raise ValueError(f"trajectory: expected samples within {acs // 2} cycles/FOV of the centre, got none")
-    points = trajectory[inside]
+    points = trajectory[inside].to(kspace.dtype.to_real())
     weights = trajectories.dcf_pipe(points[None], grid, eps=max(eps, 1e-3))[0]
     samples = kspace[..., inside]
     plan = ops.nufft_plan(points, grid, eps=eps)

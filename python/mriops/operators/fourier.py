@@ -4,7 +4,8 @@ import torch
 
 from mriops import ops
 from mriops.operators.algebra import LinearOperator
-from mriops.operators.sampling import batch_of, check_argument, check_mask_shape, compress_mask
+from mriops.operators.sampling import batch_of, check_argument, check_mask_shape, compress_mask, shape_of
+from mriops.ops.reference.precision import real_of
 
 
 class FourierOp(LinearOperator):
@@ -60,7 +61,7 @@ class FourierOp(LinearOperator):
         im_size = self.im_size
         if im_size is None:
             if not isinstance(x, torch.Tensor) or x.ndim < self.ndim:
-                raise ValueError(f"{name}: expected a tensor with at least {self.ndim} axes, got {_shape(x)}")
+                raise ValueError(f"{name}: expected a tensor with at least {self.ndim} axes, got {shape_of(x)}")
             im_size = tuple(x.shape[x.ndim - self.ndim :])
             check_mask_shape(self.mask, im_size)
         check_argument(x, name, (*self.batch, *im_size), self.ndim)
@@ -68,13 +69,12 @@ class FourierOp(LinearOperator):
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """``(*batch, *im_size)`` to k-space of the same shape."""
-        kspace = ops.fft(image, self._check(image, "image"))
-        return kspace if self.mask is None else kspace * self.mask
+        return self._weigh(ops.fft(image, self._check(image, "image")))
 
     def adjoint(self, kspace: torch.Tensor) -> torch.Tensor:
         """k-space ``(*batch, *im_size)`` to image of the same shape."""
         axes = self._check(kspace, "kspace")
-        return ops.ifft(kspace if self.mask is None else kspace * self.mask, axes)
+        return ops.ifft(self._weigh(kspace), axes)
 
     def normal(self, image: torch.Tensor) -> torch.Tensor:
         """``F^H mask^2 F x``; transforms cancel along axes where the mask is constant."""
@@ -82,9 +82,11 @@ class FourierOp(LinearOperator):
         if self.mask is None:
             return image
         axes = tuple(axis for axis in axes if self.mask.shape[axis] > 1)
-        weight = self.mask if self.mask.dtype == torch.bool else self.mask.square()
-        return ops.ifft(ops.fft(image, axes) * weight, axes) if axes else image * weight
+        if not axes:
+            return self._weigh(self._weigh(image))
+        return ops.ifft(self._weigh(self._weigh(ops.fft(image, axes))), axes)
 
-
-def _shape(x: object) -> str:
-    return f"shape {tuple(x.shape)}" if isinstance(x, torch.Tensor) else type(x).__name__
+    def _weigh(self, kspace: torch.Tensor) -> torch.Tensor:
+        if self.mask is None:
+            return kspace
+        return kspace * (self.mask if self.mask.dtype == torch.bool else self.mask.to(real_of(kspace.dtype)))

@@ -11,6 +11,7 @@ import torch
 from mriops import ops
 from mriops.operators.algebra import LinearOperator, Shape
 from mriops.operators.sampling import check_argument
+from mriops.ops.reference.precision import complex_of, real_of
 
 GRAMS = ("auto", "toeplitz", "nufft")
 _LARGEST_SPECTRUM = 1 << 26  # 256 MiB in single precision; making it takes ten times that
@@ -42,7 +43,8 @@ class NufftOp(LinearOperator):
     ----------
     trajectory : torch.Tensor
         ``(samples, ndim)`` or ``(*batch, shots, readout, ndim)``, in cycles per field of view, components in the order
-        of the image's axes; wrapped periodically outside ``[-N/2, N/2)``. Gradients reach it.
+        of the image's axes; wrapped periodically outside ``[-N/2, N/2)``. Gradients reach it. Data must have its
+        precision.
     im_size : tuple of int
         Image size, ``(y, x)`` or ``(z, y, x)``.
     dcf : torch.Tensor, optional
@@ -60,7 +62,7 @@ class NufftOp(LinearOperator):
     Raises
     ------
     TypeError, ValueError
-        If shapes or dtypes do not fit, or a coordinate is NaN or Inf.
+        If shapes, dtypes or precisions do not fit, or a coordinate is NaN or Inf.
 
     References
     ----------
@@ -160,17 +162,38 @@ class NufftOp(LinearOperator):
         keywords["trajectory_gradient"] = self.trajectory_gradient
         return trajectory.unsqueeze(-3) if coils else trajectory, keywords
 
-    def _weights(self, root: bool, coils: bool) -> torch.Tensor | None:
+    def _check_precision(self, name: str, data: torch.Tensor) -> None:
+        """Samples are sorted in one precision; ops say what is wrong with data of no precision at all."""
+        if self.points is None or not (data.is_floating_point() or data.is_complex()):
+            return
+        own = self.points.dtype
+        if real_of(data.dtype) != own:
+            raise TypeError(
+                f"{name}: expected {complex_of(own)}, the precision of the trajectory (.to({real_of(data.dtype)}) "
+                f"changes that of the operator), got {data.dtype}"
+            )
+
+    def _weights(self, coils: bool) -> torch.Tensor | None:
         if self.dcf is None:
             return None
         weights = self._flat(self.dcf.expand(self.trajectory.shape[:-1]), 0)
-        weights = weights.sqrt() if root else weights
         return weights.unsqueeze(-2) if coils else weights
+
+    def _root(self, coils: bool) -> torch.Tensor | None:
+        weights = self._weights(coils)
+        return None if weights is None else weights.sqrt()
+
+    def sample_weights(self, like: torch.Tensor) -> torch.Tensor | None:
+        """Root of `dcf` per sample, ``(*batch, *samples)``, in the precision of ``like``."""
+        if self.dcf is None:
+            return None
+        return self.dcf.sqrt().to(real_of(like.dtype)).expand(self.trajectory.shape[:-1])
 
     def weigh(self, kspace: torch.Tensor) -> torch.Tensor:
         """``sqrt(dcf)`` times k-space ``(*batch, *samples)``: the data that this operator is a model of."""
         check_argument(kspace, "kspace", self.range_shape, len(self.sample_shape))
-        return kspace if self.dcf is None else kspace * self.dcf.sqrt()
+        root = self.sample_weights(kspace)
+        return kspace if root is None else kspace * root
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Image ``(*batch, *im_size)`` to samples ``(*batch, *samples)``."""
@@ -189,18 +212,21 @@ class NufftOp(LinearOperator):
 
     def encode(self, image: torch.Tensor, csm: torch.Tensor | None = None, *, coils: bool = False) -> torch.Tensor:
         """Image through coil maps, or coil images (`coils`), or image, to weighted samples."""
+        self._check_precision("image", image)
         trajectory, keywords = self._rows(coils)
-        root = self._weights(True, coils or csm is not None)
+        root = self._root(coils or csm is not None)
         if csm is None:
             kspace = ops.nufft(image, trajectory, **keywords)
         else:
             kspace = ops.sense_nufft(image, csm, trajectory, **keywords)
-        return (kspace if root is None else kspace * root).unflatten(-1, self.sample_shape)
+        weighted = kspace if root is None else kspace * root.to(real_of(kspace.dtype))
+        return weighted.unflatten(-1, self.sample_shape)
 
     def decode(self, kspace: torch.Tensor, csm: torch.Tensor | None = None, *, coils: bool = False) -> torch.Tensor:
         """The adjoint of `encode`."""
+        self._check_precision("kspace", kspace)
         trajectory, keywords = self._rows(coils)
-        flat, root = self._flat(kspace, 0), self._weights(True, coils)
+        flat, root = self._flat(kspace, 0), self._root(coils)
         if csm is None:
             return ops.nufft_adjoint(flat, trajectory, self.im_size, dcf=root, **keywords)
         return ops.sense_nufft_adjoint(flat, csm, trajectory, dcf=root, **keywords)
@@ -209,6 +235,7 @@ class NufftOp(LinearOperator):
         self, image: torch.Tensor, csm: torch.Tensor | None = None, *, coils: bool = False
     ) -> torch.Tensor:
         """`decode` of `encode`."""
+        self._check_precision("image", image)
         if self.uses_toeplitz():
             spectrum = self.toeplitz_spectrum()
             if csm is not None:
@@ -217,7 +244,12 @@ class NufftOp(LinearOperator):
         if csm is None:
             return self.decode(self.encode(image, coils=coils), coils=coils)
         trajectory, keywords = self._rows(False)
-        return ops.sense_nufft_gram(image, csm, trajectory, dcf=self._weights(False, False), **keywords)
+        return ops.sense_nufft_gram(image, csm, trajectory, dcf=self._weights(False), **keywords)
+
+    @property
+    def moves(self) -> bool:
+        """Whether what the spectrum depends on requires gradients, and so may change from call to call."""
+        return self.trajectory.requires_grad or (self.dcf is not None and self.dcf.requires_grad)
 
     def uses_toeplitz(self, copies: int = 1) -> bool:
         """Whether `gram` is the convolution, with as many spectra per trajectory as ``copies``.
@@ -227,16 +259,15 @@ class NufftOp(LinearOperator):
         """
         if self.gram_method != "auto":
             return self.gram_method == "toeplitz"
-        moves = self.trajectory.requires_grad or (self.dcf is not None and self.dcf.requires_grad)
-        return not moves and copies * self.spectrum_size <= _LARGEST_SPECTRUM
+        return not self.moves and copies * self.spectrum_size <= _LARGEST_SPECTRUM
 
     def toeplitz_spectrum(self) -> torch.Tensor:
         """Spectrum of the point-spread function, kept once it is known and nothing it depends on requires gradients."""
         if self.spectrum is not None:
             return self.spectrum
         eps = min(self.eps, 1e-6)  # worked out once, in double precision: not where to save
-        trajectory, weights = self._flat(self.trajectory, 1), self._weights(False, False)
+        trajectory, weights = self._flat(self.trajectory, 1), self._weights(False)
         spectrum = ops.toeplitz_kernel(trajectory, self.im_size, dcf=weights, eps=eps)
-        if not spectrum.requires_grad:
+        if not self.moves:  # not to be read off the spectrum, which has no gradient under no_grad
             self.spectrum = spectrum
         return spectrum

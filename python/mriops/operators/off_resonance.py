@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 
 from mriops.operators.algebra import LinearOperator, Shape
+from mriops.ops.reference.precision import complex_of
 
 # Frequencies that stand for the field map; decay rates that stand for an R2* map.
 _FREQUENCY_BINS, _RATE_BINS = 256, 8
@@ -218,26 +219,26 @@ class OffResonanceOp(LinearOperator):
         """Transforms per application."""
         return len(self.segment_times)
 
-    def _phases(self, rank: int) -> torch.Tensor:
-        """``exp(-z t_l)``, ``(segments, ..., *im)`` with as many axes behind the first as an image has."""
+    def _phases(self, rank: int, dtype: torch.dtype) -> torch.Tensor:
+        """``exp(-z t_l)``, ``(segments, ..., *im)`` with the number of axes and the precision of images."""
         rate = self._rate()
         times = self.segment_times.reshape(-1, *(1,) * rate.ndim)
-        phases = torch.exp(-rate * times)
+        phases = torch.exp(-rate * times).to(complex_of(dtype))
         return phases.reshape(len(phases), *(1,) * (rank - rate.ndim), *rate.shape)
 
-    def _weights(self, rank: int) -> torch.Tensor:
-        w = self.segment_weights
+    def _weights(self, rank: int, dtype: torch.dtype) -> torch.Tensor:
+        w = self.segment_weights.to(complex_of(dtype))
         return w.reshape(len(w), *(1,) * (rank - w.ndim + 1), *w.shape[1:])
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Image to k-space."""
-        parts = self.op(self._phases(image.ndim) * image)
-        return (self._weights(parts.ndim - 1) * parts).sum(0)
+        parts = self.op(self._phases(image.ndim, image.dtype) * image)
+        return (self._weights(parts.ndim - 1, parts.dtype) * parts).sum(0)
 
     def adjoint(self, kspace: torch.Tensor) -> torch.Tensor:
         """k-space to image."""
-        images = self.op.H(self._weights(kspace.ndim).conj() * kspace)
-        return (self._phases(images.ndim - 1).conj() * images).sum(0)
+        images = self.op.H(self._weights(kspace.ndim, kspace.dtype).conj() * kspace)
+        return (self._phases(images.ndim - 1, images.dtype).conj() * images).sum(0)
 
 
 def _kind(x: object) -> str:

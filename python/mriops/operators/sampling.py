@@ -107,6 +107,21 @@ def batch_of(*batches: Shape) -> Shape:
     return batch
 
 
+def in_precision(tensor: torch.Tensor, precision: torch.dtype) -> torch.Tensor:
+    """Real weights or coordinates in the data's precision, as ops convert them.
+
+    Parameters, and what requires gradients, are left as they are: a copy would not follow an optimiser.
+    """
+    if not isinstance(tensor, torch.Tensor) or isinstance(tensor, torch.nn.Parameter) or tensor.requires_grad:
+        return tensor
+    return tensor.to(precision) if tensor.is_floating_point() else tensor
+
+
+def shape_of(x: object) -> str:
+    """Shape of a tensor, or what it is instead, for messages."""
+    return f"shape {tuple(x.shape)}" if isinstance(x, torch.Tensor) else type(x).__name__
+
+
 def check_argument(x: torch.Tensor, name: str, shape: Shape, n_core: int) -> None:
     """Raise unless `x` has the trailing axes `shape`, of which all but `n_core` are a batch, where 1 stands for any.
 

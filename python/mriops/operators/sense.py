@@ -12,6 +12,7 @@ from mriops.operators.sampling import (
     check_csm,
     compress_mask,
     image_axes,
+    in_precision,
 )
 
 
@@ -38,7 +39,8 @@ class SenseOp(LinearOperator):
         Whether `csm` holds sets of maps (soft SENSE).
     trajectory : torch.Tensor, optional
         ``(samples, ndim)`` or ``(*batch, shots, readout, ndim)``, in cycles per field of view; instead of `mask`.
-        k-space is then ``(*batch, coils, samples)`` or ``(*batch, coils, shots, readout)``.
+        k-space is then ``(*batch, coils, samples)`` or ``(*batch, coils, shots, readout)``. Converted to the precision
+        of `csm`.
     dcf : torch.Tensor, optional
         Density compensation, broadcastable to the trajectory without its last axis. Its root weighs k-space, so that
         `gram` has it once; `weigh` prepares data.
@@ -92,7 +94,7 @@ class SenseOp(LinearOperator):
         else:
             self.keep("mask", None)
             self.sampling = NufftOp(
-                trajectory,
+                in_precision(trajectory, csm.dtype.to_real()),
                 csm.shape[-ndim:],
                 dcf=dcf,
                 eps=eps,
@@ -118,10 +120,8 @@ class SenseOp(LinearOperator):
         """k-space times `mask`, or times the root of `dcf`: the data that this operator is a model of."""
         check_argument(kspace, "kspace", self.range_shape, self.n_samples_axes + 1)
         if self.sampling is not None:
-            dcf = self.sampling.dcf
-            if dcf is None:
-                return kspace
-            return kspace * dcf.sqrt().expand(self.sampling.trajectory.shape[:-1]).unsqueeze(-self.n_samples_axes - 1)
+            root = self.sampling.sample_weights(kspace)
+            return kspace if root is None else kspace * root.unsqueeze(-self.n_samples_axes - 1)
         return kspace if self.mask is None else kspace * self.mask.unsqueeze(-self.ndim - 1)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:

@@ -7,7 +7,7 @@ import torch
 from mriops import ops
 from mriops.operators.algebra import LinearOperator, Shape
 from mriops.operators.nufft import NufftOp
-from mriops.operators.sampling import check_argument, check_csm
+from mriops.operators.sampling import check_argument, check_csm, in_precision
 
 
 class StackOfPlanesOp(LinearOperator):
@@ -66,6 +66,7 @@ class StackOfPlanesOp(LinearOperator):
                 f"{tuple(trajectory.shape)}"
             )
         self.keep("csm", csm)
+        trajectory = in_precision(trajectory, csm.dtype.to_real())
         self.sampling = NufftOp(trajectory, plane, dcf=dcf, eps=eps, upsampling=upsampling, gram=gram)
         self.domain_shape = (n_planes, *plane)
         self.range_shape = (coils, n_planes, *self.sampling.sample_shape)
@@ -95,5 +96,5 @@ class StackOfPlanesOp(LinearOperator):
     def weigh(self, kspace: torch.Tensor) -> torch.Tensor:
         """k-space times the root of `dcf`: the data that this operator is a model of."""
         check_argument(kspace, "kspace", self.range_shape, 4)
-        dcf = self.sampling.dcf
-        return kspace if dcf is None else kspace * dcf.sqrt()
+        root = self.sampling.sample_weights(kspace)
+        return kspace if root is None else kspace * root

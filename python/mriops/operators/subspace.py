@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 
 from mriops import ops
 from mriops.operators.algebra import LinearOperator, Shape
 from mriops.operators.nufft import NufftOp
-from mriops.operators.sampling import check_argument, check_csm
+from mriops.operators.sampling import check_argument, check_csm, in_precision, shape_of
 
 
 class SubspaceNufftOp(LinearOperator):
@@ -59,25 +62,38 @@ class SubspaceNufftOp(LinearOperator):
     ):
         super().__init__()
         if not isinstance(trajectory, torch.Tensor) or trajectory.ndim != 4:
-            raise ValueError(f"trajectory: expected shape (frames, shots, readout, ndim), got {_shape(trajectory)}")
+            raise ValueError(f"trajectory: expected shape (frames, shots, readout, ndim), got {shape_of(trajectory)}")
         frames, self.ndim = int(trajectory.shape[0]), int(trajectory.shape[-1])
         check_csm(csm, self.ndim, False)
         if csm.ndim != self.ndim + 1:
             raise ValueError(f"csm: expected shape (coils, *im_size) for {self.ndim} axes, got {tuple(csm.shape)}")
         if not isinstance(basis, torch.Tensor) or basis.ndim != 2 or basis.shape[0] != frames or 0 in basis.shape:
-            raise ValueError(f"basis: expected shape ({frames}, coefficients), got {_shape(basis)}")
+            raise ValueError(f"basis: expected shape ({frames}, coefficients), got {shape_of(basis)}")
         self.keep("csm", csm)
         self.keep("basis", basis)
         self.samples = tuple(trajectory.shape[:3])
-        if isinstance(dcf, torch.Tensor) and not _broadcasts(tuple(dcf.shape), self.samples):
+        if dcf is not None and not isinstance(dcf, torch.Tensor):
+            raise TypeError(f"dcf: expected a torch.Tensor or None, got {type(dcf).__name__}")
+        if dcf is not None and not _broadcasts(tuple(dcf.shape), self.samples):
             raise ValueError(f"dcf: expected a shape that broadcasts to {self.samples}, got {tuple(dcf.shape)}")
         weights = None if dcf is None else dcf.expand(self.samples).reshape(-1)
-        flat = trajectory.reshape(-1, self.ndim)
+        flat = in_precision(trajectory, csm.dtype.to_real()).reshape(-1, self.ndim)
         im_size = tuple(csm.shape[1:])
         self.sampling = NufftOp(flat, im_size, dcf=weights, eps=eps, upsampling=upsampling, gram=gram)
         self.register_buffer("spectra", None, persistent=False)
         self.domain_shape = (basis.shape[1], *im_size)
         self.range_shape = (frames, csm.shape[0], *self.samples[1:])
+
+    def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> LinearOperator:
+        before = self.csm.dtype
+        super()._apply(fn, recurse)
+        if self.csm.dtype != before:  # spectra of the other precision
+            self.spectra = None
+        return self
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        self.spectra = None
 
     def _basis(self, like: torch.Tensor) -> torch.Tensor:
         """As what multiplies k-space ``(coefficients, coils, frames, samples)``."""
@@ -111,28 +127,27 @@ class SubspaceNufftOp(LinearOperator):
 
     def _spectra(self) -> torch.Tensor:
         """``(1 or 2, coefficients, coefficients, *2 im)``: of ``conj(basis[:, j]) basis[:, k]``, real and imaginary."""
-        if self.spectra is None:
-            basis = self.basis.detach()
-            pairs = basis.conj()[:, :, None] * basis[:, None, :]
-            parts = [pairs.real, pairs.imag] if pairs.is_complex() else [pairs]
-            per_frame = torch.stack(parts).to(torch.float64).movedim(1, -1)  # (parts, j, k, frames)
-            weights = per_frame.repeat_interleave(self.samples[1] * self.samples[2], dim=-1)
-            if self.sampling.dcf is not None:
-                weights = weights * self.sampling.dcf
-            trajectory, eps = self.sampling.trajectory, min(self.sampling.eps, 1e-6)
-            self.spectra = ops.toeplitz_kernel(trajectory, self.sampling.im_size, dcf=weights, eps=eps)
-        return self.spectra
+        if self.spectra is not None:
+            return self.spectra
+        basis = self.basis.detach()
+        pairs = basis.conj()[:, :, None] * basis[:, None, :]
+        parts = [pairs.real, pairs.imag] if pairs.is_complex() else [pairs]
+        per_frame = torch.stack(parts).to(torch.float64).movedim(1, -1)  # (parts, j, k, frames)
+        weights = per_frame.repeat_interleave(self.samples[1] * self.samples[2], dim=-1)
+        if self.sampling.dcf is not None:
+            weights = weights * self.sampling.dcf
+        trajectory, eps = self.sampling.trajectory, min(self.sampling.eps, 1e-6)
+        spectra = ops.toeplitz_kernel(trajectory, self.sampling.im_size, dcf=weights, eps=eps)
+        if not self.sampling.moves:
+            self.spectra = spectra
+        return spectra
 
     def weigh(self, kspace: torch.Tensor) -> torch.Tensor:
         """k-space times the root of `dcf`: the data that this operator is a model of."""
         check_argument(kspace, "kspace", self.range_shape, 4)
-        dcf = self.sampling.dcf
-        return kspace if dcf is None else kspace * dcf.sqrt().reshape(self.samples).unsqueeze(1)
+        root = self.sampling.sample_weights(kspace)
+        return kspace if root is None else kspace * root.reshape(self.samples).unsqueeze(1)
 
 
 def _broadcasts(shape: Shape, to: Shape) -> bool:
     return len(shape) <= len(to) and all(n in (1, m) for n, m in zip(shape[::-1], to[::-1], strict=False))
-
-
-def _shape(x: object) -> str:
-    return f"shape {tuple(x.shape)}" if isinstance(x, torch.Tensor) else type(x).__name__

@@ -3,6 +3,7 @@
 import torch
 
 from mriops.operators.algebra import LinearOperator
+from mriops.ops.reference.precision import complex_of, real_of
 
 
 class SubspaceOp(LinearOperator):
@@ -14,7 +15,8 @@ class SubspaceOp(LinearOperator):
     Parameters
     ----------
     basis : torch.Tensor
-        Shape ``(times, rank)``, real or complex; with orthonormal columns the operator is an isometry.
+        Shape ``(times, rank)``, real or complex; with orthonormal columns the operator is an isometry. Converted to the
+        precision of the images in each call.
     ndim : int
         Number of trailing axes behind the one that is transformed: ``(*batch, rank, *im)``.
 
@@ -59,7 +61,9 @@ class SubspaceOp(LinearOperator):
                 f"{name}: expected shape (*batch, {matrix.shape[1]}, ...) with {self.ndim} trailing axes, got "
                 f"{tuple(x.shape)}"
             )
-        dtype = torch.promote_types(matrix.dtype, x.dtype)
+        # The basis takes the data's precision, as weights do; a complex one makes real images complex.
+        wide = x if x.is_floating_point() or x.is_complex() else x.to(real_of(matrix.dtype))
+        dtype = complex_of(wide.dtype) if matrix.is_complex() else wide.dtype
         lead, im = x.shape[: x.ndim - self.ndim - 1], x.shape[x.ndim - self.ndim :]
         flat = x.to(dtype).reshape(*lead, matrix.shape[1], -1)
         return (matrix.to(dtype) @ flat).reshape(*lead, matrix.shape[0], *im)
