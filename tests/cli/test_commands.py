@@ -4,6 +4,8 @@ import subprocess
 import sys
 import textwrap
 
+import pytest
+
 from mriops import __version__
 from mriops.cli import bench, main, progress
 
@@ -76,6 +78,26 @@ def test_small_benchmark(capsys):
     assert lines[1].split() == ["mask", "mriops", "torch.fft", "ratio", "difference"]
     # Same operator by two routes, complex64.
     assert all(float(line.split()[-1]) < 1e-5 for line in lines[2:])
+
+
+def test_bench_has_threads_only_without_the_tree(capsys):
+    assert main(["bench", "--threads", "2"]) == 1
+    assert "--threads: expected none in a source tree" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (["--max-iter", "many"], "argument --max-iter: expected a positive integer, got 'many'"),
+        (["--max-iter", "0"], "argument --max-iter: expected a positive integer, got '0'"),
+        (["--tol", "small"], "argument --tol: expected a number >= 0, got 'small'"),
+        (["--tol", "nan"], "argument --tol: expected a number >= 0, got 'nan'"),
+    ],
+)
+def test_numbers_that_are_none_are_named(option, message, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["recon", "scan.h5", *option])
+    assert caught.value.code == 2 and message in capsys.readouterr().err
 
 
 def test_bench_refuses_arguments_without_the_tree(monkeypatch, tmp_path, capsys):

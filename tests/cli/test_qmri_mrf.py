@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import os
 
 import nibabel
 import numpy as np
@@ -79,6 +80,32 @@ def test_images(tmp_path, sequence, kind, capsys) -> None:
     assert main([*arguments, "-o", str(out), "-q", "--rank", "8"]) == 0
     assert json.loads((out / "report.json").read_text())["slices"]["computed in this run"] == 1
     assert not list(out.rglob(".tmp-*"))
+
+
+def test_other_settings_leave_what_is_not_theirs(tmp_path, sequence) -> None:
+    series = images()[:, None].abs().numpy().transpose(3, 2, 1, 0)
+    nibabel.save(nibabel.Nifti1Image(series, np.eye(4)), tmp_path / "in.nii.gz")
+    (tmp_path / "png").mkdir()
+    (tmp_path / "png" / "mine.png").write_bytes(b"mine")
+    arguments = ["qmri", str(tmp_path / "in.nii.gz"), "--model", "mrf", "--sequence", str(sequence), *GRID, "-q"]
+    assert main([*arguments, "-o", str(tmp_path)]) == 0
+    assert main([*arguments, "-o", str(tmp_path), "--rank", "8"]) == 0
+    assert (tmp_path / "in.nii.gz").exists() and (tmp_path / "png" / "mine.png").exists()
+
+
+@pytest.mark.parametrize("name", ["b1", "mask"])
+def test_another_map_of_the_same_name_is_another_run(tmp_path, sequence, name) -> None:
+    np.savez(tmp_path / "in.npz", images=images().numpy())
+    arguments = ["qmri", str(tmp_path / "in.npz"), "--model", "mrf", "--sequence", str(sequence), *GRID, "-q"]
+    found = []
+    for fill in (1.0, 0.0 if name == "mask" else 0.8):
+        values = np.ones(SIZE, np.float32)
+        values[SIZE[0] // 2 :] = fill
+        np.save(tmp_path / "map.npy", values)
+        os.utime(tmp_path / "map.npy", ns=(0, int(1e9 * (2 + fill))))  # copies may be made within one tick of the clock
+        assert main([*arguments, f"--{name}", str(tmp_path / "map.npy"), "-o", str(tmp_path / "maps")]) == 0
+        found.append(np.nan_to_num(load(tmp_path / "maps", "t2")))
+    assert not np.array_equal(*found)
 
 
 def test_deviation_is_the_scatter(tmp_path, sequence) -> None:

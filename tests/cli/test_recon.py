@@ -180,6 +180,15 @@ def test_interrupt_is_not_an_error(scan_file, tmp_path, capsys, monkeypatch):
     assert "the same command continues" in capsys.readouterr().err
 
 
+def test_interrupted_commands_that_keep_nothing_do_not_say_so(tmp_path, capsys, monkeypatch):
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mriops.cli.demo.run", interrupted)
+    assert main(["demo", "-o", str(tmp_path / "out")]) == 130
+    assert capsys.readouterr().err == "mriops: interrupted\n"
+
+
 def test_brain_from_npz(data_dir, tmp_path):
     path = data_dir / "flash16_brain_3t" / "flash16_brain_3t.npz"
     code = main(["recon", str(path), "--key", "vivo_array16", "--acceleration", "2", "-o", str(tmp_path), "-q"])

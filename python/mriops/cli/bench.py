@@ -24,12 +24,14 @@ def run(arguments: argparse.Namespace) -> int:
     tree = Path(__file__).resolve().parents[3]
     rest = [a for a in arguments.rest if a != "--"]
     if (tree / "benchmarks" / "__main__.py").exists():
+        if arguments.threads is not None:
+            raise ValueError("--threads: expected none in a source tree, where each case has its own, got some")
         command = [sys.executable, "-m", "benchmarks", "run", *(["--quick"] if arguments.quick else []), *rest]
         path = os.pathsep.join(p for p in (str(tree / "python"), os.environ.get("PYTHONPATH", "")) if p)
         return subprocess.run(command, cwd=tree, env={**os.environ, "PYTHONPATH": path}).returncode
     if rest:
         raise ValueError(f"expected no further arguments without the source tree, got {' '.join(rest)}")
-    _small(arguments.threads, 3 if arguments.quick else 15)
+    _small(arguments.threads or 1, 3 if arguments.quick else 15)
     return 0
 
 

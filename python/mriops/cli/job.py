@@ -60,7 +60,7 @@ class Job:
         self._folder = out / _FOLDER
         self.continued = self.dropped = False
         make_folder(out)
-        key = {"file": _identity(file), "settings": settings, "mriops": __version__}
+        key = {"file": identity(file), "settings": settings, "mriops": __version__}
         self._key = json.loads(json.dumps(key))
         if self._folder.exists() and (restart or self._stored_key() != self._key):
             shutil.rmtree(self._folder)
@@ -108,7 +108,7 @@ class Job:
             np.savez(file, image=image, seconds=seconds)
 
 
-def _identity(file: Path) -> dict[str, Any]:
+def identity(file: Path) -> dict[str, Any]:
     """Name, size and time of a file, and for pairs (.cfl and .hdr) of both."""
     parts = [file] if file.exists() else sorted(file.parent.glob(file.name + ".*"))
     parts += [file.with_suffix(".hdr")] if file.suffix == ".cfl" else []

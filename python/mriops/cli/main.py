@@ -169,22 +169,28 @@ def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     c = commands.add_parser("bench", help="time the operators", description=text, epilog=_EXIT_CODES)
     c.add_argument("--quick", action="store_true", help="fewer repetitions")
-    c.add_argument("--threads", type=_positive, default=1, metavar="N", help="CPU threads (default: %(default)s)")
+    c.add_argument("--threads", type=_positive, metavar="N", help="CPU threads, without a source tree (default: 1)")
     c.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="show tracebacks")
     c.add_argument("rest", nargs=argparse.REMAINDER, help="further arguments for `python -m benchmarks run`")
 
 
 def _positive(text: str) -> int:
-    number = int(text)
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
     if number < 1:
-        raise argparse.ArgumentTypeError(f"expected a positive number, got {text}")
+        raise argparse.ArgumentTypeError(f"expected a positive integer, got {text!r}")
     return number
 
 
 def _not_negative(text: str) -> float:
-    number = float(text)
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
     if not number >= 0:
-        raise argparse.ArgumentTypeError(f"expected a number >= 0, got {text}")
+        raise argparse.ArgumentTypeError(f"expected a number >= 0, got {text!r}")
     return number
 
 
@@ -221,7 +227,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _dispatch(arguments)
     except KeyboardInterrupt:
-        sys.stderr.write("mriops: interrupted; finished slices are kept, the same command continues\n")
+        kept = arguments.command == "recon" or (arguments.command == "qmri" and arguments.model == "mrf")
+        sys.stderr.write(
+            f"mriops: interrupted{'; finished slices are kept, the same command continues' if kept else ''}\n"
+        )
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output (head, less) has gone; the null device keeps the exit of Python quiet.

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from mriops.cli.environment import choose_device, describe
-from mriops.cli.job import Job, write_json
+from mriops.cli.job import Job, identity, write_json
 from mriops.cli.progress import progress
 from mriops.cli.qmri_design import read_train
 from mriops.cli.qmri_figure import draw_map
@@ -75,21 +75,21 @@ def run_fingerprints(arguments: argparse.Namespace) -> int:
     if raw is None and len(series.images) != len(train):
         raise ValueError(f"{file}: expected {len(train)} images, as many as pulses, got {len(series.images)}")
     b1 = read_map(arguments.b1, series, "--b1").astype(np.float32) if arguments.b1 else None
+    inside = read_map(arguments.mask, series, "--mask") != 0 if arguments.mask else None
     lookup = _lookup(arguments, train, b1, real=raw is None and not np.iscomplexobj(series.images), raw=raw is not None)
     settings = {
         "train": dataclasses.asdict(train),
         **{name: getattr(arguments, name) for name in ("t1", "t2", "b1", "b1_grid", "rank", "l2", "max_iter")},
         **{name: getattr(arguments, name) for name in ("signed", "noise", "threshold", "mask", "key", "im_size")},
         "axes": [arguments.time_axis, arguments.slice_axis],
+        "maps": [identity(Path(name)) for name in (arguments.b1, arguments.mask) if name and not name.startswith("@")],
     }
     job = Job(out, file, settings, restart=arguments.restart)
     if job.dropped:
-        for old in (*out.glob("*.nii.gz"), out / "report.json", *(out / "png").glob("*.png")):
-            old.unlink(missing_ok=True)
+        _remove_results(out)
     slices = len(series.images[0]) if raw is None else len(raw.kspace)
     left = [s for s in range(slices) if not job.is_finished(s)]
     with progress("qmri", slices, done=slices - len(left), quiet=arguments.quiet) as bar:
-        inside = read_map(arguments.mask, series, "--mask") != 0 if arguments.mask else None
         for s in left:
             begin = time.perf_counter()
             signal = torch.from_numpy(series.images[:, s]) if raw is None else _coefficients(raw, s, lookup, arguments)
@@ -270,6 +270,14 @@ def _noise(lookup: _Lookup, energy: Tensor, kept: Tensor, arguments: argparse.Na
     times, fitted = len(lookup.train), len(lookup.names)
     freedom = times - 1 - fitted if lookup.real else 2 * times - 2 - fitted
     return ((energy - kept.square()).clamp_min(0) / max(freedom, 1)).sqrt()
+
+
+def _remove_results(out: Path) -> None:
+    """Delete the maps of an earlier run with other settings, and nothing else: the folder may hold images too."""
+    for name in _UNITS:
+        for old in (out / f"{name}.nii.gz", out / f"{name}_std.nii.gz", out / "png" / f"{name}.png"):
+            old.unlink(missing_ok=True)
+    (out / "report.json").unlink(missing_ok=True)
 
 
 def _write(job: Job, rows: list[str], affine: Any) -> dict[str, dict[str, Any]]:
