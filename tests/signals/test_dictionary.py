@@ -56,3 +56,25 @@ def test_bad_dictionaries_are_named(entries):
         match(Dictionary(signals, parameters), torch.ones(5, 3, dtype=torch.float64))
     with pytest.raises(ValueError, match="refine: expected parameters on a full grid"):
         match(Dictionary(signals[:, 1:], parameters[:, 1:]), signals, refine=True)
+
+
+@pytest.mark.parametrize("rank", [None, 4])
+@pytest.mark.parametrize("entries", [torch.float32, torch.complex64])
+@pytest.mark.parametrize("signal", [torch.float32, torch.float64, torch.complex64, torch.complex128])
+def test_signals_of_any_dtype(rank: int | None, entries: torch.dtype, signal: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(0)
+    signals = torch.randn(12, 30, dtype=entries, generator=generator)
+    dictionary = Dictionary(signals, torch.arange(30.0)[None], rank=rank)
+    measured = torch.randn(12, 7, dtype=signal, generator=generator)
+    found = match(dictionary, measured)
+    wide = dictionary.entries.to(torch.complex128)
+    kept = measured.to(torch.complex128)
+    kept = kept if dictionary.basis is None else dictionary.basis.to(torch.complex128).mH @ kept
+    assert torch.equal(found.index, (wide.mH @ kept).abs().argmax(0))
+    assert found.scale.is_complex() == (entries.is_complex or signal.is_complex)
+
+
+def test_no_voxels() -> None:
+    dictionary = Dictionary(torch.randn(12, 30), torch.rand(2, 30))
+    found = match(dictionary, torch.zeros(12, 0, 5))
+    assert found.index.shape == (0, 5) and found.parameters.shape == (2, 0, 5)

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -85,3 +86,10 @@ def test_trains_that_are_none(change, message) -> None:
 def test_axes_that_are_none(train) -> None:
     with pytest.raises(ValueError, match="t2: expected increasing positive values"):
         fingerprints(train, torch.tensor([1.0]), torch.tensor([0.1, 0.05]))
+
+
+@pytest.mark.parametrize("number", [np.float32, np.float64, float])
+def test_times_of_any_kind_of_number(number) -> None:
+    times = torch.tensor([1.0]), torch.tensor([0.1])
+    found = PulseTrain([0.1, 0.2], number(0.01), number(0.004)).signal(*times)
+    assert torch.equal(found, PulseTrain([0.1, 0.2], float(number(0.01)), float(number(0.004))).signal(*times))

@@ -192,6 +192,19 @@ def test_pulseq_round_trip(pulseq_file) -> None:
     assert float(transverse.max()) == pytest.approx(np.sin(0.4), rel=0.05)
 
 
+def test_a_file_that_ends_with_a_shape_is_read(pulseq_file, tmp_path) -> None:
+    """pypulseq 1.5.0 loops forever over the last line of such a file."""
+
+    def build(pypulseq, sequence) -> None:
+        sequence.add_block(pypulseq.make_gauss_pulse(0.5, duration=1e-3))
+
+    whole = pulseq_file(build)
+    bare = tmp_path / "bare.seq"
+    bare.write_text(whole.read_text().split("[SIGNATURE]")[0].rstrip())
+    found, expected = (signals.read_pulseq(path).waveform() for path in (bare, whole))
+    assert np.array_equal(found.rf, expected.rf)
+
+
 def test_a_block_that_cannot_be_simulated_is_named(pulseq_file) -> None:
     def build(pp, sequence) -> None:
         sequence.add_block(pp.make_delay(1e-3))
@@ -209,7 +222,10 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
         signals.read_pulseq(tmp_path / "none.seq")
     bad = tmp_path / "bad.seq"
     bad.write_text("[VERSION]\nmajor 9\n")
-    with pytest.raises(ValueError, match="expected a Pulseq file that pypulseq reads"):
+    with pytest.raises(ValueError, match="expected a Pulseq file with blocks, got none"):
+        signals.read_pulseq(bad)
+    bad.write_text("[VERSION]\nmajor nine\n")
+    with pytest.raises(ValueError, match=r"pypulseq .* does not read this file"):
         signals.read_pulseq(bad)
 
 

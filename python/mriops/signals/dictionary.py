@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from math import prod
 from typing import NamedTuple
 
 import torch
@@ -81,7 +82,9 @@ class Dictionary:
             return signal
         if signal.shape[0] == self.basis.shape[1] != self.basis.shape[0]:
             return signal  # compressed by a reconstruction in the subspace
-        return torch.tensordot(self.basis.mH.to(signal.dtype), signal, dims=1)
+        # Real signals of a complex basis become complex: half of the basis would be lost otherwise.
+        common = torch.promote_types(self.basis.dtype, signal.dtype)
+        return torch.tensordot(self.basis.mH.to(common), signal.to(common), dims=1)
 
     def subset(self, entries: Tensor) -> Dictionary:
         """The same basis with some of the entries: those of a known B1, say.
@@ -110,7 +113,8 @@ def match(dictionary: Dictionary, signal: Tensor, *, refine: bool = False, block
     dictionary
         Entries, with their parameters.
     signal
-        ``(times, *voxels)``, or ``(rank, *voxels)`` where it is compressed already.
+        ``(times, *voxels)``, or ``(rank, *voxels)`` where it is compressed already. Real or complex, whatever the
+        entries are; the finer of the two precisions is that of the match.
     refine
         Interpolate parameters between the best entry and its neighbours: the maximum of the quadratic form through the
         squared correlations (entries must form a full grid, parameters in C order).
@@ -132,30 +136,26 @@ def match(dictionary: Dictionary, signal: Tensor, *, refine: bool = False, block
     Ma D, et al. Magnetic resonance fingerprinting. Nature 2013;495:187-192.
     """
     voxels = tuple(signal.shape[1:])
-    flat = dictionary.compress(signal).reshape(-1, _count(voxels))
-    entries = dictionary.entries
-    if flat.shape[0] != entries.shape[0]:
+    entries, kept = dictionary.entries, dictionary.compress(signal)
+    if kept.shape[0] != entries.shape[0]:
         raise ValueError(f"signal: expected {entries.shape[0]} times first, got {signal.shape[0]}")
+    common = torch.promote_types(entries.dtype, kept.dtype)
+    flat, entries = kept.reshape(len(kept), prod(voxels)).to(common), entries.to(common)
     grid = _grid(dictionary.parameters) if refine else None
-    parts = [_match_block(dictionary, part, grid) for part in flat.split(block, dim=1)]
+    parts = [_match_block(dictionary, entries, part, grid) for part in flat.split(block, dim=1)]
     index, scale, correlation, parameters = (torch.cat(p, dim=-1) for p in zip(*parts, strict=True))
     return Match(
         index.reshape(voxels),
         scale.reshape(voxels),
         correlation.reshape(voxels),
-        parameters.reshape(-1, *voxels),
+        parameters.reshape(len(parameters), *voxels),
     )
 
 
-def _count(shape: tuple[int, ...]) -> int:
-    count = 1
-    for n in shape:
-        count *= n
-    return count
-
-
-def _match_block(dictionary: Dictionary, part: Tensor, grid: list[Tensor] | None) -> tuple[Tensor, ...]:
-    products = dictionary.entries.mH @ part  # (entries, block)
+def _match_block(
+    dictionary: Dictionary, entries: Tensor, part: Tensor, grid: list[Tensor] | None
+) -> tuple[Tensor, ...]:
+    products = entries.mH @ part  # (entries, block)
     energy = products.abs() if not products.is_complex() else products.real.square() + products.imag.square()
     best = energy.argmax(0)
     at = products.gather(0, best[None])[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from numbers import Real
 
 import torch
 from torch import Tensor
@@ -56,7 +57,7 @@ class PulseTrain:
     spoiling: str = "gradient"
 
     def __post_init__(self) -> None:
-        pulses = 0 if isinstance(self.flip_angle, (int, float)) else len(self.flip_angle)
+        pulses = 0 if isinstance(self.flip_angle, Real) else len(self.flip_angle)
         if not pulses:
             raise ValueError(f"flip_angle: expected one angle per pulse, got {self.flip_angle!r}")
         if self.spoiling not in SPOILING:
@@ -67,8 +68,8 @@ class PulseTrain:
             values = getattr(self, name)
             if values is None:
                 continue
-            row = [values] if isinstance(values, (int, float)) else values
-            if not isinstance(values, (int, float)) and len(row) != pulses:
+            row = [values] if isinstance(values, Real) else values
+            if not isinstance(values, Real) and len(row) != pulses:
                 raise ValueError(f"{name}: expected {pulses} values, as many as flip angles, got {len(row)}")
             for i, value in enumerate(row):
                 bad = (name == "repetition_time" and value <= 0) or (name == "echo_time" and value < 0)
@@ -99,7 +100,7 @@ class PulseTrain:
 
         angles, inversion = row(self.flip_angle), self.inversion_time
         tr, te = (
-            values if isinstance(values, (int, float)) else row(values)
+            float(values) if isinstance(values, (int, float, Real)) else row(values)
             for values in (self.repetition_time, self.echo_time)
         )
         if self.spoiling == "gradient":

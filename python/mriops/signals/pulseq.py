@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mriops._native.bloch_shapes import GAMMA
+from mriops.trajectories.pulseq_file import read_sequence
 
 from .sequence import Adc, Block, Gradient, RfPulse, Sequence
 
@@ -46,7 +47,8 @@ def read_pulseq(path: str | os.PathLike[str], *, gamma: float = GAMMA) -> Sequen
     FileNotFoundError
         There is no such file.
     ValueError
-        The file is not read by pypulseq, or a block has an event that cannot be simulated; the message names the block.
+        The file has extensions other than triggers, labels and soft delays, is not read by pypulseq, or a block has an
+        event that cannot be simulated; the message names the block.
 
     References
     ----------
@@ -55,20 +57,9 @@ def read_pulseq(path: str | os.PathLike[str], *, gamma: float = GAMMA) -> Sequen
     Open Source Softw 2019;4:1725.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no such file: {path}")
-    try:
-        import pypulseq
-    except ImportError as error:
-        raise ImportError("pypulseq is needed to read Pulseq files: pip install 'mriops[pulseq]'") from error
-    source = pypulseq.Sequence()
+    source, sequence = read_sequence(path), Sequence()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it warns of every version but its own
-        try:
-            source.read(str(path))
-        except Exception as error:  # its parser raises whatever comes
-            raise ValueError(f"{path}: expected a Pulseq file that pypulseq reads, got {error!r}") from error
-        sequence = Sequence()
+        warnings.simplefilter("ignore")  # pypulseq warns of every version but its own
         for number in source.block_events:
             try:
                 sequence.append(_block(source.get_block(number), gamma))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
-import tempfile
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,10 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mriops.trajectories.hardware import check_fov
+from mriops.trajectories.pulseq_file import read_sequence
 
 _AXES = "zyx"
-# Extensions that pypulseq 1.5 knows. None moves k-space; of soft delays the values in the file are taken.
-_HARMLESS = {"TRIGGERS", "LABELSET", "LABELINC", "DELAYS"}
 
 
 class PulseqTrajectory(NamedTuple):
@@ -90,7 +87,7 @@ def from_pulseq(
     Layton et al. Pulseq: a rapid and hardware-independent pulse sequence prototyping framework. MRM 77:1544 (2017).
     Ravi, Geethanath, Vaughan. PyPulseq: a Python package for MRI pulse sequence design. JOSS 4:1725 (2019).
     """
-    sequence = _read(Path(path))
+    sequence = read_sequence(Path(path))
     k, time, counts = _acquired(sequence, Path(path), -delay)
     k, time = _chosen(k, time, counts, samples, Path(path))
     fov = field_of_view
@@ -109,50 +106,6 @@ def from_pulseq(
     chosen = tuple(lengths[a] for a in axes) if lengths else check_fov(fov, len(axes))  # type: ignore[arg-type]
     k = k[..., ["xyz".index(a) for a in axes]] * np.array(chosen)
     return PulseqTrajectory(torch.from_numpy(k).to(dtype), torch.from_numpy(time).to(dtype), chosen)
-
-
-def _read(path: Path) -> Any:
-    if not path.is_file():
-        raise FileNotFoundError(f"no such file: {path}")
-    try:
-        import pypulseq
-    except ImportError as error:
-        raise ImportError(
-            "reading Pulseq files needs the package 'pypulseq', which is not installed: pip install 'mriops[pulseq]'"
-        ) from error
-    content = path.read_bytes()
-    named = {name.decode(errors="replace") for name in re.findall(rb"^extension\s+(\S+)", content, re.MULTILINE)}
-    if named - _HARMLESS:
-        raise ValueError(
-            f"{path}: expected no extensions but those known, got {sorted(named - _HARMLESS)}; "
-            f"which are {sorted(_HARMLESS)}"
-        )
-    sequence = pypulseq.Sequence()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it warns of every version but its own
-            _read_terminated(sequence, path, content)
-    except Exception as error:  # its parser raises whatever comes
-        raise ValueError(
-            f"{path}: pypulseq {_version(pypulseq)} does not read this file ({type(error).__name__}: {error}); "
-            "expected a Pulseq file of version 1.2 to 1.5 without extensions unknown to it"
-        ) from error
-    return sequence
-
-
-def _read_terminated(sequence: Any, path: Path, content: bytes) -> None:
-    """Read a file, with an empty line at its end: without one pypulseq 1.5.0 loops forever over a last shape."""
-    if content.endswith((b"\n\n", b"\n\r\n")):
-        sequence.read(str(path))
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / path.name
-        copy.write_bytes(content + b"\n\n")
-        sequence.read(str(copy))
-
-
-def _version(pypulseq: Any) -> str:
-    return str(getattr(pypulseq, "__version__", "of unknown version"))
 
 
 def _acquired(sequence: Any, path: Path, advance: float) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
