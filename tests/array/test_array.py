@@ -155,6 +155,10 @@ def test_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     assert mriops.array.get_num_threads() == 3
     with pytest.raises(ValueError, match="n: expected at least 1 thread, got 0"):
         array.set_num_threads(0)
+    for bad in (2.5, "4", True):
+        with pytest.raises(TypeError, match=f"n: expected an integer or None, got {bad!r}"):
+            array.set_num_threads(bad)
+    assert array.get_num_threads() == 3
     monkeypatch.setenv("MRIOPS_NUM_THREADS", "2")
     array.set_num_threads(None)
     assert array.get_num_threads() == 2

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -165,3 +166,8 @@ def test_pseudo_replica_refuses():
         noise_pseudo_replica(lambda k: k, kspace, n_replicas=1)
     with pytest.raises(ValueError, match="mask: expected at least one sampled entry"):
         gfactor_pseudo_replica(lambda k: k, lambda k: k, kspace, mask=torch.zeros(4, 4))
+
+
+def test_acceleration_of_any_kind_of_integer():
+    csm = coil_maps((12, 8), 4)
+    assert torch.equal(gfactor(csm, np.int64(2)), gfactor(csm, 2))

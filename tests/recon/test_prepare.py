@@ -134,3 +134,26 @@ def test_centre_missing(raw):
     raw.mask[:, 40:60] = False
     with pytest.raises(ValueError, match="expected a sampled centre of k-space"):
         recon.reconstruct(raw)
+
+
+def test_calibration_that_is_longer_than_the_data(raw):
+    wide = np.zeros((1, 8, 20, 120), np.complex64)
+    wide[..., 20:100] = np.arange(80)
+    data = recon.prepare(dataclasses.replace(raw, acs=wide, acs_size=None))
+    assert data.acs_size == (20, 80)
+    np.testing.assert_array_equal(data.calibration[0, 0, 48], np.arange(80))
+
+
+def test_values_that_are_not_finite_are_named(raw):
+    kspace = raw.kspace.copy()
+    kspace[0, 3, 7, 5] = np.nan
+    with pytest.raises(ValueError, match=r"kspace: expected finite values, got .* at index \(0, 3, 7, 5\)"):
+        recon.prepare(dataclasses.replace(raw, kspace=kspace))
+    shots = RawData(
+        kspace=np.full((1, 2, 3, 4), np.inf, np.complex64),
+        trajectory=np.zeros((1, 3, 4, 2), np.float32),
+        axes=("slice", "coil", "shot", "sample"),
+        matrix=(8, 8),
+    )
+    with pytest.raises(ValueError, match=r"kspace: expected finite values, got .* at index \(0, 0, 0, 0\)"):
+        recon.prepare_shots(shots)

@@ -92,3 +92,14 @@ def test_refuses():
     bad[0, 1, 2] = float("nan")
     with pytest.raises(ValueError, match="kspace: expected finite values"):
         recon.sense(bad)
+
+
+def test_empty_batch():
+    kspace, csm = torch.zeros(0, 3, 8, 6, dtype=torch.complex64), torch.ones(3, 8, 6, dtype=torch.complex64)
+    assert recon.sense(kspace, csm=csm).shape == (0, 8, 6)
+
+
+@pytest.mark.parametrize("acs", [0, -2, (4, 4, 4), (4, 0)])
+def test_widths_of_the_calibration_region(acs, scan):
+    with pytest.raises(ValueError, match=r"acs: expected a positive width or 2 of them \(one per spatial axis\), got"):
+        recon.estimate_csm(scan.kspace, method="walsh", acs=acs)

@@ -67,3 +67,8 @@ def test_zero_operator_has_zero_eigenvalue():
 def test_bad_arguments(A, x0, options, match):
     with pytest.raises(ValueError, match=match):
         power_method(A, x0, **options)
+
+
+def test_empty_start():
+    with pytest.raises(ValueError, match=r"x0: expected no empty axis, got shape \(0, 4\)"):
+        power_method(lambda x: x, torch.zeros(0, 4), batch_ndim=1)

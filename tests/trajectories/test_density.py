@@ -168,3 +168,19 @@ def test_refusals(call, message):
     pytest.importorskip("scipy")
     with pytest.raises(ValueError, match=message):
         call(trajectories.radial(SIZE, 5, 16))
+
+
+def test_thousands_of_spokes_need_no_matrix_of_pairs():
+    k = trajectories.radial(SIZE, 4, 8, order="uniform")
+    many = k.repeat(10_000, 1, 1)  # a matrix of their angles would take 13 GB
+    torch.testing.assert_close(
+        trajectories.dcf_radial(many, SIZE) * 10_000,
+        trajectories.dcf_radial(k, SIZE).repeat(10_000, 1),
+        rtol=1e-5,
+        atol=0,
+    )
+
+
+def test_no_frames():
+    assert trajectories.dcf_voronoi(torch.zeros(0, 4, 8, 2), SIZE).shape == (0, 4, 8)
+    assert trajectories.dcf_radial(torch.zeros(0, 4, 8, 2), SIZE).shape == (0, 4, 8)

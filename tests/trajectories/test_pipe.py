@@ -83,3 +83,8 @@ def test_refusals():
         trajectories.dcf_pipe(k, (8, 8, 8))
     with pytest.raises(ValueError, match="max_iter: expected an int of at least 1"):
         trajectories.dcf_pipe(k, SIZE, max_iter=0)
+
+
+def test_integers_are_refused():
+    with pytest.raises(TypeError, match=r"trajectory: expected a real floating-point dtype, got torch.int64"):
+        trajectories.dcf_pipe(torch.zeros(1, 4, 2, dtype=torch.int64), (8, 8))

@@ -6,6 +6,8 @@ from __future__ import annotations
 from math import pi, prod
 from typing import Any
 
+import numpy as np
+
 __all__ = [
     "nufft",
     "nufft_adjoint",
@@ -44,7 +46,7 @@ def _forward(xp: Any, image: Any, trajectory: Any) -> Any:
 
 def _adjoint(xp: Any, kspace: Any, trajectory: Any, im: tuple[int, ...]) -> Any:
     ndim = len(im)
-    batch = xp.broadcast_shapes(kspace.shape[:-1], trajectory.shape[:-2])
+    batch = np.broadcast_shapes(kspace.shape[:-1], trajectory.shape[:-2])
     step = max(1, _BLOCK // max(prod(batch) * prod(im[:-1]), 1))
     total: Any = 0
     for start in range(0, trajectory.shape[-2], step):

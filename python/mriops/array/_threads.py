@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from numbers import Integral
 
 __all__ = ["get_num_threads", "set_num_threads"]
 
@@ -48,10 +49,14 @@ def set_num_threads(n: int | None) -> None:
 
     Raises
     ------
+    TypeError
+        ``n`` is no integer.
     ValueError
         ``n`` is less than 1.
     """
     global _chosen
+    if n is not None and (isinstance(n, bool) or not isinstance(n, Integral)):
+        raise TypeError(f"n: expected an integer or None, got {n!r}")
     if n is not None and n < 1:
         raise ValueError(f"n: expected at least 1 thread, got {n}")
-    _chosen = n
+    _chosen = None if n is None else int(n)

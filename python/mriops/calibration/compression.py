@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mriops import ops
 from mriops.calibration.acs import check_kspace, extract_acs
 
 __all__ = ["apply_compression", "compress_coils"]
@@ -120,22 +121,17 @@ def apply_compression(kspace: Tensor, matrices: Tensor, *, readout_dim: int = -1
     size = kspace.shape[readout_dim]
     if matrices.shape[0] != size:
         raise ValueError(f"matrices: expected {size} readout positions, got {matrices.shape[0]}")
-    hybrid = _centred_fft(kspace, readout_dim, inverse=True)
+    hybrid = ops.ifft(kspace, readout_dim)
     # (*batch, coils, *im_size) -> (*batch, *others, readout, coils)
     moved = hybrid.movedim(-ndim - 1, -1).movedim(readout_dim - 1, -2)
     mixed = torch.einsum("xvc,...xc->...xv", matrices.to(kspace.dtype), moved)
     mixed = mixed.movedim(-2, readout_dim - 1).movedim(-1, -ndim - 1)
-    return _centred_fft(mixed, readout_dim, inverse=False)
+    return ops.fft(mixed, readout_dim)
 
 
 def _check_readout(readout_dim: int, ndim: int) -> None:
     if not -ndim <= readout_dim <= -1:
         raise ValueError(f"readout_dim: expected a spatial axis from {-ndim} to -1, got {readout_dim!r}")
-
-
-def _centred_fft(x: Tensor, dim: int, *, inverse: bool) -> Tensor:
-    transform = torch.fft.ifft if inverse else torch.fft.fft
-    return torch.fft.fftshift(transform(torch.fft.ifftshift(x, dim=dim), dim=dim, norm="ortho"), dim=dim)
 
 
 def _principal_rows(samples: Tensor, count: int) -> Tensor:
@@ -155,7 +151,7 @@ def _geometric_matrices(
             raise ValueError(f"acs: expected {ndim} entries (one per spatial axis), got {len(widths)}")
         widths[readout_dim] = kspace.shape[readout_dim]
         kspace = extract_acs(kspace, widths, ndim=ndim)
-    hybrid = _centred_fft(kspace, readout_dim, inverse=True)
+    hybrid = ops.ifft(kspace, readout_dim)
     coils = hybrid.shape[-ndim - 1]
     moved = hybrid.movedim(readout_dim, 0).movedim(-ndim, 1)  # (readout, coils, *batch, *others)
     samples = moved.reshape(moved.shape[0], coils, -1).to(torch.complex128)

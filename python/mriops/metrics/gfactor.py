@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from numbers import Integral
 
 import torch
 from torch import Tensor
@@ -179,8 +180,8 @@ def gfactor_pseudo_replica(
 
 def _rates(acceleration: int | Sequence[int], im_size: tuple[int, ...]) -> tuple[int, ...]:
     ndim = len(im_size)
-    if isinstance(acceleration, int):
-        rates = tuple(acceleration if axis == ndim - 2 else 1 for axis in range(ndim))
+    if isinstance(acceleration, Integral):
+        rates = tuple(int(acceleration) if axis == ndim - 2 else 1 for axis in range(ndim))
     else:
         rates = tuple(acceleration)
     if len(rates) != ndim or any(int(r) != r or r < 1 for r in rates):

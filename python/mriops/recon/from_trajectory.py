@@ -40,10 +40,11 @@ def prepare_shots(
     Raises
     ------
     ValueError
-        If the data has no trajectory, or fewer coils than `n_coils`.
+        If the data has no trajectory, NaN or Inf, or fewer coils than `n_coils`.
     """
     if raw.trajectory is None:
         raise ValueError("raw: expected data with a trajectory, got k-space on a grid")
+    calibration.check_kspace(torch.from_numpy(raw.kspace), ndim=2)
     raw = whitened(average(raw)) if whiten else average(raw)
     kspace = torch.from_numpy(raw.kspace).to(device)
     trajectory = torch.from_numpy(raw.trajectory).to(device)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mriops import calibration
-from mriops.io import RawData, ScanInfo, remove_oversampling
+from mriops.io import RawData, ScanInfo, crop_centre, remove_oversampling
 
 # Frames that show the same coils and nearly the same object; contrasts may cancel when averaged.
 _AVERAGED_FOR_CALIBRATION = ("repetition", "set", "phase")
@@ -80,6 +80,7 @@ def prepare(
     """
     if raw.trajectory is not None:
         raise ValueError("raw: expected k-space on a grid, got data with a trajectory (use prepare_shots)")
+    calibration.check_kspace(torch.from_numpy(raw.kspace), ndim=raw.ndim)
     raw = average(raw)
     if whiten:
         raw = whitened(raw)
@@ -147,8 +148,7 @@ def _calibration(raw: RawData) -> tuple[Tensor, tuple[int, ...]]:
     if raw.acs is not None:
         source = np.zeros((*raw.acs.shape[:2], *raw.im_size), np.complex64)
         size = tuple(min(m, n) for m, n in zip(raw.acs.shape[2:], raw.im_size, strict=True))
-        place = tuple(slice(n // 2 - m // 2, n // 2 - m // 2 + m) for m, n in zip(size, raw.im_size, strict=True))
-        source[(..., *place)] = raw.acs
+        crop_centre(source, size)[...] = crop_centre(raw.acs, size)
         return torch.from_numpy(source), size
     while any(a in raw.axes for a in _AVERAGED_FOR_CALIBRATION):
         axis = next(i for i, a in enumerate(raw.axes) if a in _AVERAGED_FOR_CALIBRATION)

@@ -102,6 +102,8 @@ def sampling_mask(kspace: Tensor, *, ndim: int = 2) -> Tensor | None:
     Tensor of bool, broadcastable to (*batch, *im_size), or None
     """
     sampled = (kspace.detach() != 0).any(dim=-ndim - 1)
+    if not sampled.numel():  # an empty batch
+        return None
     for axis in range(sampled.ndim):
         first = sampled.narrow(axis, 0, 1)
         if bool((sampled == first).all()):

@@ -45,7 +45,7 @@ def power_method(
     Raises
     ------
     TypeError, ValueError
-        If an argument does not fit, if `x0` is zero, or if NaN or infinity turn up.
+        If an argument does not fit, if `x0` is empty or zero, or if NaN or infinity turn up.
 
     References
     ----------
@@ -54,6 +54,8 @@ def power_method(
     check_problem(x0, batch_ndim, max_iter, tol, [("A", A)])
     if max_iter < 1:
         raise ValueError(f"max_iter: expected an integer >= 1, got {max_iter!r}")
+    if not x0.numel():
+        raise ValueError(f"x0: expected no empty axis, got shape {tuple(x0.shape)}")
     layout, interval = Layout.of(x0, batch_ndim), stop_interval(x0.device, check_every)
     with no_derivatives():
         v = layout.flatten(x0)

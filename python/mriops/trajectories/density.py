@@ -150,8 +150,12 @@ def _angular_shares(unit: Tensor, full: bool) -> Tensor:
     before = torch.cat([ordered[..., -1:] - turn, ordered[..., :-1]], dim=-1)
     after = torch.cat([ordered[..., 1:], ordered[..., :1] + turn], dim=-1)
     share = (after - before) / 2
-    same = (ordered[..., :, None] - ordered[..., None, :]).abs() < 1e-6
-    share = (same * share[..., None, :]).sum(-1) / same.sum(-1)
+    # Numbers of the directions; spokes of one direction divide its share evenly.
+    direction = torch.nn.functional.pad((ordered.diff(dim=-1) >= 1e-6).cumsum(-1), (1, 0))
+    total, count = torch.zeros_like(share), torch.zeros_like(share)
+    total.scatter_add_(-1, direction, share)
+    count.scatter_add_(-1, direction, torch.ones_like(share))
+    share = (total / count.clamp_min(1)).gather(-1, direction)
     return torch.zeros_like(share).scatter(-1, place, share)
 
 

@@ -39,6 +39,8 @@ def dcf_pipe(trajectory: Tensor, im_size: Sequence[int], *, max_iter: int = 20, 
 
     Raises
     ------
+    TypeError
+        If the trajectory is not real and floating-point.
     ValueError
         If shapes do not fit, or max_iter is not positive.
 
@@ -54,6 +56,8 @@ def dcf_pipe(trajectory: Tensor, im_size: Sequence[int], *, max_iter: int = 20, 
             f"trajectory: expected (*batch, shots, readout, {ndim}) for im_size {tuple(im_size)}, "
             f"got {tuple(trajectory.shape)}"
         )
+    if not trajectory.is_floating_point():
+        raise TypeError(f"trajectory: expected a real floating-point dtype, got {trajectory.dtype}")
     check_count(max_iter, "max_iter")
     size = tuple(2 * int(n) for n in im_size)
     # Cycles per doubled field of view.

@@ -60,7 +60,9 @@ def dcf_voronoi(trajectory: Tensor, im_size: Sequence[int]) -> Tensor:
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(points))[0])
         raise ValueError(f"trajectory: expected finite coordinates, got {points[where]} at index {where}")
     frames = points.reshape(-1, *points.shape[-3:])
-    weights = np.stack([_cells(frame, half) for frame in frames])
+    weights = np.empty(frames.shape[:-1])
+    for out, frame in zip(weights, frames, strict=True):
+        out[:] = _cells(frame, half)
     return torch.from_numpy(weights.reshape(points.shape[:-1])).to(trajectory)
 
 
