@@ -2,8 +2,8 @@
 
 Rooms load on first use, so ``import mriops`` imports neither torch nor a compiled module:
 ``mriops.ops`` (functions on tensors), ``mriops.array`` (the same on NumPy and CuPy arrays), ``mriops.operators``,
-``mriops.solvers``, ``mriops.trajectories``, ``mriops.priors``, ``mriops.signals``, ``mriops.calibration``,
-``mriops.phantoms``, ``mriops.metrics``, ``mriops.networks``, ``mriops.io``, ``mriops.recon``, ``mriops.testing``.
+``mriops.solvers``, ``mriops.trajectories``, ``mriops.signals``, ``mriops.calibration``, ``mriops.phantoms``,
+``mriops.metrics``, ``mriops.io``, ``mriops.recon``, ``mriops.testing``.
 """
 
 import importlib
@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # tells type checkers and editors what __getattr__ finds at r
         ops as ops,
         phantoms as phantoms,
         recon as recon,
+        signals as signals,
         solvers as solvers,
         testing as testing,
         trajectories as trajectories,
@@ -35,11 +36,9 @@ _ROOMS = (
     "calibration",
     "io",
     "metrics",
-    "networks",
     "operators",
     "ops",
     "phantoms",
-    "priors",
     "recon",
     "signals",
     "solvers",
@@ -53,20 +52,18 @@ def __getattr__(name: str) -> ModuleType:
         try:
             return importlib.import_module(f"mriops.{name}")
         except ModuleNotFoundError as error:
-            if error.name == "torch":
-                raise ImportError(
-                    f"mriops.{name} needs torch >= 2.6, which is not installed: pip install 'mriops[torch]' "
-                    "(mriops.array serves NumPy and CuPy arrays without it)",
-                    name="torch",
-                ) from error
-            if error.name != f"mriops.{name}":
+            if error.name != "torch":
                 raise
+            raise ImportError(
+                f"mriops.{name} needs torch >= 2.6, which is not installed: pip install 'mriops[torch]' "
+                "(mriops.array serves NumPy and CuPy arrays without it)",
+                name="torch",
+            ) from error
     raise AttributeError(f"module 'mriops' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    here = Path(__file__).parent
-    return sorted([*__all__, *(room for room in _ROOMS if (here / room / "__init__.py").exists())])
+    return sorted([*__all__, *_ROOMS])
 
 
 def _installed(folder: str) -> str:

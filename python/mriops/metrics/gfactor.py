@@ -180,7 +180,7 @@ def gfactor_pseudo_replica(
 
 def _rates(acceleration: int | Sequence[int], im_size: tuple[int, ...]) -> tuple[int, ...]:
     ndim = len(im_size)
-    if isinstance(acceleration, Integral):
+    if isinstance(acceleration, (int, Integral)):
         rates = tuple(int(acceleration) if axis == ndim - 2 else 1 for axis in range(ndim))
     else:
         rates = tuple(acceleration)

@@ -20,6 +20,21 @@ from . import reference
 from ._declaration import OpDeclaration
 from ._factory import define_op
 from ._nufft_plan import check_finite
+from ._nufft_words import (
+    HOW,
+    RANKS,
+    ROWS,
+    alone,
+    component,
+    im_of,
+    image_rank,
+    kspace_rank,
+    overlap,
+    per_coil,
+    ranks,
+    total,
+    weigh,
+)
 from ._vmap import fold_arguments
 from .reference.nufft import slopes
 
@@ -28,51 +43,15 @@ __all__ = ["adjoint_op", "gram_op", "nufft_op", "trajectory_grad_op", "trajector
 # --- what the rules share --------------------------------------------------------------------------------------------
 
 
-def _im(image: Tensor, how: tuple) -> tuple[int, ...]:
-    ndim = len(how[0])
-    return tuple(image.shape[len(image.shape) - ndim :])
-
-
-def _per_coil(rows: tuple) -> tuple:
-    """Trajectory, points and order with an axis of one for coils behind the batch."""
-    trajectory, points, order = rows
-    return (
-        trajectory.unsqueeze(-3),
-        None if points is None else points.unsqueeze(-3),
-        None if order is None else order.unsqueeze(-2),
-    )
-
-
-def _alone(how: tuple) -> tuple:
-    """The same transform without maps."""
-    return (*how[:2], False, how[3])
-
-
 def _coil_adjoint(kspace: Tensor, dcf: Tensor | None, rows: tuple, im: tuple[int, ...], how: tuple) -> Tensor:
     """Coil images ``A^H w k``: the adjoint without the sum over coils."""
     weights = None if dcf is None else dcf.unsqueeze(-2)
-    return adjoint_op(kspace, None, weights, *_per_coil(rows), im, *_alone(how))
+    return adjoint_op(kspace, None, weights, *per_coil(rows), im, *alone(how))
 
 
 def _csm_grad(kspace: Tensor, image: Tensor, dcf: Tensor | None, rows: tuple, how: tuple) -> Tensor:
     """Adjoint of ``csm -> w A (csm x)``."""
-    return image.conj().unsqueeze(-len(how[0]) - 1) * _coil_adjoint(kspace, dcf, rows, _im(image, how), how)
-
-
-def _overlap(a: Tensor, b: Tensor, coils: bool) -> Tensor:
-    """``Re sum_c conj(a) b``: the gradient for weights."""
-    product = (a.conj() * b).real
-    return product.sum(-2) if coils else product
-
-
-def _weigh(kspace: Tensor, dcf: Tensor | None, coils: bool) -> Tensor:
-    if dcf is None:
-        return kspace
-    return kspace * (dcf.unsqueeze(-2) if coils else dcf)
-
-
-def _component(tangent: Tensor, d: int, coils: bool) -> Tensor:
-    return tangent[..., d].unsqueeze(-2) if coils else tangent[..., d]
+    return image.conj().unsqueeze(-len(how[0]) - 1) * _coil_adjoint(kspace, dcf, rows, im_of(image, how), how)
 
 
 def _along(image: Tensor, csm: Tensor | None, tangent: Tensor, rows: tuple, how: tuple) -> Tensor:
@@ -80,18 +59,18 @@ def _along(image: Tensor, csm: Tensor | None, tangent: Tensor, rows: tuple, how:
     if not how[3]:
         return trajectory_jvp_op(image, csm, tangent, *rows, *how)
     terms = [
-        _component(tangent, d, how[2]) * nufft_op(slope * image, csm, *rows, *how)
-        for d, slope in enumerate(slopes(_im(image, how), image))
+        component(tangent, d, how[2]) * nufft_op(slope * image, csm, *rows, *how)
+        for d, slope in enumerate(slopes(im_of(image, how), image))
     ]
-    return _sum(terms)
+    return total(terms)
 
 
 def _trajectory_grad(image: Tensor, csm: Tensor | None, kspace: Tensor, rows: tuple, how: tuple) -> Tensor:
     """Gradient of ``Re <k, A x>`` for the trajectory, before what was broadcast is summed."""
     if not how[3]:
         return trajectory_grad_op(image, csm, kspace, *rows, *how)
-    transforms = [nufft_op(slope * image, csm, *rows, *how) for slope in slopes(_im(image, how), image)]
-    return torch.stack([_overlap(kspace, transform, how[2]) for transform in transforms], -1)
+    transforms = [nufft_op(slope * image, csm, *rows, *how) for slope in slopes(im_of(image, how), image)]
+    return torch.stack([overlap(kspace, transform, how[2]) for transform in transforms], -1)
 
 
 def _along_adjoint(
@@ -99,40 +78,11 @@ def _along_adjoint(
 ) -> Tensor:
     """Adjoint of :func:`_along` in the image, and tangent of ``A^H k``."""
     terms = [
-        slope.conj() * adjoint_op(_component(tangent, d, how[2]) * kspace, csm, None, *rows, im, *how)
+        slope.conj() * adjoint_op(component(tangent, d, how[2]) * kspace, csm, None, *rows, im, *how)
         for d, slope in enumerate(slopes(im, kspace))
     ]
-    return _sum(terms)
+    return total(terms)
 
-
-def _sum(terms: list[Tensor]) -> Tensor:
-    return sum(terms[1:], start=terms[0])
-
-
-_RANKS: dict[str, Any] = {
-    "csm": lambda *how: len(how[-4]) + 1,
-    "dcf": lambda *how: 1,
-    "trajectory": lambda *how: 2,
-    "points": lambda *how: 2,
-    "order": lambda *how: 1,
-}
-
-
-def _ranks(*names: str, **own: Any) -> dict[str, Any]:
-    found = {name: _RANKS[name] for name in (*names, "trajectory", "points", "order")}
-    return {**found, **{name: own[name] for name in own}}
-
-
-def _image_rank(*how: Any) -> int:
-    return len(how[-4])
-
-
-def _kspace_rank(*how: Any) -> int:
-    return 1 + bool(how[-2])
-
-
-_HOW = "int[] grid, int width, bool coils, bool analytic"
-_ROWS = "Tensor trajectory, Tensor? points, Tensor? order"
 
 # --- nufft -----------------------------------------------------------------------------------------------------------
 
@@ -147,7 +97,7 @@ def _nufft_jvp(tangents: tuple, image: Tensor, csm: Tensor | None, *rest: Any) -
         terms.append(nufft_op(image, d_csm, *rows, *how))
     if d_trajectory is not None:
         terms.append(_along(image, csm, d_trajectory, rows, how))
-    return _sum(terms)
+    return total(terms)
 
 
 def _nufft_plain(image: Tensor, csm: Tensor | None, trajectory: Tensor, *_: Any) -> Tensor:
@@ -160,11 +110,11 @@ def _nufft_plain(image: Tensor, csm: Tensor | None, trajectory: Tensor, *_: Any)
 nufft_op = define_op(
     OpDeclaration(
         native=NUFFT,
-        schema=f"(Tensor image, Tensor? csm, {_ROWS}, {_HOW}) -> Tensor",
-        core_rank=_ranks("csm", image=_image_rank),
+        schema=f"(Tensor image, Tensor? csm, {ROWS}, {HOW}) -> Tensor",
+        core_rank=ranks("csm", image=image_rank),
         adjoint={
             "image": lambda grad, image, csm, t, p, o, *how: adjoint_op(
-                grad, csm, None, t, p, o, _im(image, how), *how
+                grad, csm, None, t, p, o, im_of(image, how), *how
             ),
             "csm": lambda grad, image, csm, t, p, o, *how: _csm_grad(grad, image, None, (t, p, o), how),
             "trajectory": lambda grad, image, csm, t, p, o, *how: _trajectory_grad(image, csm, grad, (t, p, o), how),
@@ -188,8 +138,8 @@ def _adjoint_jvp(tangents: tuple, kspace: Tensor, csm: Tensor | None, dcf: Tenso
     if d_dcf is not None:
         terms.append(adjoint_op(kspace, csm, d_dcf, *rows, im, *how))
     if d_trajectory is not None:
-        terms.append(_along_adjoint(_weigh(kspace, dcf, how[2]), csm, d_trajectory, rows, im, how))
-    return _sum(terms)
+        terms.append(_along_adjoint(weigh(kspace, dcf, how[2]), csm, d_trajectory, rows, im, how))
+    return total(terms)
 
 
 def _adjoint_csm(grad: Tensor, kspace: Tensor, csm: Tensor, dcf: Tensor | None, *rest: Any) -> Tensor:
@@ -209,18 +159,18 @@ def _adjoint_plain(
 adjoint_op = define_op(
     OpDeclaration(
         native=NUFFT_ADJOINT,
-        schema=f"(Tensor kspace, Tensor? csm, Tensor? dcf, {_ROWS}, int[] im_size, {_HOW}) -> Tensor",
-        core_rank=_ranks("csm", "dcf", kspace=_kspace_rank),
+        schema=f"(Tensor kspace, Tensor? csm, Tensor? dcf, {ROWS}, int[] im_size, {HOW}) -> Tensor",
+        core_rank=ranks("csm", "dcf", kspace=kspace_rank),
         adjoint={
-            "kspace": lambda grad, kspace, csm, dcf, t, p, o, im, *how: _weigh(
+            "kspace": lambda grad, kspace, csm, dcf, t, p, o, im, *how: weigh(
                 nufft_op(grad, csm, t, p, o, *how), dcf, how[2]
             ),
             "csm": _adjoint_csm,
-            "dcf": lambda grad, kspace, csm, dcf, t, p, o, im, *how: _overlap(
+            "dcf": lambda grad, kspace, csm, dcf, t, p, o, im, *how: overlap(
                 kspace, nufft_op(grad, csm, t, p, o, *how), how[2]
             ),
             "trajectory": lambda grad, kspace, csm, dcf, t, p, o, im, *how: _trajectory_grad(
-                grad, csm, _weigh(kspace, dcf, how[2]), (t, p, o), how
+                grad, csm, weigh(kspace, dcf, how[2]), (t, p, o), how
             ),
         },
         jvp=_adjoint_jvp,
@@ -240,19 +190,19 @@ def _gram_csm(grad: Tensor, image: Tensor, csm: Tensor, dcf: Tensor | None, *res
 
 def _gram_dcf(grad: Tensor, image: Tensor, csm: Tensor | None, dcf: Tensor, *rest: Any) -> Tensor:
     rows, how = rest[:3], rest[3:]
-    return _overlap(nufft_op(grad, csm, *rows, *how), nufft_op(image, csm, *rows, *how), how[2])
+    return overlap(nufft_op(grad, csm, *rows, *how), nufft_op(image, csm, *rows, *how), how[2])
 
 
 def _gram_trajectory(grad: Tensor, image: Tensor, csm: Tensor | None, dcf: Tensor | None, *rest: Any) -> Tensor:
     rows, how = rest[:3], rest[3:]
-    right = _weigh(nufft_op(grad, csm, *rows, *how), dcf, how[2])
-    left = _weigh(nufft_op(image, csm, *rows, *how), dcf, how[2])
+    right = weigh(nufft_op(grad, csm, *rows, *how), dcf, how[2])
+    left = weigh(nufft_op(image, csm, *rows, *how), dcf, how[2])
     return _trajectory_grad(image, csm, right, rows, how) + _trajectory_grad(grad, csm, left, rows, how)
 
 
 def _gram_jvp(tangents: tuple, image: Tensor, csm: Tensor | None, dcf: Tensor | None, *rest: Any) -> Tensor:
     rows, how = rest[:3], rest[3:]
-    im = _im(image, how)
+    im = im_of(image, how)
     d_image, d_csm, d_dcf, d_trajectory = tangents[:4]
     terms = [] if d_image is None else [gram_op(d_image, csm, dcf, *rows, *how)]
     if any(t is not None for t in (d_csm, d_dcf, d_trajectory)):
@@ -266,22 +216,22 @@ def _gram_jvp(tangents: tuple, image: Tensor, csm: Tensor | None, dcf: Tensor | 
         if d_trajectory is not None:
             inner = _along(image, csm, d_trajectory, rows, how)
             terms.append(adjoint_op(inner, csm, dcf, *rows, im, *how))
-            terms.append(_along_adjoint(_weigh(kspace, dcf, how[2]), csm, d_trajectory, rows, im, how))
-    return _sum(terms)
+            terms.append(_along_adjoint(weigh(kspace, dcf, how[2]), csm, d_trajectory, rows, im, how))
+    return total(terms)
 
 
 def _gram_plain(image: Tensor, csm: Tensor | None, dcf: Tensor | None, trajectory: Tensor, *rest: Any) -> Tensor:
     check_finite(trajectory)
     if csm is not None:
         return reference.sense_nufft_gram(image, csm, trajectory, dcf=dcf)
-    return reference.nufft_adjoint(reference.nufft(image, trajectory), trajectory, _im(image, rest[2:]), dcf=dcf)
+    return reference.nufft_adjoint(reference.nufft(image, trajectory), trajectory, im_of(image, rest[2:]), dcf=dcf)
 
 
 gram_op = define_op(
     OpDeclaration(
         native=NUFFT_GRAM,
-        schema=f"(Tensor image, Tensor? csm, Tensor? dcf, {_ROWS}, {_HOW}) -> Tensor",
-        core_rank=_ranks("csm", "dcf", image=_image_rank),
+        schema=f"(Tensor image, Tensor? csm, Tensor? dcf, {ROWS}, {HOW}) -> Tensor",
+        core_rank=ranks("csm", "dcf", image=image_rank),
         adjoint={
             "image": lambda grad, image, csm, dcf, t, p, o, *how: gram_op(grad, csm, dcf, t, p, o, *how),
             "csm": _gram_csm,
@@ -298,10 +248,10 @@ gram_op = define_op(
 
 def _bend(image: Tensor, csm: Tensor | None, tangent: Tensor, kspace: Tensor, rows: tuple, how: tuple) -> Tensor:
     """Second derivative by the trajectory of ``Re <k, A x>``, times a tangent."""
-    return _sum(
+    return total(
         [
-            trajectory_grad_op(slope * image, csm, _component(tangent, d, how[2]) * kspace, *rows, *how)
-            for d, slope in enumerate(slopes(_im(image, how), image))
+            trajectory_grad_op(slope * image, csm, component(tangent, d, how[2]) * kspace, *rows, *how)
+            for d, slope in enumerate(slopes(im_of(image, how), image))
         ]
     )
 
@@ -309,10 +259,10 @@ def _bend(image: Tensor, csm: Tensor | None, tangent: Tensor, kspace: Tensor, ro
 def _csm_along(kspace: Tensor, image: Tensor, tangent: Tensor, rows: tuple, how: tuple) -> Tensor:
     """Adjoint of ``csm -> trajectory_jvp(image, csm, tangent)``."""
     terms = [
-        _csm_grad(_component(tangent, d, True) * kspace, slope * image, None, rows, how)
-        for d, slope in enumerate(slopes(_im(image, how), image))
+        _csm_grad(component(tangent, d, True) * kspace, slope * image, None, rows, how)
+        for d, slope in enumerate(slopes(im_of(image, how), image))
     ]
-    return _sum(terms)
+    return total(terms)
 
 
 def _jvp_jvp(tangents: tuple, image: Tensor, csm: Tensor | None, tangent: Tensor, *rest: Any) -> Tensor:
@@ -326,10 +276,10 @@ def _jvp_jvp(tangents: tuple, image: Tensor, csm: Tensor | None, tangent: Tensor
     if d_tangent is not None:
         terms.append(trajectory_jvp_op(image, csm, d_tangent, *rows, *how))
     if d_trajectory is not None:
-        for d, slope in enumerate(slopes(_im(image, how), image)):
+        for d, slope in enumerate(slopes(im_of(image, how), image)):
             bent = trajectory_jvp_op(slope * image, csm, d_trajectory, *rows, *how)
-            terms.append(_component(tangent, d, how[2]) * bent)
-    return _sum(terms)
+            terms.append(component(tangent, d, how[2]) * bent)
+    return total(terms)
 
 
 def _jvp_plain(image: Tensor, csm: Tensor | None, tangent: Tensor, trajectory: Tensor, *_: Any) -> Tensor:
@@ -340,11 +290,11 @@ def _jvp_plain(image: Tensor, csm: Tensor | None, tangent: Tensor, trajectory: T
 trajectory_jvp_op = define_op(
     OpDeclaration(
         native=NUFFT_TRAJECTORY_JVP,
-        schema=f"(Tensor image, Tensor? csm, Tensor tangent, {_ROWS}, {_HOW}) -> Tensor",
-        core_rank=_ranks("csm", image=_image_rank, tangent=_RANKS["trajectory"]),
+        schema=f"(Tensor image, Tensor? csm, Tensor tangent, {ROWS}, {HOW}) -> Tensor",
+        core_rank=ranks("csm", image=image_rank, tangent=RANKS["trajectory"]),
         adjoint={
             "image": lambda grad, image, csm, v, t, p, o, *how: _along_adjoint(
-                grad, csm, v, (t, p, o), _im(image, how), how
+                grad, csm, v, (t, p, o), im_of(image, how), how
             ),
             "csm": lambda grad, image, csm, v, t, p, o, *how: _csm_along(grad, image, v, (t, p, o), how),
             "tangent": lambda grad, image, csm, v, t, p, o, *how: _spread_grad(image, csm, grad, v, (t, p, o), how),
@@ -393,7 +343,7 @@ def _grad_jvp(tangents: tuple, image: Tensor, csm: Tensor | None, kspace: Tensor
         terms.append(trajectory_grad_op(image, csm, d_kspace, *rows, *how))
     if d_trajectory is not None:
         terms.append(_bend(image, csm, d_trajectory, kspace, rows, how))
-    return _sum(terms)
+    return total(terms)
 
 
 def _grad_plain(image: Tensor, csm: Tensor | None, kspace: Tensor, trajectory: Tensor, *_: Any) -> Tensor:
@@ -403,11 +353,11 @@ def _grad_plain(image: Tensor, csm: Tensor | None, kspace: Tensor, trajectory: T
 
 _GRAD = OpDeclaration(
     native=NUFFT_TRAJECTORY_GRAD,
-    schema=f"(Tensor image, Tensor? csm, Tensor kspace, {_ROWS}, {_HOW}) -> Tensor",
-    core_rank=_ranks("csm", image=_image_rank, kspace=_kspace_rank),
+    schema=f"(Tensor image, Tensor? csm, Tensor kspace, {ROWS}, {HOW}) -> Tensor",
+    core_rank=ranks("csm", image=image_rank, kspace=kspace_rank),
     adjoint={
         "image": lambda grad, image, csm, k, t, p, o, *how: _along_adjoint(
-            k, csm, grad, (t, p, o), _im(image, how), how
+            k, csm, grad, (t, p, o), im_of(image, how), how
         ),
         "csm": lambda grad, image, csm, k, t, p, o, *how: _csm_along(k, image, grad, (t, p, o), how),
         "kspace": lambda grad, image, csm, k, t, p, o, *how: trajectory_jvp_op(image, csm, grad, t, p, o, *how),
