@@ -244,3 +244,12 @@ def test_importing_operators_imports_no_other_package():
     environment = os.environ | {"PYTHONPATH": str(Path(mriops.__file__).parents[1])}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert done.stdout.strip() == "set()"
+
+
+def test_a_real_argument_of_a_complex_matrix_has_a_real_gradient(recwarn):
+    pytest.importorskip("scipy")
+    x = torch.ones(3, dtype=torch.float64, requires_grad=True)
+    matrix = np.diag([1j, 2.0, 1 + 1j])
+    from_scipy(matrix)(x).abs().square().sum().backward()
+    torch.testing.assert_close(x.grad, torch.tensor([2.0, 8.0, 4.0], dtype=torch.float64))
+    assert not [w for w in recwarn if "imaginary" in str(w.message)]

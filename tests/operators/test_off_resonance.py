@@ -113,7 +113,7 @@ def test_what_does_not_fit_is_named() -> None:
     inner, f, t = NufftOp(trajectory(30), IM), field(), uniform(30)
     with pytest.raises(TypeError, match="off_resonance: expected a real floating-point tensor"):
         OffResonanceOp(inner, f + 0j, t)
-    with pytest.raises(ValueError, match="off_resonance: expected the trailing axes of the image"):
+    with pytest.raises(ValueError, match="off_resonance: expected a shape that broadcasts to the image"):
         OffResonanceOp(inner, f[:5], t)
     with pytest.raises(ValueError, match="off_resonance: expected finite values"):
         OffResonanceOp(inner, f * math.nan, t)
@@ -125,6 +125,12 @@ def test_what_does_not_fit_is_named() -> None:
         OffResonanceOp(inner, f, t, r2star=torch.ones(3))
     with pytest.raises(ValueError, match="mask: expected at least one voxel"):
         OffResonanceOp(inner, f, t, mask=f > 1e9)
+    with pytest.raises(ValueError, match=r"mask: expected a shape that broadcasts to \(12, 10\), got \(5, 5\)"):
+        OffResonanceOp(inner, f, t, mask=torch.ones(5, 5, dtype=torch.bool))
+    with pytest.raises(TypeError, match=r"mask: expected a tensor of bool, got torch.float64"):
+        OffResonanceOp(inner, f, t, mask=f)
+    with pytest.raises(TypeError, match="op: expected a LinearOperator, got function"):
+        OffResonanceOp(lambda x: x, f, t)
     with pytest.raises(ValueError, match="eps: expected an error that 512 segments reach"):
         OffResonanceOp(inner, f, 1e3 * t)
     with pytest.raises(ValueError, match="eps: expected 0 < eps < 1"):
@@ -148,3 +154,12 @@ def test_maps_take_the_precision_of_the_image() -> None:
     y = op(image)
     assert y.dtype == op.H(y).dtype == torch.complex64
     assert relative_error(y, narrow(image)) < 2e-3  # eps = 1e-3 each
+
+
+def test_a_map_that_broadcasts_is_what_it_repeats() -> None:
+    inner, times, image = NufftOp(trajectory(30), IM), uniform(30) * 20e-3, random(*IM)
+    row = field()[:1]
+    assert (
+        relative_error(OffResonanceOp(inner, row, times)(image), OffResonanceOp(inner, row.expand(IM), times)(image))
+        < 1e-12
+    )

@@ -119,6 +119,8 @@ def test_bad_input(change, message) -> None:
 def test_no_tensor() -> None:
     with pytest.raises(TypeError, match=r"x0: expected a torch\.Tensor, got list"):
         irgnm(decay, torch.ones(12, 3), [1.0])
+    with pytest.raises(TypeError, match=r"x0: expected a floating-point or complex tensor, got torch\.int64"):
+        irgnm(lambda x: x, torch.ones(3), torch.ones(3, dtype=torch.int64))
 
 
 def test_proximal_step_is_the_soft_threshold() -> None:

@@ -18,7 +18,7 @@ class FiniteDifferenceOp(LinearOperator):
     Raises
     ------
     ValueError
-        If the argument has too few axes.
+        If the argument has too few axes, or one of those differenced is empty.
 
     References
     ----------
@@ -33,8 +33,8 @@ class FiniteDifferenceOp(LinearOperator):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """``(*batch, *im_size)`` to ``(*batch, ndim, *im_size)``."""
-        if x.ndim < self.ndim:
-            raise ValueError(f"x: expected at least {self.ndim} axes, got shape {tuple(x.shape)}")
+        if x.ndim < self.ndim or 0 in x.shape[x.ndim - self.ndim :]:
+            raise ValueError(f"x: expected at least {self.ndim} axes, none of them empty, got shape {tuple(x.shape)}")
         return torch.stack([self._difference(x, axis) for axis in range(-self.ndim, 0)], -self.ndim - 1)
 
     def adjoint(self, y: torch.Tensor) -> torch.Tensor:

@@ -82,7 +82,7 @@ def segment(
     eps
         Error allowed.
     mask
-        Voxels that count, bool; all by default.
+        Voxels that count, bool, broadcastable to `rate`; all by default.
 
     Returns
     -------
@@ -91,8 +91,10 @@ def segment(
 
     Raises
     ------
+    TypeError
+        A mask that is not bool.
     ValueError
-        No finite map, an empty mask, or more than 512 segments.
+        No finite map, an empty mask or one of another shape, or more than 512 segments.
 
     References
     ----------
@@ -101,8 +103,8 @@ def segment(
     """
     if not bool(torch.isfinite(torch.view_as_real(rate.detach())).all()) or rate.numel() == 0:
         raise ValueError("off_resonance: expected finite values, got NaN, Inf or none")
-    if mask is not None and not bool(mask.any()):
-        raise ValueError("mask: expected at least one voxel, got none")
+    if mask is not None:
+        _check_mask(mask, tuple(rate.shape))
     z, share = _histogram(rate, mask)
     distinct, where = times.detach().to(device=z.device, dtype=torch.float64).flatten().unique(return_inverse=True)
     if not bool(torch.isfinite(distinct).all()):
@@ -120,6 +122,15 @@ def segment(
                 return Segmentation(nodes, weights[:, where].reshape(n, *times.shape), error)
         n += 1
     raise ValueError(f"eps: expected an error that {_MAX_SEGMENTS} segments reach ({cycles:.0f} cycles), got {eps}")
+
+
+def _check_mask(mask: torch.Tensor, shape: Shape) -> None:
+    if not isinstance(mask, torch.Tensor) or mask.dtype != torch.bool:
+        raise TypeError(f"mask: expected a tensor of bool, got {_kind(mask)}")
+    if mask.ndim > len(shape) or any(n not in (1, m) for n, m in zip(mask.shape[::-1], shape[::-1])):
+        raise ValueError(f"mask: expected a shape that broadcasts to {shape}, got {tuple(mask.shape)}")
+    if not bool(mask.any()):
+        raise ValueError("mask: expected at least one voxel, got none")
 
 
 def _broadcasts(shape: Shape, to: Shape | None) -> bool:
@@ -141,7 +152,8 @@ class OffResonanceOp(LinearOperator):
     op : LinearOperator
         Encoding without off-resonance, e.g. `SenseOp` or `NufftOp`; must accept a leading batch axis.
     off_resonance : torch.Tensor
-        Field map ``f`` [Hz], ``(*im_size)`` or broadcastable to the image.
+        Field map ``f`` [Hz], ``(*im_size)`` or broadcastable to the image. Converted, with what comes of it, to the
+        precision of the data.
     times : torch.Tensor
         Sampling times ``t`` [s] from the centre of excitation, broadcastable to the trailing axes of ``op``'s range:
         ``(readout,)``, ``(shots, readout)``.
@@ -180,6 +192,8 @@ class OffResonanceOp(LinearOperator):
         mask: torch.Tensor | None = None,
     ):
         super().__init__()
+        if not isinstance(op, LinearOperator):
+            raise TypeError(f"op: expected a LinearOperator, got {type(op).__name__}")
         maps = {"off_resonance": off_resonance, "times": times, **({} if r2star is None else {"r2star": r2star})}
         for name, tensor in maps.items():
             if not isinstance(tensor, torch.Tensor) or not tensor.is_floating_point():
@@ -187,8 +201,8 @@ class OffResonanceOp(LinearOperator):
         if not 0 < eps < 1:
             raise ValueError(f"eps: expected 0 < eps < 1, got {eps!r}")
         domain, im = op.domain_shape, tuple(off_resonance.shape)
-        if domain is not None and tuple(domain[-len(im) :]) != im:
-            raise ValueError(f"off_resonance: expected the trailing axes of the image {domain}, got {im}")
+        if not _broadcasts(im, domain):
+            raise ValueError(f"off_resonance: expected a shape that broadcasts to the image {domain}, got {im}")
         if not _broadcasts(tuple(times.shape), op.range_shape):
             raise ValueError(f"times: expected a shape that broadcasts to {op.range_shape}, got {tuple(times.shape)}")
         if r2star is not None and not _broadcasts(tuple(r2star.shape), im):

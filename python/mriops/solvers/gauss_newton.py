@@ -241,6 +241,8 @@ def _check(
     for name, value in (("x0", x0), ("adjoint_data", adjoint_data)):
         if not isinstance(value, torch.Tensor):
             raise TypeError(f"{name}: expected a torch.Tensor, got {type(value).__name__}")
+        if not (value.is_floating_point() or value.is_complex()):
+            raise TypeError(f"{name}: expected a floating-point or complex tensor, got {value.dtype}")
     if not 0 <= alpha < float("inf") or not 0 <= alpha_min < float("inf"):
         raise ValueError(f"alpha, alpha_min: expected finite numbers >= 0, got {alpha!r} and {alpha_min!r}")
     if not 0 < alpha_factor <= 1:

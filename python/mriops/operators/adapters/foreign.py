@@ -99,7 +99,10 @@ class _Foreign(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor) -> tuple:
-        return apply_foreign(grad.to(ctx.range_dtype), ctx.transposed, ctx.direct).to(ctx.dtype), None, None
+        gradient = apply_foreign(grad.to(ctx.range_dtype), ctx.transposed, ctx.direct)
+        if gradient.is_complex() and not ctx.dtype.is_complex:  # a real argument has a real gradient
+            gradient = gradient.real
+        return gradient.to(ctx.dtype), None, None
 
     @staticmethod
     def jvp(ctx: Any, tangent: torch.Tensor, *_: None) -> torch.Tensor:
