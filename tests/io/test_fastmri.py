@@ -39,6 +39,15 @@ def test_readout_becomes_the_last_axis(kspace, tmp_path):
     np.testing.assert_allclose(got.voxel_size, (5e-3, 0.02, 0.025))
 
 
+def test_header_without_fields_of_view(kspace, tmp_path):
+    header = HEADER
+    for size in ("400", "200", "120"):
+        header = header.replace(f">{size}<", ">0<")
+    got = read(write(tmp_path / "a.h5", kspace, ismrmrd_header=header))
+    assert got.recon_size == (10, 16) and got.voxel_size is None
+    np.testing.assert_allclose(np.diag(got.affine()), [-1e-3, -1e-3, 5e-3, 1])
+
+
 def test_mask_of_columns(kspace, tmp_path):
     mask = np.arange(10) % 3 == 0
     got = read(write(tmp_path / "a.h5", kspace * mask, mask=mask.astype(np.uint8)))

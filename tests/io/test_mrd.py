@@ -236,3 +236,18 @@ def test_header_without_namespace_and_units():
     info = parse_header(header().replace(' xmlns="http://www.ismrm.org/ISMRMRD"', ""), "x").info
     assert info.repetition_time == (0.5,) and info.echo_time == (0.005,)
     np.testing.assert_allclose(info.flip_angle, [np.pi / 2])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("<TR>500", "<TR>soon", r"x: expected a number in sequenceParameters/TR of the ISMRMRD header, got 'soon'"),
+        ("<TR>500", "<TR>nan", r"expected a number in sequenceParameters/TR .* got 'nan'"),
+        ("<minimum>0", "<minimum>low", r"expected a number in encoding/encodingLimits/\w+ .* got 'low'"),
+    ],
+)
+def test_words_where_numbers_belong(old, new, message):
+    text = header()
+    assert old in text
+    with pytest.raises(ValueError, match=message):
+        parse_header(text.replace(old, new, 1), "x")

@@ -150,7 +150,28 @@ def adjoint_maps(
 
 
 def check_samples(kspace: Tensor, trajectory: Tensor, im_size: Sequence[int]) -> tuple[int, ...]:
-    """The image size, if k-space (*batch, coils, shots, readout) belongs to the trajectory."""
+    """The image size, if k-space belongs to the trajectory.
+
+    Parameters
+    ----------
+    kspace : Tensor (*batch, coils, shots, readout)
+        Complex.
+    trajectory : Tensor (*batch, shots, readout, ndim)
+        [cycles/FOV]
+    im_size : (y, x) or (z, y, x)
+
+    Returns
+    -------
+    tuple of int
+        `im_size`.
+
+    Raises
+    ------
+    TypeError
+        If k-space is not complex.
+    ValueError
+        If shapes do not fit.
+    """
     size = tuple(int(n) for n in im_size)
     if len(size) not in (2, 3) or any(n < 1 for n in size):
         raise ValueError(f"im_size: expected (y, x) or (z, y, x) of positive ints, got {tuple(im_size)}")

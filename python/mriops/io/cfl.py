@@ -82,6 +82,13 @@ def read_cfl(path: str | os.PathLike[str]) -> npt.NDArray[np.complex64]:
 def write_cfl(array: npt.ArrayLike, path: str | os.PathLike[str]) -> None:
     """Write a BART array; axes are written in the order given (READ first).
 
+    Parameters
+    ----------
+    array
+        Up to 16 axes; converted to complex64.
+    path
+        Of the pair, with or without `.cfl` or `.hdr`; replaced if it exists.
+
     Raises
     ------
     ValueError
@@ -104,10 +111,17 @@ def write_cfl(array: npt.ArrayLike, path: str | os.PathLike[str]) -> None:
 def write_bart(raw: RawData, path: str | os.PathLike[str]) -> None:
     """Write the k-space of `raw` as BART orders it: READ, PHS1, PHS2, COIL, ..., SLICE, AVG.
 
+    Parameters
+    ----------
+    raw
+        k-space on a grid. A cfl file has no place for noise, geometry or times; what was not acquired is zero.
+    path
+        As in `write_cfl`.
+
     Raises
     ------
     ValueError
-        If an axis has no place in BART's order (`set`).
+        If an axis has no place in BART's order (`set`, or the shots and samples of a trajectory).
     OSError
         If the folder cannot be written to.
     """

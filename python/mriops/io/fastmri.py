@@ -49,8 +49,7 @@ class FastMriFile(RawFile):
             info, encoding = header.info, header.encodings[0]
             info.field_of_view = encoding.field_of_view
             # The header's matrix may be a few lines short of the stored columns; the share of the field counts.
-            shares = [r / e for r, e in zip(encoding.recon_field_of_view, encoding.field_of_view, strict=True)]
-            recon = tuple(min(n, round(n * share)) for n, share in zip(size, shares[1:], strict=True))
+            recon = encoding.recon_size(size)
         info.format, info.swapped = "fastmri", True
         info.axes, info.shape = ("slice", "coil", "y", "x"), (shape[0], coils, *size)
         info.recon_size = recon

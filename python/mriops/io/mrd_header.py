@@ -28,14 +28,12 @@ class Encoding:
         """3 where there is a second phase-encode axis."""
         return 3 if self.matrix[0] > 1 else 2
 
-    def recon_size(self) -> tuple[int, ...]:
-        """Prescribed field of view in acquired voxels, `(y, x)` or `(z, y, x)`."""
-        size = []
-        pairs = zip(self.matrix, self.field_of_view, self.recon_field_of_view, strict=True)
-        for n, encoded, recon in pairs:
-            share = recon / encoded if encoded > 0 and recon > 0 else 1.0
-            size.append(min(n, max(1, round(n * share))))
-        return tuple(size[3 - self.ndim :])
+    def recon_size(self, stored: tuple[int, ...] | None = None) -> tuple[int, ...]:
+        """Prescribed field of view in acquired voxels, `(y, x)` or `(z, y, x)`, of the matrix or of what is stored."""
+        stored = stored or self.matrix[3 - self.ndim :]
+        fields = zip(self.field_of_view, self.recon_field_of_view, strict=True)
+        shares = [recon / encoded if encoded > 0 and recon > 0 else 1.0 for encoded, recon in fields]
+        return tuple(min(n, max(1, round(n * share))) for n, share in zip(stored, shares[-len(stored) :], strict=True))
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ def parse_header(xml: bytes | str, source: str) -> Header:
     Raises
     ------
     ValueError
-        If it is not XML, or has no complete `encoding` section.
+        If it is not XML, has no complete `encoding` section, or text where numbers belong.
 
     References
     ----------
@@ -75,19 +73,31 @@ def parse_header(xml: bytes | str, source: str) -> Header:
     if not encodings:
         raise ValueError(f"{source}: expected an ISMRMRD header with an 'encoding' section, got none")
     info = ScanInfo(
-        repetition_time=_numbers(root, "sequenceParameters/TR", _MS),
-        echo_time=_numbers(root, "sequenceParameters/TE", _MS),
-        inversion_time=_numbers(root, "sequenceParameters/TI", _MS),
-        flip_angle=_numbers(root, "sequenceParameters/flipAngle_deg", math.pi / 180),
-        field_strength=next(iter(_numbers(root, "acquisitionSystemInformation/systemFieldStrength_T", 1.0)), None),
+        repetition_time=_numbers(root, "sequenceParameters/TR", _MS, source),
+        echo_time=_numbers(root, "sequenceParameters/TE", _MS, source),
+        inversion_time=_numbers(root, "sequenceParameters/TI", _MS, source),
+        flip_angle=_numbers(root, "sequenceParameters/flipAngle_deg", math.pi / 180, source),
+        field_strength=next(
+            iter(_numbers(root, "acquisitionSystemInformation/systemFieldStrength_T", 1.0, source)), None
+        ),
         vendor=root.findtext("acquisitionSystemInformation/systemVendor"),
         model=root.findtext("acquisitionSystemInformation/systemModel"),
     )
     return Header(encodings, info)
 
 
-def _numbers(root: ElementTree.Element, path: str, scale: float) -> tuple[float, ...]:
-    return tuple(scale * float(e.text) for e in root.findall(path) if e.text)
+def _number(text: str, where: str, source: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ValueError(f"{source}: expected a number in {where} of the ISMRMRD header, got {text!r}")
+    return value
+
+
+def _numbers(root: ElementTree.Element, path: str, scale: float, source: str) -> tuple[float, ...]:
+    return tuple(scale * _number(e.text, path, source) for e in root.findall(path) if e.text)
 
 
 def _encoding(element: ElementTree.Element, source: str) -> Encoding:
@@ -95,7 +105,7 @@ def _encoding(element: ElementTree.Element, source: str) -> Encoding:
         values = [element.findtext(f"{path}/{axis}") for axis in "zyx"]
         if any(v is None for v in values):
             raise ValueError(f"{source}: expected encoding/{path} with x, y and z in the ISMRMRD header, got {values}")
-        z, y, x = (scale * float(v) for v in values if v is not None)
+        z, y, x = (scale * _number(v, f"encoding/{path}", source) for v in values if v is not None)
         return z, y, x
 
     def sizes(path: str) -> tuple[int, int, int]:
@@ -106,7 +116,8 @@ def _encoding(element: ElementTree.Element, source: str) -> Encoding:
     for limit in element.findall("encodingLimits/*"):
         numbers = [limit.findtext(name) for name in ("minimum", "maximum", "center")]
         if all(numbers):
-            low, high, centre = (int(n) for n in numbers if n is not None)
+            where = f"encoding/encodingLimits/{limit.tag}"
+            low, high, centre = (int(_number(n, where, source)) for n in numbers if n is not None)
             limits[limit.tag] = (low, high, centre)
     return Encoding(
         matrix=sizes("encodedSpace/matrixSize"),

@@ -26,6 +26,15 @@ def write_npz(raw: RawData, path: str | os.PathLike[str], *, compress: bool = Fa
 
     Some slices of a scan are written as a scan of these slices, in their place.
 
+    Parameters
+    ----------
+    raw
+        What to write.
+    path
+        The file; replaced if it exists.
+    compress
+        Deflate the arrays: smaller and slower, mostly in vain for noisy samples.
+
     Raises
     ------
     OSError

@@ -15,6 +15,18 @@ from mriops.io.raw_data import RawData
 def crop_centre(image: Any, size: Sequence[int]) -> Any:
     """The centred part of the last `len(size)` axes: index N//2 becomes size//2. Works on arrays and tensors.
 
+    Parameters
+    ----------
+    image
+        `(..., *im_size)`.
+    size
+        Of the result, one number per axis.
+
+    Returns
+    -------
+    array or tensor
+        A view, `(..., *size)`.
+
     Raises
     ------
     ValueError
@@ -52,6 +64,16 @@ def remove_oversampling(raw: RawData) -> RawData:
 
     The readout direction is always fully sampled, so the columns outside carry noise only. Readouts that are not
     (asymmetric echo, a mask that varies along x) are left as they are.
+
+    Parameters
+    ----------
+    raw
+        k-space on a grid.
+
+    Returns
+    -------
+    RawData
+        With new arrays, or `raw` itself where there is nothing to crop.
     """
     n, target = raw.im_size[-1], raw.recon_size[-1]
     if target >= n or (raw.mask is not None and raw.mask.shape[-1] != 1):

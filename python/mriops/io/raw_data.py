@@ -99,8 +99,8 @@ class ScanInfo:
 
     @property
     def voxel_size(self) -> tuple[float, float, float] | None:
-        """Acquired voxel `(z, y, x)` [m]."""
-        if self.field_of_view is None:
+        """Acquired voxel `(z, y, x)` [m]; None also where the field of view is zero, as some files have it."""
+        if self.field_of_view is None or not min(self.field_of_view) > 0:
             return None
         nz, ny, nx = (1, *self.im_size)[-3:]
         z, y, x = self.field_of_view

@@ -217,7 +217,13 @@ class GramOp(LinearOperator):
 
 
 class ComposedOp(LinearOperator):
-    """``A B``; made by ``A @ B``. The normal operator is ``B^H (A^H A) B``."""
+    """``A B``; made by ``A @ B``. The normal operator is ``B^H (A^H A) B``.
+
+    Raises
+    ------
+    ValueError
+        If the range of ``B`` does not fit the domain of ``A``.
+    """
 
     def __init__(self, outer: LinearOperator, inner: LinearOperator):
         super().__init__()
@@ -248,7 +254,13 @@ class ComposedOp(LinearOperator):
 
 
 class SumOp(LinearOperator):
-    """``A + B``; made by ``A + B`` and ``A - B``."""
+    """``A + B``; made by ``A + B`` and ``A - B``.
+
+    Raises
+    ------
+    ValueError
+        If domains or ranges differ.
+    """
 
     def __init__(self, left: LinearOperator, right: LinearOperator):
         super().__init__()
@@ -274,7 +286,13 @@ class SumOp(LinearOperator):
 
 
 class ScaledOp(LinearOperator):
-    """``s A``; made by ``s * A``. The scalar is a number or a tensor with one element, which may be trained."""
+    """``s A``; made by ``s * A``. The scalar is a number or a tensor with one element, which may be trained.
+
+    Raises
+    ------
+    ValueError
+        If a tensor has more elements.
+    """
 
     def __init__(self, scalar: complex | torch.Tensor, op: LinearOperator):
         super().__init__()

@@ -74,6 +74,11 @@ class FourierCoils:
         Relative root-mean-square misfit to the maps they were fitted to, over the disc or ball inscribed in the field
         of view; 0 when the series is the definition.
 
+    Raises
+    ------
+    ValueError
+        If the coefficients have another shape or are real, or the period is no positive integer.
+
     References
     ----------
     Guerquin-Kern, Lejeune, Pruessmann, Unser. Realistic analytical phantoms for parallel MRI. IEEE TMI 31:626 (2012).

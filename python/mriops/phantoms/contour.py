@@ -32,6 +32,11 @@ class Contour(Shape):
     holes : sequence of arrays (points, 2)
         Curves cut out of them.
 
+    Raises
+    ------
+    ValueError
+        If there is no loop, or a curve has fewer than three points, NaN or Inf.
+
     References
     ----------
     Trefethen, Weideman. The exponentially convergent trapezoidal rule. SIAM Review 56:385 (2014).

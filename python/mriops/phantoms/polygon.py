@@ -25,6 +25,11 @@ class Polygon(Shape):
     vertices : array (vertices, 2)
         (y, x) [field of view], in either sense of rotation, not closed (the last joins the first).
 
+    Raises
+    ------
+    ValueError
+        If there are fewer than three vertices, NaN or Inf among them, or the area is zero.
+
     References
     ----------
     Komrska. Simple derivation of formulas for Fraunhofer diffraction at polygonal apertures. JOSA 72:1382 (1982).

@@ -44,6 +44,11 @@ class Settings:
         undersampling); `acceleration` 1 keeps everything.
     device
         torch device.
+
+    Raises
+    ------
+    ValueError
+        If a choice is unknown or a number out of range.
     """
 
     method: str = "sense"

@@ -37,6 +37,23 @@ def prepare_shots(
 ) -> PreparedShots:
     """Prewhiten with the noise scan, and compress coils by the SVD of the gridded centre of the first slice and frame.
 
+    Parameters
+    ----------
+    raw
+        With a trajectory.
+    whiten
+        Decorrelate the coils' noise to unit variance.
+    n_coils
+        Virtual coils to compress to; all coils if None.
+    acs
+        Width of the centre that the compression is worked out from.
+    device
+        Where the result lies.
+
+    Returns
+    -------
+    PreparedShots
+
     Raises
     ------
     ValueError

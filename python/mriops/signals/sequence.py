@@ -32,6 +32,11 @@ class RfPulse:
         that off-resonance do.
     phase
         Of the carrier [rad]: the field has the factor ``exp(i phase)``.
+
+    Raises
+    ------
+    ValueError
+        Samples that are not finite, edges that do not increase or are not one more.
     """
 
     signal: NDArray[np.complexfloating]
@@ -57,6 +62,11 @@ class Gradient:
         ``(points,)`` increasing, from the start of the block [s].
     amplitudes
         ``(points,)`` [T/m].
+
+    Raises
+    ------
+    ValueError
+        Times that decrease or are fewer than two, amplitudes that are not finite or not as many.
     """
 
     times: NDArray[np.floating]
@@ -95,6 +105,11 @@ class Adc:
     frequency, phase
         Of the receiver [Hz, rad]: the signal is multiplied by ``exp(2 pi i frequency t - i phase)``, t from the start
         of the readout, which undoes what :class:`RfPulse` does with the same values.
+
+    Raises
+    ------
+    ValueError
+        No samples, or times that are not positive.
     """
 
     samples: int
@@ -128,6 +143,11 @@ class Block:
         By axis name, of ``z, y, x``.
     adc
         A readout.
+
+    Raises
+    ------
+    ValueError
+        A duration shorter than an event, or an axis other than z, y and x.
     """
 
     duration: float

@@ -113,7 +113,18 @@ class OpCase:
 
 
 def relative_error(value: Tensor, truth: Tensor) -> float:
-    """``||value - truth|| / ||truth||`` in double precision; infinite where the shapes differ."""
+    """``||value - truth|| / ||truth||`` in double precision; infinite where the shapes differ.
+
+    Parameters
+    ----------
+    value, truth
+        Of any dtype and device.
+
+    Returns
+    -------
+    float
+        Where the truth is zero, the norm of the value.
+    """
     if value.shape != truth.shape:
         return math.inf
     wide = torch.complex128 if truth.is_complex() else torch.float64
