@@ -22,7 +22,6 @@ from typing import Any
 
 from benchmarks import accuracy
 from benchmarks.case import Case
-from benchmarks.contender import Contender
 from benchmarks.machine import ROOT
 
 _LIMIT = 120  # s
@@ -61,11 +60,12 @@ def peak_of(call: Any) -> int:
 
 
 def measure_here(case_name: str, contender_names: Sequence[str]) -> dict[str, int]:
-    """Build one case in this process and return the peak of one call of each contender in bytes.
+    """Return the peak of one call of each contender of a case in bytes.
 
-    Each is called in a child of its own, so that none finds memory that another one left. What is loaded or compiled
-    when a peer is called for the first time is not its operator's memory: there, a tiny problem is done first, and
-    pages of libraries are brought in. torch keeps nothing between calls, and compiles for a shape: it is called here.
+    Each is set up and called in a child of its own: none finds memory that another one left, and threads that a set-up
+    starts, which a fork would not have, are where the call looks for them. What is loaded or compiled when a peer is
+    called for the first time is not its operator's memory: there, a tiny problem is done first, and pages of libraries
+    are brought in. torch keeps nothing between calls, and compiles for a shape: it is called twice.
     """
     import torch
 
@@ -73,32 +73,23 @@ def measure_here(case_name: str, contender_names: Sequence[str]) -> dict[str, in
 
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     (case,) = [case for case in by_name([case_name]) if case.name == case_name]
-    peers = [name.split(" (")[0] for name in contender_names]
-    contenders = {c.name: c for c in case.build(peers).contenders}
-    peaks: dict[str, int] = {}
-    for name in contender_names:
-        if name not in contenders:
-            continue
-        if contenders[name].peer == "torch.fft":
-            contenders[name].call()
-        peak = _in_child(case, contenders[name])
-        if peak is not None:
-            peaks[name] = peak
-    return peaks
+    peaks = {name: _in_child(case, name) for name in contender_names}
+    return {name: peak for name, peak in peaks.items() if peak is not None}
 
 
-def _in_child(case: Case, contender: Contender) -> int | None:
-    """Return the peak of a call in a fork of this process, None if it fails there.
-
-    Nothing is called before the fork that might start threads, which a fork does not have.
-    """
+def _in_child(case: Case, name: str) -> int | None:
+    """Return the peak of a contender's call in a fork of this process, None if it fails there or takes too long."""
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
         status = 1
         try:
-            signal.alarm(_LIMIT)  # whatever waits for a thread that is not there ends
-            for small in case.tiny([contender.peer]).contenders if case.tiny else ():
+            signal.alarm(_LIMIT)
+            peer = name.split(" (")[0]
+            (contender,) = [c for c in case.build([peer]).contenders if c.name == name]
+            if peer == "torch.fft":
+                contender.call()
+            for small in case.tiny([peer]).contenders if case.tiny else ():
                 small.call()
             _bring_in_libraries()
             os.write(write, str(peak_of(contender.call)).encode())

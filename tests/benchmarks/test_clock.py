@@ -2,11 +2,13 @@
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 
-from benchmarks import clock, memory
+from benchmarks import cases, clock, memory
+from benchmarks.case import Built, Case
 from benchmarks.contender import Contender, Sample, time_call, version_of
 
 SIZE = 64 << 20
@@ -128,6 +130,21 @@ def test_peak_memory_sees_temporaries():
         torch.ones(SIZE, dtype=torch.uint8)
 
     assert memory.peak_of(call) >= SIZE - SLACK
+
+
+def test_peak_memory_of_a_peer_whose_set_up_starts_a_thread(monkeypatch):
+    def build(peers):
+        pool = ThreadPoolExecutor(1)
+        pool.submit(len, "").result()  # a fork made from here on has no such thread, and waits for it
+        call = pool.submit
+        return Built(
+            [Contender("peer", "", lambda: call(torch.ones, SIZE, dtype=torch.uint8).result(), lambda x: x)], len
+        )
+
+    monkeypatch.setattr(cases, "by_name", lambda names: [Case("a", "A", build)])
+    monkeypatch.setattr(memory, "_LIMIT", 20)
+    with clock.threads(1):
+        assert memory.measure_here("a", ["peer", "absent"])["peer"] >= SIZE - SLACK
 
 
 def test_unknown_field_of_the_process_status():
