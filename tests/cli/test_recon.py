@@ -205,6 +205,7 @@ def test_twix(data_dir, tmp_path):
     np.testing.assert_allclose(image.header.get_zooms(), (1.25, 1.25, 4), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_recon_of_a_radial_file(mriops, tmp_path):
     size = (40, 40)
     spokes = trajectories.radial(size, 50)

@@ -42,6 +42,7 @@ def test_every_include_stays_on_its_floor() -> None:
 
 
 @pytest.mark.skipif(shutil.which("nm") is None or shutil.which("ar") is None, reason="needs binutils")
+@pytest.mark.slow
 def test_kernels_define_their_tables_and_nothing_else(cpp_build: Path) -> None:
     """A weak symbol of an object compiled for AVX-512 could win the link and run on a processor without it."""
     objects = [o for o in cpp_build.rglob("*_cpu.cpp.o") if re.search(r"mriops_kernels_(v\d|generic)\.dir", str(o))]

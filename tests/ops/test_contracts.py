@@ -150,10 +150,9 @@ def test_autocast_and_inference_mode(case: OpCase) -> None:
     op_checks.check_autocast(case, case.sample("gradient"))
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_reference_and_op_agree_on_the_shape_of_fakes(case: OpCase) -> None:
-    for shape in case.shapes:
-        fake = case.sample(shape).map(lambda t: t.to("meta"))
-        output = fake.call(case.op)
-        assert output.device.type == "meta"
-        assert output.shape == fake.call(getattr(reference, case.name)).shape
+@pytest.mark.parametrize(("case", "shape"), SHAPES)
+def test_reference_and_op_agree_on_the_shape_of_fakes(case: OpCase, shape: str) -> None:
+    fake = case.sample(shape).map(lambda t: t.to("meta"))
+    output = fake.call(case.op)
+    assert output.device.type == "meta"
+    assert output.shape == fake.call(getattr(reference, case.name)).shape
