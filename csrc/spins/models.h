@@ -68,37 +68,52 @@ inline SignalProblem make_signal_problem(int model, bool magnitude, int64_t step
 // What a sweep over the times leaves behind.
 enum class SignalTask : int { value, jacobian, jvp, vjp };
 
-// A voxelwise fit: start (parameters, voxels) holds fixed parameters and, without atoms, where the free ones begin.
-// atoms (n_atoms, n_linear, steps * components) are orthonormal bases of the signals at points of a grid, atom_solve
-// (n_atoms, n_linear, n_linear) turns projections into the linear parameters, and atom_parameters (n_atoms, parameters)
-// holds the others. bounds is (2, parameters).
+// A voxelwise fit: start (parameters, voxels), or (parameters) for all voxels, holds fixed parameters and, without
+// atoms, where the free ones begin. atoms (n_atoms, n_linear, steps * components) are orthonormal bases of the signals
+// at points of a grid, atom_solve (n_atoms, n_linear, n_linear) turns projections into the linear parameters, and
+// atom_parameters (n_atoms, parameters) holds the others. bounds is (2, parameters).
+//
+// grid (n_grid, 1 or 2, steps) and grid_parameters are the same for variable projection of a real signal, whose free
+// parameters are the first, perhaps one in which the signal is affine, and one or two others.
 struct FitProblem {
     SignalProblem signal;
-    int64_t n_atoms, n_linear;
-    uint32_t free, linear;  // bit per parameter
-    bool positive;          // only atoms with a positive projection count (n_linear = 1)
+    int64_t n_atoms, n_linear, n_grid;
+    uint32_t free, linear, affine;  // bit per parameter
+    bool positive;                  // only atoms with a positive projection count (n_linear = 1)
+    bool one_start;
+    bool estimate_noise;  // deviations are those for the noise that the residual shows, which takes the place of the
+                          // cost
     int max_iter;
     double tol;  // a step that is expected to be smaller than this share of the standard error ends the fit
 };
 
-inline FitProblem make_fit_problem(const SignalProblem& s, int64_t n_atoms, int64_t n_linear, int64_t free,
-                                   int64_t linear, bool positive, int64_t max_iter, double tol) {
+inline FitProblem make_fit_problem(const SignalProblem& s, int64_t n_atoms, int64_t n_linear, int64_t n_grid,
+                                   int64_t free, int64_t linear, int64_t affine, bool positive, bool one_start,
+                                   bool estimate_noise, int64_t max_iter, double tol) {
     at_least("n_atoms", n_atoms, 0);
+    at_least("n_grid", n_grid, 0);
+    const auto count = [](int64_t bits) { return __builtin_popcountll(static_cast<unsigned long long>(bits)); };
     const int64_t all = (int64_t(1) << s.size.parameters) - 1;
     if (free < 1 || free > all) refuse("free", "a set of the parameters, 1 to " + std::to_string(all), free);
     if ((linear & ~free) != 0) refuse("linear", "a subset of free", linear);
-    if (n_atoms > 0 && n_linear != __builtin_popcountll(static_cast<unsigned long long>(linear)))
-        refuse("n_linear", "the number of linear parameters", n_linear);
+    if ((affine & ~free) != 0 || (affine & 1) || count(affine) > 1)
+        refuse("affine", "nothing, or one of the free parameters but not the first", affine);
+    if (n_atoms > 0 && n_linear != count(linear)) refuse("n_linear", "the number of linear parameters", n_linear);
+    const int others = count(free) - (affine != 0 ? 2 : 1);
+    if (n_grid > 0 && (s.components() != 1 || s.magnitude || !(free & 1) || others < 1 || others > 2))
+        refuse("n_grid", "0 unless the first and one or two parameters of a real signal are free", n_grid);
     at_least("max_iter", max_iter, 0);
     if (!(tol > 0)) throw std::invalid_argument("tol: expected a positive number, got " + std::to_string(tol));
+    const auto bits = [](int64_t set) { return static_cast<uint32_t>(set); };
     const int iterations = static_cast<int>(max_iter < 100000 ? max_iter : 100000);
-    return {s,        n_atoms,    n_linear, static_cast<uint32_t>(free), static_cast<uint32_t>(linear),
-            positive, iterations, tol};
+    return {s,        n_atoms,   n_linear,       n_grid,     bits(free), bits(linear), bits(affine),
+            positive, one_start, estimate_noise, iterations, tol};
 }
 
 struct FitArrays {
-    const void *signal, *start, *atoms, *atom_solve, *atom_parameters, *bounds, *design;
-    // (parameters, voxels), twice; (voxels), twice: half the sum of squares, and iterations (negative: not converged).
+    const void *signal, *start, *atoms, *atom_solve, *atom_parameters, *grid, *grid_parameters, *bounds, *design;
+    // (parameters, voxels), twice; (voxels): half the sum of squares, or the noise; (voxels), int32: iterations
+    // (negative: not converged).
     void *parameters, *deviation, *cost, *iterations;
 };
 

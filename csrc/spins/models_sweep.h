@@ -16,7 +16,16 @@ struct Evaluators {
     Evaluate<T> value, jacobian;
 };
 
+// What a signal m0 (u + w v) is made of, for one vector of voxels at p[parameter][lane]: u, v and their derivatives for
+// each of the other free parameters, columns[step][u, v, du, dv, ...][lane]; u and du alone where no w is free.
+template <class T>
+using Parts = void (*)(const T* p, const T* design, int64_t steps, T* columns);
+
 namespace MRIOPS_ISA_NAMESPACE {
+
+// Null where the model does not have this form for these free parameters.
+Parts<float> parts_of(SignalModel, uint32_t free, uint32_t affine, float);
+Parts<double> parts_of(SignalModel, uint32_t free, uint32_t affine, double);
 
 Evaluators<float> evaluators_of(SignalModel, float);
 Evaluators<double> evaluators_of(SignalModel, double);

@@ -235,8 +235,9 @@ template <class T>
 struct Fit {
     const Case<T>& c;
     FitProblem problem;
-    std::vector<T> atoms, solve, atom_parameters, bounds;
-    std::vector<T> parameters, deviation, cost, iterations;
+    std::vector<T> atoms, solve, atom_parameters, grid, grid_parameters, bounds;
+    std::vector<T> parameters, deviation, cost;
+    std::vector<int32_t> iterations;
 
     explicit Fit(const Case<T>& model) : c(model) {
         const int64_t P = c.rows(), n = c.samples(), all = (int64_t(1) << P) - 1;
@@ -263,7 +264,48 @@ struct Fit {
             atom_parameters.insert(atom_parameters.end(), atom.parameters.begin(), atom.parameters.end());
         }
         EXPECT(int64_t(atoms.size()) == count * n, "atoms");
-        problem = make_fit_problem(c.p, count, 1, free, count > 0 ? 1 : 0, integer(0, 1), integer(0, 25), 1e-3);
+        const int64_t affine = grid && !c.p.magnitude ? affine_of(free) : 0;
+        const int64_t points = grid && !c.p.magnitude ? make_grid(free, affine) : 0;
+        problem = make_fit_problem(c.p, count, 1, points, free, count > 0 ? 1 : 0, points > 0 ? affine : 0,
+                                   integer(0, 1), integer(0, 3) == 0, integer(0, 1), integer(0, 25), 1e-3);
+    }
+    // The bit of the parameter in which the signal is affine, where it is free.
+    int64_t affine_of(int64_t free) const {
+        switch (c.p.model) {
+            case SignalModel::bi_exponential:
+            case SignalModel::ivim: return free & 2;
+            case SignalModel::inversion_recovery:
+            case SignalModel::saturation_recovery: return free & 4;
+            case SignalModel::look_locker: return free & 8;
+            default: return 0;
+        }
+    }
+    // Orthonormal bases for variable projection; none where more or fewer than one or two parameters are left.
+    int64_t make_grid(int64_t free, int64_t affine) {
+        const int others = __builtin_popcountll(static_cast<unsigned long long>(free)) - (affine != 0 ? 2 : 1);
+        if (others < 1 || others > 2) return 0;
+        const int64_t points = integer(1, 9), n = c.samples();
+        for (int64_t m = 0; m < points; ++m) {
+            const Case<T> one = point();
+            std::vector<std::vector<double>> columns;
+            for (int64_t side = 0; side < (affine != 0 ? 2 : 1); ++side) {
+                std::vector<T> at = one.parameters;
+                for (int64_t k = 0; k < c.rows(); ++k)
+                    if (affine >> k & 1) at[size_t(k)] = T(side);
+                const std::vector<T> signal = one.value(at);
+                columns.emplace_back(signal.begin(), signal.end());
+            }
+            for (size_t side = 0; side < columns.size(); ++side) {
+                double norm = 0, along = 0;
+                for (int64_t i = 0; i < n && side > 0; ++i) along += columns[0][size_t(i)] * columns[1][size_t(i)];
+                for (int64_t i = 0; i < n && side > 0; ++i) columns[1][size_t(i)] -= along * columns[0][size_t(i)];
+                for (const double s : columns[side]) norm += s * s;
+                for (double& s : columns[side]) s /= std::sqrt(norm) + 1e-30;
+                for (const double s : columns[side]) grid.push_back(T(s));
+            }
+            grid_parameters.insert(grid_parameters.end(), one.parameters.begin(), one.parameters.end());
+        }
+        return points;
     }
     Case<T> point() const {
         Case<T> one = c;
@@ -274,12 +316,17 @@ struct Fit {
     }
     void run(const std::vector<T>& signal, const std::vector<T>& start, int threads) {
         FitProblem q = problem;
-        q.signal.voxels = int64_t(start.size()) / c.rows();
-        parameters.assign(start.size(), T(77)), deviation = parameters;
-        cost.assign(size_t(q.signal.voxels), T(77)), iterations = cost;
-        const FitArrays arrays = {signal.data(),          start.data(),  atoms.data(),     solve.data(),
-                                  atom_parameters.data(), bounds.data(), c.design.data(),  parameters.data(),
-                                  deviation.data(),       cost.data(),   iterations.data()};
+        q.signal.voxels = int64_t(signal.size()) / c.samples();
+        parameters.assign(size_t(c.rows() * q.signal.voxels), T(77)), deviation = parameters;
+        cost.assign(size_t(q.signal.voxels), T(77)), iterations.assign(cost.size(), 77);
+        const std::vector<T> one = column(start, c.rows(), 0);
+        const FitArrays arrays = {signal.data(),          problem.one_start ? one.data() : start.data(),
+                                  atoms.data(),           solve.data(),
+                                  atom_parameters.data(), grid.data(),
+                                  grid_parameters.data(), bounds.data(),
+                                  c.design.data(),        parameters.data(),
+                                  deviation.data(),       cost.data(),
+                                  iterations.data()};
         release_scratch();
         signal_kernels().fit(q, Case<T>::dtype(), arrays, threads);
     }
@@ -314,7 +361,13 @@ void one_voxel(const Case<T>& c, const Fit<T>& fit, const std::vector<T>& signal
     expect_same(alone.deviation, column(fit.deviation, P, v), c.number, "fit alone, deviations");
     expect_same(alone.cost, {fit.cost[size_t(v)]}, c.number, "fit alone, cost");
     expect_same(alone.iterations, {fit.iterations[size_t(v)]}, c.number, "fit alone, iterations");
-    const bool lost = std::isnan(alone.cost[0]);
+    // Half the squares that are left, also from the noise that they show.
+    const int64_t freedom = n - __builtin_popcount(fit.problem.free);
+    const bool shown = !fit.problem.estimate_noise || freedom > 0;
+    const double left = fit.problem.estimate_noise
+                            ? 0.5 * double(alone.cost[0]) * double(alone.cost[0]) * double(freedom)
+                            : double(alone.cost[0]);
+    const bool lost = shown ? std::isnan(left) : std::isnan(alone.parameters[size_t(__builtin_ctz(fit.problem.free))]);
     EXPECT(std::isfinite(power) || lost, "case %d, voxel %lld: cost %g of a signal that is not finite", c.number,
            static_cast<long long>(v), double(alone.cost[0]));
     EXPECT(!lost || !(alone.iterations[0] > 0), "case %d: converged without a cost", c.number);
@@ -325,15 +378,17 @@ void one_voxel(const Case<T>& c, const Fit<T>& fit, const std::vector<T>& signal
         if (lost) continue;
         EXPECT(fit.is_free(k) ? x >= low && x <= high : same_bits(x, one_start[size_t(k)]),
                "case %d: parameter %lld %g", c.number, static_cast<long long>(k), double(x));
-        EXPECT(fit.is_free(k) ? alone.deviation[size_t(k)] >= 0 : alone.deviation[size_t(k)] == 0,
+        EXPECT(fit.is_free(k) ? !shown || alone.deviation[size_t(k)] >= 0 : alone.deviation[size_t(k)] == 0,
                "case %d: deviation %g", c.number, double(alone.deviation[size_t(k)]));
     }
     if (lost) return;
     // The cost is that of the parameters, to the rounding of residuals, and no step has made it larger.
     const double found = half_squares(c, signal, fit.parameters, v), size = power + found;
     const double rounding = 1e4 * c.eps() * size + c.eps();
-    EXPECT(std::abs(found - alone.cost[0]) <= rounding, "case %d, model %d: cost %g, residual %g", c.number,
-           int(c.p.model), double(alone.cost[0]), found);
+    // The last step of a projected fit, a tenth of a standard error at most, is counted to second order.
+    const double counted = fit.problem.n_grid > 0 ? 2e-3 * found : 0;
+    EXPECT(!shown || std::abs(found - left) <= rounding + counted, "case %d, model %d: cost %g, residual %g", c.number,
+           int(c.p.model), left, found);
     if (fit.problem.n_atoms > 0) return;
     std::vector<T> from = start;
     for (int64_t k = 0; k < P; ++k) {
@@ -359,6 +414,8 @@ void fits_are_sound(const Case<T>& c) {
         for (int64_t j = 0; j < c.samples(); ++j) signal[size_t(place(j, dark, V, C))] = 0;
     if (V > 1) signal[size_t(place(integer(0, c.samples() - 1), bad, V, C))] = T(integer(0, 1) ? std::nan("") : 1e300);
     if (V > 1 && integer(0, 1)) start[size_t(integer(0, P * V - 1))] = T(strange());
+    if (fit.problem.one_start)
+        for (int64_t k = 0; k < P; ++k) std::fill_n(start.begin() + k * V, V, start[size_t(k * V)]);
     fit.run(signal, start, 3);
     const Fit<T> threaded = fit;
     fit.run(signal, start, 1);

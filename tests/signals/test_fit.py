@@ -1,5 +1,6 @@
 """Voxelwise fits: against scipy, against the truth with noise, their flags and what they do with bad voxels."""
 
+import importlib
 import math
 
 import numpy as np
@@ -158,6 +159,113 @@ def test_the_same_minimum_as_scipy():
         assert np.allclose(spread, np.sqrt(np.diag(covariance)), rtol=1e-3)  # scipy's Jacobian is by differences
 
 
+def general_fit(monkeypatch, *args, **kwargs):
+    """The fit without variable projection."""
+    module = importlib.import_module("mriops.signals.fit")
+    grids = module._with_grids
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_with_grids", lambda *a: grids(*a)._replace(projected=None, affine=0))
+        return fit(*args, **kwargs)
+
+
+@pytest.mark.parametrize("snr", [5, 200])
+@pytest.mark.parametrize(
+    ("name", "free"),
+    [
+        ("mono_exponential", ()),
+        ("bi_exponential", ()),
+        ("stretched_exponential", ()),
+        ("inversion_recovery", ()),
+        ("saturation_recovery", ()),
+        ("saturation_recovery", ("efficiency",)),
+        ("look_locker", ()),
+        ("look_locker", ("efficiency",)),
+        ("molli", ()),
+        ("spgr", ()),
+        ("mp2rage", ()),
+        ("diffusion", ()),
+        ("ivim", ()),
+    ],
+)
+def test_variable_projection_finds_the_minimum_of_the_general_fit(name, free, snr, monkeypatch):
+    op, truth, fixed = problem(name)
+    clean = op(**truth)
+    signal = clean + noise_like(clean, float(clean.abs().mean()) / snr)
+    ours, general = (
+        fit(op, signal, fixed=fixed, free=free),
+        general_fit(monkeypatch, op, signal, fixed=fixed, free=free),
+    )
+    # Two or more minima of four parameters in little signal: either may be found.
+    share = 0.95 if name in ("bi_exponential", "ivim", "stretched_exponential") and snr == 5 else 1.0
+    assert ours.converged.double().mean() >= general.converged.double().mean() - 0.01
+    if name == "mp2rage":  # as many signals as parameters: nothing is left
+        near = (ours.parameters["t1"] - general.parameters["t1"]).abs() <= 1e-6 * general.parameters["t1"]
+        assert near[general.converged].all()
+        return
+    # A step of 1e-3 standard errors short of the minimum costs 1e-6 of it; 1e-4 leaves room for valleys.
+    assert (ours.noise <= general.noise * (1 + 1e-4))[general.converged].double().mean() >= share
+    same = ours.converged & general.converged & ((ours.noise / general.noise - 1).abs() < 1e-4)
+    for key in ("t1", "t2"):
+        if key not in ours.parameters or key in fixed or snr == 5:
+            continue
+        apart = (ours.parameters[key] - general.parameters[key]).abs() / general.uncertainty[key]
+        assert apart[same].max() < 3e-3  # both stop below 1e-3 of where they would end up
+        assert torch.allclose(ours.uncertainty[key][same], general.uncertainty[key][same], rtol=5e-3)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, F64])
+@pytest.mark.parametrize("name", ["mono_exponential", "inversion_recovery"])
+def test_two_steps_are_enough_and_end_within_the_tolerance(name, dtype):
+    op, truth, _ = problem(name, 4000)
+    clean = op(**truth)
+    for snr in (1000, 100, 20):
+        signal = clean + noise_like(clean, float(clean.abs().mean()) / snr)
+        result, exact = fit(op, signal.to(dtype)), fit(op, signal, tol=1e-8)
+        assert result.converged.all() and result.iterations.double().mean() < 2.2
+        for key in truth:
+            apart = (result.parameters[key] - exact.parameters[key]).abs() / exact.uncertainty[key]
+            # tol, and what rounding of samples of size 1 does where the noise is 1 / snr.
+            assert apart.max() < 1e-3 + 20 * snr * torch.finfo(dtype).eps, (key, snr)
+
+
+def test_finite_repetition_times_and_bounds_that_hold_the_efficiency(monkeypatch):
+    op = SignalOp("inversion_recovery", inversion_time=TI, repetition_time=5.0)
+    clean = op(m0=uniform(200, 50, 150, 0), t1=uniform(200, 0.3, 1.5, 1), efficiency=uniform(200, 0.7, 0.99, 2))
+    signal = clean + noise_like(clean, 0.5)
+    free = fit(op, signal)
+    assert (free.parameters["efficiency"] != 0.9).all() and free.converged.all()
+    held = fit(op, signal, bounds={"efficiency": (0.9, 1.2)})
+    at_bound = fit(op, signal, fixed={"efficiency": 0.9})
+    low = free.parameters["efficiency"] < 0.9
+    assert 20 < low.sum() < 180
+    assert held.converged.all() and (held.parameters["efficiency"][low] == 0.9).all()
+    apart = (held.parameters["t1"] - at_bound.parameters["t1"])[low].abs() / at_bound.uncertainty["t1"][low]
+    assert apart.max() < 3e-3
+    assert torch.equal(held.parameters["t1"][~low], free.parameters["t1"][~low])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, F64])
+@pytest.mark.parametrize("name", ["mono_exponential", "inversion_recovery", "bi_exponential"])
+def test_voxels_without_a_signal_of_the_model_leave_the_others_alone(name, dtype):
+    op, truth, _ = problem(name, 64)
+    signal = op(**truth).to(dtype)
+    alone = fit(op, signal)
+    odd = {0: 0.0, 9: 5.0, 18: -5.0, 27: math.nan, 36: math.inf, 45: 1e-30, 54: 1e30}
+    broken = signal.clone()
+    for voxel, value in odd.items():
+        broken[:, voxel] = value
+    result = fit(op, broken)
+    rest = torch.tensor([v for v in range(64) if v not in odd])
+    for p in op.model.parameters:
+        assert torch.equal(result.parameters[p.name][rest], alone.parameters[p.name][rest])
+        assert torch.equal(result.uncertainty[p.name][rest], alone.uncertainty[p.name][rest])
+        for voxel, value in odd.items():
+            found = result.parameters[p.name][voxel]
+            lost = not value * value < torch.finfo(dtype).max
+            assert found.isnan() if lost else p.lower <= found <= p.upper, (p.name, value)
+    assert not result.converged[[27, 36]].any()
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, F64])
 @pytest.mark.parametrize("magnitude", [False, True])
 def test_uncertainty_is_the_spread_of_the_estimates(dtype, magnitude):
@@ -274,6 +382,7 @@ def test_derivative_for_the_signal():
         (ValueError, lambda op, s: fit(op, s, mask=torch.ones(3)), "mask: expected shape"),
         (ValueError, lambda op, s: fit(op, s, fixed={"m0": 1.0, "t2": 0.1}), "fixed: expected at least one parameter"),
         (TypeError, lambda op, s: fit(op, s, fixed={"t1": 1.0}), "fixed: expected names among m0, t2, got t1"),
+        (TypeError, lambda op, s: fit(op, s, free=["b1"]), "free: expected names among m0, t2, got b1"),
         (TypeError, lambda op, s: fit(op, s, start={"t2": 0.1}), "start: expected all of m0, t2"),
         (TypeError, lambda op, s: fit(op, s.numpy()), "signal: expected torch.Tensor, got numpy"),
         (ValueError, lambda op, s: fit(op, s, fixed={"t2": torch.ones(9)}), "t2: expected voxels"),

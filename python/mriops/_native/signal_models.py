@@ -33,8 +33,9 @@ class Parameter(NamedTuple):
     """One parameter of a model, a value per voxel.
 
     ``kind`` is ``"real"``, ``"complex"`` (two rows) or the number of components of a tensor, which come first in its
-    shape. ``linear``: the signal is proportional to it. ``grid`` is ``(first, last, count)``, spaced by powers, or the
-    values themselves: where a fit looks for its start. ``default`` makes it optional.
+    shape. ``linear``: the signal is proportional to it; ``affine``: it is ``m0 (u + w v)`` with this parameter as w.
+    ``grid`` is ``(first, last, count)``, spaced by powers, or the values themselves: where a fit looks for its start.
+    ``default`` makes it optional.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Parameter(NamedTuple):
     upper: float = INF
     grid: tuple[float, ...] = ()
     linear: bool = False
+    affine: bool = False
     kind: str | int = "real"
     default: float | None = None
 
@@ -114,6 +116,7 @@ _T1 = Parameter("t1", "s", "longitudinal relaxation time", 1e-3, 20.0, (0.03, 8.
 _T2 = Parameter("t2", "s", "transverse relaxation time", 1e-4, 20.0, (0.002, 3.0, 24))
 _B1 = Parameter("b1", "relative", "transmit field, multiplies every flip angle", 0.1, 3.0, (1.0,), default=1.0)
 _EFFICIENCY = Parameter("efficiency", "1", "of the preparation: 1 is perfect", 0.0, 1.5, (0.8, 1.0), default=1.0)
+_AFFINE_EFFICIENCY = _EFFICIENCY._replace(affine=True)
 _OFF = Parameter("off_resonance", "Hz", "off-resonance, phase -2 pi f t", -INF, INF, tuple(range(-300, 301, 20)))
 _TIME = DesignInput("time", "s", "(times,)")
 _TE = DesignInput("echo_time", "s", "(times,)")
@@ -141,7 +144,7 @@ _TABLE: tuple[SignalModel, ...] = (
         "m0 (fraction exp(-t / t2_short) + (1 - fraction) exp(-t / t2_long))",
         (
             _m0(),
-            Parameter("fraction", "1", "share of the short component", 0.0, 1.0, (0.1, 0.25, 0.5)),
+            Parameter("fraction", "1", "share of the short component", 0.0, 1.0, (0.1, 0.25, 0.5), affine=True),
             Parameter("t2_short", "s", "of the short component", 1e-4, 1.0, (0.005, 0.05, 6)),
             Parameter("t2_long", "s", "of the long component", 1e-3, 20.0, (0.04, 1.0, 8)),
         ),
@@ -168,7 +171,7 @@ _TABLE: tuple[SignalModel, ...] = (
         3,
         "Inversion recovery with a 90 degree readout and any repetition time",
         "m0 (1 - (1 + efficiency) exp(-TI / t1) + efficiency exp(-TR / t1))",
-        (_m0(), _T1, _EFFICIENCY),
+        (_m0(), _T1, _AFFINE_EFFICIENCY),
         (_TI, DesignInput("repetition_time", "s", "(times,) or one for all; infinite where it is long", INF)),
         "Barral JK, et al. A robust methodology for in vivo T1 mapping. Magn Reson Med 2010;64:1057-1067.",
         note="Fitting m0, t1 and efficiency is the three-parameter fit a + b exp(-TI / t1); with the efficiency fixed "
@@ -180,7 +183,7 @@ _TABLE: tuple[SignalModel, ...] = (
         4,
         "Saturation recovery, as in SASHA",
         "m0 (1 - efficiency exp(-t / t1))",
-        (_m0(), _T1, _EFFICIENCY),
+        (_m0(), _T1, _AFFINE_EFFICIENCY),
         (_TIME,),
         "Chow K, et al. Saturation recovery single-shot acquisition (SASHA) for myocardial T1 mapping. Magn Reson Med "
         "2014;71:2082-2095.",
@@ -191,7 +194,7 @@ _TABLE: tuple[SignalModel, ...] = (
         "Look-Locker: readout pulses of constant angle after an inversion",
         "m0 sin(a) (Mss - (Mss + efficiency) exp(-t / T1*)),  1 / T1* = 1 / t1 - ln(cos a) / TR,  "
         "Mss = (1 - E1) / (1 - E1 cos a),  a = b1 flip_angle",
-        (_m0(), _T1, _B1, _EFFICIENCY),
+        (_m0(), _T1, _B1, _AFFINE_EFFICIENCY),
         (
             _TIME,
             DesignInput("flip_angle", "rad", "one angle, below 90 degrees"),
@@ -343,7 +346,7 @@ _TABLE: tuple[SignalModel, ...] = (
         "m0 (fraction exp(-b fast) + (1 - fraction) exp(-b slow))",
         (
             _m0(),
-            Parameter("fraction", "1", "perfused share", 0.0, 1.0, (0.05, 0.15, 0.3)),
+            Parameter("fraction", "1", "perfused share", 0.0, 1.0, (0.05, 0.15, 0.3), affine=True),
             Parameter("fast", "m^2/s", "pseudo-diffusion coefficient", 0.0, 1e-6, (5e-9, 1e-7, 5)),
             Parameter("slow", "m^2/s", "diffusion coefficient", 0.0, 2e-8, (3e-10, 4e-9, 8)),
         ),

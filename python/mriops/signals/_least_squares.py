@@ -18,23 +18,33 @@ __all__ = ["Problem", "Solution", "implicit_step", "least_squares"]
 
 
 class Problem(NamedTuple):
-    """Samples ``(samples, voxels)``, start ``(rows, voxels)``, bounds ``(2, rows)``, rows that are free and linear."""
+    """Samples ``(samples, voxels)``, start ``(rows, voxels or 1)``, bounds ``(2, rows)``, rows that are free.
+
+    ``atoms`` is the grid of starts of the rows ``linear``; ``projected`` is that for variable projection, where the
+    signal has the form ``m0 (u + w v)`` and ``affine`` is the row of w, or 0.
+    """
 
     op: SignalOp
     samples: Tensor
     start: Tensor
     bounds: Tensor
     free: Sequence[int]
-    linear: Sequence[int]
-    atoms: Atoms | None
+    linear: Sequence[int] = ()
+    atoms: Atoms | None = None
+    affine: int = 0
+    projected: Atoms | None = None
 
 
 class Solution(NamedTuple):
-    """Parameters and deviation for noise of 1 ``(rows, voxels)``; half the squares; steps, negative: no convergence."""
+    """Parameters and deviation ``(rows, voxels)``; noise ``(voxels,)``; int32 steps, negative: no convergence.
+
+    The noise is that which the residual shows and the deviation belongs to it, where the noise is to be estimated; else
+    the deviation is that for noise of 1, and ``noise`` holds half the sum of squares.
+    """
 
     parameters: Tensor
     deviation: Tensor
-    cost: Tensor
+    noise: Tensor
     iterations: Tensor
 
 
@@ -50,46 +60,56 @@ def _bits(rows: Sequence[int]) -> int:
     return sum(1 << row for row in rows)
 
 
-def least_squares(problem: Problem, *, max_iter: int, tol: float) -> Solution:
-    """Levenberg-Marquardt in every voxel, on the CPU."""
+def _addresses(parts: Sequence[Tensor]) -> list[int]:
+    return [part.data_ptr() for part in parts]
+
+
+def least_squares(problem: Problem, *, max_iter: int, tol: float, estimate_noise: bool) -> Solution:
+    """Least squares in every voxel, on the CPU."""
     op, dtype = problem.op, problem.samples.dtype
     if dtype not in (torch.float32, torch.float64):
         dtype = torch.float32
     signal = _interleaved(op, problem.samples.to(dtype))
+    n = signal.shape[1]
     start = problem.start.to(dtype).contiguous()
-    n = start.shape[1]
+    rows = start.shape[0]
     design = op.design.to(dtype).contiguous()
     bounds = problem.bounds.to(dtype).contiguous()
-    parameters, deviation = torch.empty_like(start), torch.empty_like(start)
-    cost, iterations = start.new_empty(n), start.new_empty(n)
+    parameters, deviation = signal.new_empty((rows, n)), signal.new_empty((rows, n))
+    noise, iterations = signal.new_empty(n), signal.new_empty(n, dtype=torch.int32)
     grid = [] if problem.atoms is None else [part.to(dtype).contiguous() for part in problem.atoms]
-    addresses = [part.data_ptr() for part in grid] or [0, 0, 0]
-    positive = len(problem.linear) == 1 and bool(bounds[0, problem.linear[0]] >= 0)
+    projected = [] if problem.projected is None else [part.to(dtype).contiguous() for part in problem.projected]
+    linear = problem.linear if grid else ()
     _native.load("cpu").signal_fit(
         signal.data_ptr(),
         start.data_ptr(),
-        *addresses,
+        *(_addresses(grid) or [0, 0, 0]),
+        *(_addresses(projected)[::2] or [0, 0]),
         bounds.data_ptr(),
         design.data_ptr(),
         parameters.data_ptr(),
         deviation.data_ptr(),
-        cost.data_ptr(),
+        noise.data_ptr(),
         iterations.data_ptr(),
         op.model.index,
         op.magnitude,
         op.times,
         n,
         len(grid[0]) if grid else 0,
-        len(problem.linear) if grid else 0,
+        len(linear),
+        len(projected[0]) if projected else 0,
         _bits(problem.free),
-        _bits(problem.linear) if grid else 0,
-        positive,
+        _bits(linear),
+        1 << problem.affine if problem.affine else 0,
+        len(linear) == 1 and bool(bounds[0, linear[0]] >= 0),
+        start.shape[1] == 1,
+        estimate_noise,
         max_iter,
         float(tol),
         DTYPE_CODE[str(dtype).removeprefix("torch.")],
         torch.get_num_threads(),
     )
-    return Solution(parameters, deviation, cost, iterations)
+    return Solution(parameters, deviation, noise, iterations)
 
 
 def implicit_step(problem: Problem, parameters: Tensor) -> Tensor:

@@ -29,7 +29,7 @@ class FitResult(NamedTuple):
     uncertainty
         Standard deviation by name, from the Cramer-Rao bound at the solution.
     converged
-        bool: the last step was below ``tol`` standard errors.
+        bool: what was left to go is expected to be below ``tol`` standard errors.
     noise
         Standard deviation of the noise: given, or estimated from what the fit leaves.
     iterations
@@ -48,6 +48,7 @@ def fit(
     signal: Tensor,
     *,
     fixed: Mapping[str, Any] | None = None,
+    free: Sequence[str] = (),
     start: Mapping[str, Any] | None = None,
     bounds: Mapping[str, tuple[float, float]] | None = None,
     mask: Tensor | None = None,
@@ -59,8 +60,10 @@ def fit(
     """Least squares ``min_p sum_t |s_t - f_t(p)|^2`` in every voxel.
 
     It starts from the point of a grid at which the signal, projected on what the linear parameters span, keeps most of
-    its energy (variable projection), and goes on by Levenberg-Marquardt with all parameters within bounds. It stops
-    where the next step is expected to be below ``tol`` standard errors. Runs on the CPU, one lane per voxel.
+    its energy. Where m0 and at most one more parameter can be projected out and leave one or two, it goes on with these
+    alone (variable projection); otherwise, and where bounds hold a projected one, by Levenberg-Marquardt with all
+    parameters. It stops where what is left to go is expected to be below ``tol`` standard errors. Runs on the CPU, one
+    lane per voxel.
 
     Parameters
     ----------
@@ -73,6 +76,8 @@ def fit(
     fixed
         Parameters that are known: numbers or maps. Optional ones that are not given keep their default, except the
         efficiency of ``inversion_recovery`` and ``molli``, which is fitted.
+    free
+        Names of optional parameters to be fitted as well.
     start
         Where free parameters begin, instead of the grid: all of them.
     bounds
@@ -105,34 +110,34 @@ def fit(
     ----------
     Golub GH, Pereyra V. The differentiation of pseudo-inverses and nonlinear least squares problems whose variables
     separate. SIAM J Numer Anal 1973;10:413-432. Marquardt DW. An algorithm for least-squares estimation of nonlinear
-    parameters. J Soc Ind Appl Math 1963;11:431-441.
+    parameters. J Soc Ind Appl Math 1963;11:431-441. Kaufman L. A variable projection method for solving separable
+    nonlinear least squares problems. BIT 1975;15:49-57.
     """
     limits = dict(bounds or {})
     turned = isinstance(signal, Tensor) and signal.is_complex() and not op.magnitude and not op.model.is_complex
     if turned and "m0" in op.names:
         limits.setdefault("m0", (-math.inf, math.inf))  # the phase is known up to half a turn
-    problem, inside = _problem(op, signal, fixed or {}, start, limits, mask)
+    problem, inside = _problem(op, signal, fixed or {}, free, start, limits, mask)
     sigma = None if noise is None else torch.as_tensor(noise, dtype=problem.samples.dtype)
     if sigma is not None and sigma.ndim:
         sigma = sigma.expand(signal.shape[1:]).reshape(-1)[inside]
     if rician and (sigma is None or not op.magnitude):
         raise ValueError("rician: expected a model of magnitude and noise, the standard deviation of the noise")
     with torch.no_grad():
-        solution = least_squares(problem, max_iter=max_iter, tol=tol)
+        solution = least_squares(problem, max_iter=max_iter, tol=tol, estimate_noise=sigma is None)
         if rician and sigma is not None:
             solution = _expectation_maximisation(problem, solution, sigma, max_iter, tol)
-    parameters = solution.parameters
+    parameters, deviation = solution.parameters, solution.deviation
     if problem.samples.requires_grad:
         parameters = implicit_step(problem, parameters)
-    freedom = problem.samples.shape[0] - len(problem.free)
     if sigma is None:
-        left = solution.cost * 2 / freedom if freedom > 0 else torch.full_like(solution.cost, math.nan)
-        sigma = left.clamp_min(0).sqrt()
-    deviation = solution.deviation * sigma
+        sigma = solution.noise
+    else:
+        deviation = deviation * sigma
     if turned and "m0" in op.names and "m0" not in (bounds or {}):
         row = op.model.row_names.index("m0")
         parameters = torch.cat([parameters[:row], parameters[row : row + 1].abs(), parameters[row + 1 :]])
-    return _maps(op, signal, inside, parameters, deviation, sigma.expand_as(solution.cost), solution.iterations)
+    return _maps(op, signal, inside, parameters, deviation, sigma.expand_as(solution.noise), solution.iterations)
 
 
 def _samples(op: SignalOp, signal: Tensor) -> Tensor:
@@ -171,7 +176,9 @@ def _as_rows(p: Any, value: Any, like: Tensor, voxels: tuple[int, ...], inside: 
     if len(parts) != p.rows:
         raise ValueError(f"{p.name}: expected {p.rows} real components, got {len(parts)}")
     try:
-        return [part.to(like).expand(voxels).reshape(-1)[inside] for part in parts]
+        # One number for all voxels stays one number.
+        one = all(part.numel() == 1 and part.ndim <= len(voxels) for part in parts)
+        return [part.to(like).reshape(1) if one else part.to(like).expand(voxels).reshape(-1)[inside] for part in parts]
     except RuntimeError as error:
         raise ValueError(f"{p.name}: expected voxels {voxels}, got {tuple(tensor.shape)}") from error
 
@@ -190,6 +197,7 @@ def _problem(
     op: SignalOp,
     signal: Tensor,
     fixed: Mapping[str, Any],
+    wanted: Sequence[str],
     start: Mapping[str, Any] | None,
     bounds: Mapping[str, tuple[float, float]],
     mask: Tensor | None,
@@ -205,7 +213,7 @@ def _problem(
     known = _values(op, fixed, "fixed")
     begin = _values(op, start or {}, "start")
     limits = _values(op, bounds, "bounds")
-    forced = _FREE_ALL_THE_SAME.get(op.name, ())
+    forced = (*_FREE_ALL_THE_SAME.get(op.name, ()), *_values(op, dict.fromkeys(wanted), "free"))
     free = [p.name for p in op.model.parameters if p.name not in known and (p.default is None or p.name in forced)]
     if not free:
         raise ValueError("fixed: expected at least one parameter left to fit, got none")
@@ -224,24 +232,40 @@ def _problem(
         raise ValueError(
             f"signal: expected at least {len(free_rows)} samples for {', '.join(free)}, got {samples.shape[0]}"
         )
+    spread = samples.shape[1] if any(len(row) != 1 for row in rows) else 1
     problem = Problem(
-        op, samples, torch.stack(rows), torch.tensor([low, high], dtype=torch.float64), free_rows, [], None
+        op,
+        samples,
+        torch.stack([row.expand(spread) for row in rows]),
+        torch.tensor([low, high], dtype=torch.float64),
+        free_rows,
+        linear_rows,
     )
     if start is None:
-        known_values = {
-            p.name: _typical(known.get(p.name, p.default)) for p in op.model.parameters if p.name not in free
-        }
-        atoms = make_atoms(op, free, known_values, linear_rows)
-        if linear_rows:
-            problem = problem._replace(linear=linear_rows, atoms=atoms)
-        else:
-            nearest = nearest_atoms(atoms, samples.detach())
-            chosen = problem.start.clone()
-            chosen[free_rows] = nearest[free_rows]
-            problem = problem._replace(start=chosen)
+        problem = _with_grids(problem, free, known)
     elif set(free) - set(begin):
         raise TypeError(f"start: expected all of {', '.join(free)}, got {', '.join(begin)}")
     return problem, inside
+
+
+def _with_grids(problem: Problem, free: Sequence[str], known: Mapping[str, Any]) -> Problem:
+    """The problem with its starts: grids where some parameter is linear, else the nearest point of one."""
+    op = problem.op
+    values = {p.name: _typical(known.get(p.name, p.default)) for p in op.model.parameters if p.name not in free}
+    atoms = make_atoms(op, free, values, problem.linear)
+    if not problem.linear:
+        nearest = nearest_atoms(atoms, problem.samples.detach())
+        chosen = problem.start.expand_as(nearest).clone()
+        chosen[problem.free] = nearest[problem.free]
+        return problem._replace(start=chosen)
+    problem = problem._replace(atoms=atoms)
+    affine = [p.name for p in op.model.parameters if p.affine and p.name in free]
+    if op.magnitude or op.is_complex or len(problem.linear) > 1 or len(problem.free) - len(affine) not in (2, 3):
+        return problem
+    if not affine:
+        return problem._replace(projected=atoms)
+    grid = make_atoms(op, free, values, problem.linear, affine[0])
+    return problem._replace(projected=grid, affine=op.model.row_names.index(affine[0]))
 
 
 def _typical(value: Any) -> float:
@@ -259,8 +283,8 @@ def _expectation_maximisation(problem: Problem, solution: Any, sigma: Tensor, ma
         model = problem.op.of_stack(solution.parameters)
         z = data * model / sigma**2
         expected = data * torch.special.i1e(z) / torch.special.i0e(z)
-        again = problem._replace(samples=expected.detach(), start=solution.parameters, atoms=None)
-        before, solution = solution.parameters, least_squares(again, max_iter=max_iter, tol=tol)
+        again = problem._replace(samples=expected.detach(), start=solution.parameters, atoms=None, projected=None)
+        before, solution = solution.parameters, least_squares(again, max_iter=max_iter, tol=tol, estimate_noise=False)
         change = ((solution.parameters - before).abs() / (solution.deviation * sigma))[problem.free]
         if not bool((change > 10 * tol).any()):
             break
@@ -299,4 +323,4 @@ def _maps(
             maps[p.name], uncertainty[p.name] = (part, width) if isinstance(p.kind, int) else (part[0], width[0])
         row += p.rows
     steps = put(iterations, 0)
-    return FitResult(maps, uncertainty, steps > 0, put(noise), steps.abs().to(torch.int32))
+    return FitResult(maps, uncertainty, steps > 0, put(noise), steps.abs_())

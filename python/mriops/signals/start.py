@@ -36,12 +36,12 @@ def grid_of(values: Sequence[float]) -> list[float]:
     return list(values)
 
 
-def _rows(op: SignalOp, free: Sequence[str], fixed: dict[str, float]) -> Tensor:
-    """Points of the grid ``(points, rows)``; linear parameters are 0."""
+def _rows(op: SignalOp, free: Sequence[str], fixed: dict[str, float], affine: str | None) -> Tensor:
+    """Points of the grid ``(points, rows)``; linear and affine parameters are 0."""
     per_row: list[list[float]] = []
     isotropic = op.name.startswith("diffusion_")
     for p in op.model.parameters:
-        if p.linear:
+        if p.linear or p.name == affine:
             grid = [0.0]
         elif p.name not in free:
             grid = [fixed[p.name]]
@@ -67,7 +67,9 @@ def _signals(op: SignalOp, parameters: Tensor) -> Tensor:
     return signal.movedim(-1, 1).flatten(0, 1) if signal.ndim == 3 else signal
 
 
-def make_atoms(op: SignalOp, free: Sequence[str], fixed: dict[str, float], linear: Sequence[int]) -> Atoms:
+def make_atoms(
+    op: SignalOp, free: Sequence[str], fixed: dict[str, float], linear: Sequence[int], affine: str | None = None
+) -> Atoms:
     """Atoms of a model on its grid.
 
     Parameters
@@ -80,13 +82,15 @@ def make_atoms(op: SignalOp, free: Sequence[str], fixed: dict[str, float], linea
         One value for each of the others.
     linear
         Rows of the linear parameters that are free.
+    affine
+        A parameter w to be projected out too, in models ``m0 (u + w v)``: bases then span u and v.
 
     Returns
     -------
     Atoms
         In float64; without linear parameters ``bases`` holds the signals themselves.
     """
-    points = _rows(op, free, fixed)
+    points = _rows(op, free, fixed, affine)
     if not linear:
         return Atoms(_signals(op, points).T[:, None], torch.zeros(len(points), 1, 1), points)
     columns = []
@@ -94,6 +98,10 @@ def make_atoms(op: SignalOp, free: Sequence[str], fixed: dict[str, float], linea
         unit = points.clone()
         unit[:, row] = 1.0
         columns.append(_signals(op, unit).T)
+    if affine is not None:
+        unit = points.clone()
+        unit[:, linear[0]] = unit[:, op.model.row_names.index(affine)] = 1.0
+        columns.append(_signals(op, unit).T - columns[0])
     basis = torch.stack(columns, dim=-1)  # (points, samples, linear)
     # A signal of zeros has no basis: leave it out.
     fine = basis.isfinite().all(-1).all(-1) & (basis.norm(dim=-2) > 0).all(-1)
