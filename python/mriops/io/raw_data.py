@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 LEADING_AXES = ("slice", "average", "repetition", "set", "phase", "contrast")
-SPATIAL_AXES = ("z", "y", "x")
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])
 
 

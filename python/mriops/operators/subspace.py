@@ -130,14 +130,23 @@ class SubspaceNufftOp(LinearOperator):
         if self.spectra is not None:
             return self.spectra
         basis = self.basis.detach()
-        pairs = basis.conj()[:, :, None] * basis[:, None, :]
-        parts = [pairs.real, pairs.imag] if pairs.is_complex() else [pairs]
-        per_frame = torch.stack(parts).to(torch.float64).movedim(1, -1)  # (parts, j, k, frames)
-        weights = per_frame.repeat_interleave(self.samples[1] * self.samples[2], dim=-1)
-        if self.sampling.dcf is not None:
-            weights = weights * self.sampling.dcf
+        rank, parts = basis.shape[1], 2 if basis.is_complex() else 1
         trajectory, eps = self.sampling.trajectory, min(self.sampling.eps, 1e-6)
-        spectra = ops.toeplitz_kernel(trajectory, self.sampling.im_size, dcf=weights, eps=eps)
+        wide = tuple(2 * n for n in self.sampling.im_size)
+        spectra = torch.zeros(parts, rank, rank, *wide, dtype=trajectory.dtype, device=trajectory.device)
+        # Swapped coefficients have the conjugate weights.
+        sign = torch.tensor([1.0, -1.0][:parts], dtype=trajectory.dtype, device=trajectory.device)
+        sign = sign.reshape(-1, *(1,) * (1 + len(wide)))
+        for j in range(rank):  # row by row: all pairs at once would take many times the memory of the result
+            pairs = basis[:, j:] * basis[:, j : j + 1].conj()
+            per_frame = torch.stack([pairs.real, pairs.imag] if parts == 2 else [pairs])
+            weights = per_frame.to(torch.float64).movedim(1, -1)  # (parts, k, frames)
+            weights = weights.repeat_interleave(self.samples[1] * self.samples[2], dim=-1)
+            if self.sampling.dcf is not None:
+                weights = weights * self.sampling.dcf
+            row = ops.toeplitz_kernel(trajectory, self.sampling.im_size, dcf=weights, eps=eps)
+            spectra[:, j, j:] = row
+            spectra[:, j + 1 :, j] = sign * row[:, 1:]
         if not self.sampling.moves:
             self.spectra = spectra
         return spectra
