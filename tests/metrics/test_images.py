@@ -132,3 +132,10 @@ def test_data_range_is_the_largest_reference_magnitude():
 def test_refused(call, error, message):
     with pytest.raises(error, match=message):
         call(torch.from_numpy(np.ones((16, 16))))
+
+
+def test_ssim_of_two_precisions_is_that_of_the_finer():
+    a, b = torch.rand(16, 16), torch.rand(16, 16, dtype=torch.float64)
+    found = ssim(a, b)
+    assert found.dtype == torch.float64 and torch.equal(found, ssim(a.double(), b))
+    torch.testing.assert_close(ssim(b, a), ssim(b, a.double()))

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -142,3 +143,8 @@ def test_blades_are_parallel_lines_that_turn():
 def test_refusals(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_partitions_of_any_kind_of_integer():
+    plane = trajectories.radial((8, 8), 3)
+    assert torch.equal(trajectories.stack(plane, np.int64(4)), trajectories.stack(plane, 4))

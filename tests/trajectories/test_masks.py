@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -143,3 +144,12 @@ def test_impossible_requests(call, message):
 def test_acceleration_counts_entries():
     assert acceleration(torch.tensor([[True], [False], [True], [False]])) == 2.0
     assert acceleration(torch.tensor([0.0, 0.5, 0.0, 0.0])) == 4.0
+
+
+@pytest.mark.parametrize("number", [np.int64, np.float32, float])
+def test_accelerations_of_any_kind_of_number(number):
+    for size in ((12, 8), (4, 12, 8)):
+        found = mask_equispaced(size, number(3), acs=np.int64(2))
+        assert torch.equal(found, mask_equispaced(size, 3, acs=2))
+    with pytest.raises(ValueError, match=r"acceleration: expected an int or 1 of them, got 2\.5"):
+        mask_equispaced((12, 8), 2.5)

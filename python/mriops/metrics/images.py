@@ -135,6 +135,8 @@ def ssim(
     """
     _check(image, reference, ndim)
     x, y = _magnitude(image), _magnitude(reference)
+    dtype = torch.promote_types(x.dtype, y.dtype)
+    x, y = x.to(dtype), y.to(dtype)
     weights = _window(gaussian_weights, win_size, sigma, x)
     side = weights.numel()
     if min(x.shape[-ndim:]) < side:

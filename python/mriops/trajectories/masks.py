@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from numbers import Real
 
 import numpy as np
 import torch
@@ -225,7 +226,7 @@ def _phase_axes(im_size: Sequence[int], rate: int | Sequence[int] | None) -> tup
     size = check_im_size(im_size)
     if len(size) == 2:
         return (size[0],), (size[0], 1)
-    if rate is None or not isinstance(rate, (int, np.integer)):
+    if rate is None or not isinstance(rate, (int, Real)):
         return size[:2], (*size[:2], 1)
     return (size[1],), (1, size[1], 1)
 
@@ -239,8 +240,8 @@ def check_im_size(im_size: Sequence[int]) -> tuple[int, ...]:
 
 
 def _per_axis(value: int | Sequence[int], axes: int, name: str) -> tuple[int, ...]:
-    values = (value,) * axes if isinstance(value, (int, np.integer)) else tuple(value)
-    if len(values) != axes or any(int(v) != v for v in values):
+    values = (value,) * axes if isinstance(value, (int, Real)) else tuple(value)
+    if len(values) != axes or not all(float(v).is_integer() for v in values):
         raise ValueError(f"{name}: expected an int or {axes} of them, got {value}")
     return tuple(int(v) for v in values)
 

@@ -157,7 +157,7 @@ def stack(
     """
     if plane.ndim != 3 or plane.shape[-1] != 2:
         raise ValueError(f"plane: expected (shots, readout, 2), got {tuple(plane.shape)}")
-    if isinstance(partitions, int):
+    if isinstance(partitions, (int, np.integer)):
         count = check_count(partitions, "partitions")
         heights = torch.arange(count, dtype=plane.dtype, device=plane.device) - count // 2
     else:
