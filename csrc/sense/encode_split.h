@@ -66,6 +66,8 @@ class SplitEncode {
                 Cx<T> v[W];
                 for (int l = 0; l < W; ++l) {
                     const int64_t at = (g * W + l) * at_.row_step() + 2 * t * W;
+                    prefetch_row<T>(csm + at + 2 * W);
+                    prefetch_row<T>(image + at + 2 * W);
                     v[l] = load_complex(csm + at) * load_complex(image + at);
                     if constexpr (!Single) {
                         for (int64_t m = 1; m < at_.p.maps; ++m)
@@ -152,6 +154,8 @@ class SplitEncode {
                 for (int l = 0; l < W; ++l) {
                     const int64_t y = g * W + l, at = y * at_.row_step() + 2 * t * W;
                     Cx<T>* to = sum + y * tiles_ + t;
+                    prefetch_row<T>(factor + at + 2 * W);
+                    prefetch_row<T>(to + 1);
                     for (int64_t m = 0; m < (Single ? 1 : at_.p.maps); ++m) {
                         const Cx<T> u = mul_conj(load_complex(factor + at + m * factor_map_step), v[l]);
                         to[m * planar_rows()] = first ? u : to[m * planar_rows()] + u;

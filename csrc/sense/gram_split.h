@@ -84,8 +84,8 @@ class SplitPlane {
                                                 {image + y * at_.row_step(), 2 * W, W},
                                                 at_.image_map_step(),
                                                 at_.p.maps,
-                                                {},
-                                                {}};
+                                                {s + (y + 1) * at_.row_step(), 2 * W},
+                                                {image + (y + 1) * at_.row_step(), 2 * W}};
         rows_.forward(load, data + y, pitch_, line);
     }
 
@@ -97,7 +97,7 @@ class SplitPlane {
                                        planar_rows(),
                                        at_.p.maps,
                                        first,
-                                       {}};
+                                       {s + (y - 1) * at_.row_step(), 2 * W}};
         rows_.inverse(data + y, pitch_, store, line);
     }
 
