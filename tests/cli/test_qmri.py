@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from mriops import ops
-from mriops.cli import main
+from mriops.cli import main, qmri_slices
 from mriops.cli.main import QMRI_MODELS
 from mriops.cli.qmri import MODELS
 from mriops.cli.qmri_derived import derived
@@ -51,6 +51,55 @@ def test_nifti_in_and_out(tmp_path, series, capsys):
     assert report["maps"]["t2"]["unit"] == "s" and report["voxels"]["fitted"] == int((~dark).sum())
     assert "t2" in capsys.readouterr().out
     assert not list(out.glob(".tmp-*"))
+
+
+@pytest.mark.parametrize("model", ["t2", "dti", "flow"])
+def test_an_interrupted_fit_continues(tmp_path, series, model, capsys, monkeypatch):
+    shape, options = series[0].shape, []
+    if model == "t2":
+        arrays, options = {"images": series[1]}, ["--times", ",".join(map(str, TE))]
+    elif model == "dti":
+        directions = np.concatenate([np.eye(3)[:1], np.eye(3), np.sqrt(0.5) * (1 - np.eye(3))])
+        b = np.array([0.0] + [1000.0] * 6)
+        images = ops.signal_diffusion_tensor(
+            50.0, torch.full((6, *shape), 2e-10), torch.from_numpy(b * 1e6), torch.from_numpy(directions)
+        )
+        arrays, options = (
+            {"images": images.numpy(), "b": b, "n": directions},
+            ["--b-values", "@b", "--directions", "@n"],
+        )
+    else:
+        (tmp_path / "flow.json").write_text(json.dumps({"encoding": [[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]]}))
+        phase = np.linspace(-0.5, 0.5, 4 * math.prod(shape)).reshape(4, *shape)
+        arrays, options = {"images": np.exp(1j * phase)}, ["--sequence", str(tmp_path / "flow.json")]
+    np.savez(tmp_path / "in.npz", **arrays)
+    arguments = ["qmri", str(tmp_path / "in.npz"), "--model", model, "-q", "--slice-axis", "1", *options]
+    assert main([*arguments, "-o", str(tmp_path / "whole")]) == 0
+
+    calls, real = [], qmri_slices.fit
+
+    def stopped(*args, **kwargs):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(qmri_slices, "fit", stopped)
+    out = tmp_path / "maps"
+    assert main([*arguments, "-o", str(out)]) == 130
+    assert "finished slices are kept, the same command continues" in capsys.readouterr().err
+    assert not (out / "report.json").exists()
+    assert main([*arguments, "-o", str(out)]) == 0
+    assert json.loads((out / "report.json").read_text())["slices"] == {"total": 2, "computed in this run": 1}
+    maps = sorted(path.name for path in (tmp_path / "whole").glob("*.nii.gz"))
+    assert maps == sorted(path.name for path in out.glob("*.nii.gz"))
+    for name in maps:
+        ours, theirs = (nibabel.load(folder / name).get_fdata() for folder in (out, tmp_path / "whole"))
+        np.testing.assert_array_equal(ours, theirs)
+    # The same once more has nothing to do; other settings and --restart begin anew.
+    for more, computed in (([], 0), (["--noise", "0.5"], 2), (["--noise", "0.5", "--restart"], 2)):
+        assert main([*arguments, *more, "-o", str(out)]) == 0
+        assert json.loads((out / "report.json").read_text())["slices"]["computed in this run"] == computed
 
 
 def test_npz_with_its_own_times_and_b1(tmp_path):

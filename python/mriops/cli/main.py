@@ -90,6 +90,7 @@ def _add_qmri(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     text = (
         "Fit a signal model to a series of images, voxel by voxel: maps in SI units with their standard deviations "
         "(Cramer-Rao bound) and a map of convergence as NIfTI, pictures with colour bars in OUT/png, OUT/report.json. "
+        "Finished slices are kept: the same command continues where it was stopped, other settings start anew. "
         "Numbers are separated by commas, or @NAME takes an array of the npz file."
     )
     c = commands.add_parser("qmri", help="image series to parameter maps", description=text, epilog=_EXIT_CODES)
@@ -130,6 +131,7 @@ def _add_qmri(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     c.add_argument("--key", help="array in an npz file")
     c.add_argument("--time-axis", type=int, metavar="N", help="axis of the times")
     c.add_argument("--slice-axis", type=int, metavar="N", help="axis of the slices of an npz or npy file")
+    c.add_argument("--restart", action="store_true", help="drop finished slices of an earlier run")
     m = c.add_argument_group("mrf", "fingerprinting: from images, or from kspace (and trajectory) in an npz file")
     m.add_argument("--t1", default="0.05:5:70", metavar="GRID", help="FIRST:LAST:COUNT or LIST [s] (%(default)s)")
     m.add_argument("--t2", default="0.005:2:70", metavar="GRID", help="FIRST:LAST:COUNT or LIST [s] (%(default)s)")
@@ -138,7 +140,6 @@ def _add_qmri(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     m.add_argument("--l2", type=_not_negative, default=1e-3, help="k-space: Tikhonov weight (default: %(default)s)")
     m.add_argument("--max-iter", type=_positive, default=30, metavar="N", help="k-space: CG iterations (%(default)s)")
     m.add_argument("--im-size", metavar="Y,X", help="k-space along a trajectory without csm: size of the images")
-    m.add_argument("--restart", action="store_true", help="drop finished slices")
     _add_common(c)
 
 
@@ -227,7 +228,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _dispatch(arguments)
     except KeyboardInterrupt:
-        kept = arguments.command == "recon" or (arguments.command == "qmri" and arguments.model == "mrf")
+        kept = arguments.command in ("recon", "qmri")
         sys.stderr.write(
             f"mriops: interrupted{'; finished slices are kept, the same command continues' if kept else ''}\n"
         )

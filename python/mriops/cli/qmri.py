@@ -15,7 +15,6 @@ import numpy as np
 from mriops._native.signal_models import model_named
 from mriops.cli.environment import choose_device, describe
 from mriops.cli.job import make_folder, write_json
-from mriops.cli.progress import progress
 from mriops.cli.qmri_derived import DERIVED, derived
 from mriops.cli.qmri_design import read_columns, read_directions, unit_vectors
 from mriops.cli.qmri_figure import draw_map
@@ -74,9 +73,8 @@ def run(arguments: argparse.Namespace) -> int:
         from mriops.cli.qmri_mrf import run_fingerprints
 
         return run_fingerprints(arguments)
-    import torch
-
-    from mriops.signals import SignalOp, fit
+    from mriops.cli.qmri_slices import fit_slices
+    from mriops.signals import SignalOp
 
     started = time.perf_counter()
     device = choose_device("cpu", arguments.threads)
@@ -92,18 +90,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError(f"{arguments.file}: expected {op.times} images, as many as times, got {len(series.images)}")
     mask = _mask(arguments, series)
     fixed = _known(arguments, series)
-    images = torch.from_numpy(series.images)
     out = Path(arguments.out)
     make_folder(out / "png")  # before the work, which would be lost where nothing can be written
-    parts = []
-    with progress("qmri", images.shape[1], quiet=arguments.quiet) as bar:
-        for s in range(images.shape[1]):
-            known = {name: torch.from_numpy(np.asarray(values[s], np.float32)) for name, values in fixed.items()}
-            noise = arguments.noise
-            parts.append(
-                fit(op, images[:, s], mask=torch.from_numpy(mask[s]), fixed=known, noise=noise, rician=arguments.rician)
-            )
-            bar.advance()
+    parts, computed = fit_slices(arguments, op, series.images, mask, fixed, _results(op, chosen, out))
     summary = _write(op, chosen, parts, series, mask, set(fixed), out)
     report = {
         "file": str(arguments.file),
@@ -112,6 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
         "magnitude": op.magnitude,
         "maps": summary,
         "voxels": {"fitted": int(mask.sum()), "converged": int(sum(int(p.converged.sum()) for p in parts))},
+        "slices": {"total": len(parts), "computed in this run": computed},
         "seconds": round(time.perf_counter() - started, 3),
         "versions": describe(device),
         "written": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -123,6 +113,16 @@ def run(arguments: argparse.Namespace) -> int:
         voxels = report["voxels"]
         sys.stdout.write(f"{voxels['converged']} of {voxels['fitted']} voxels converged; wrote {out}\n")
     return 0
+
+
+def _results(op: Any, chosen: Mapping, out: Path) -> list[Path]:
+    """What `_write` and the report may leave."""
+    names = [
+        chosen.renamed.get(p.name) or p.name for p in (*op.model.parameters, *(p for p, *_ in DERIVED.get(op.name, [])))
+    ]
+    maps = [out / f"{name}{end}" for name in names for end in (".nii.gz", "_std.nii.gz")]
+    pictures = [out / "png" / f"{name}.png" for name in names]
+    return [*maps, *pictures, out / "converged.nii.gz", out / "noise.nii.gz", out / "report.json"]
 
 
 def _design(arguments: argparse.Namespace, chosen: Mapping, series: Series) -> dict[str, Any]:

@@ -44,6 +44,8 @@ class Dictionary:
 
     Raises
     ------
+    TypeError
+        Signals or parameters that are not tensors, such as a plain ``dict`` of parameters.
     ValueError
         Shapes that do not fit, an entry that is zero or not finite, a rank larger than the number of times.
 
@@ -54,6 +56,11 @@ class Dictionary:
     """
 
     def __init__(self, signals: Tensor, parameters: Tensor, *, rank: int | None = None) -> None:
+        for name, value in {"signals": signals, "parameters": parameters}.items():
+            if not isinstance(value, Tensor):
+                raise TypeError(
+                    f"{name}: expected torch.Tensor, got {type(value).__module__}.{type(value).__qualname__}"
+                )
         if signals.ndim != 2 or parameters.ndim != 2 or signals.shape[1] != parameters.shape[1]:
             raise ValueError(
                 f"parameters: expected (parameters, entries) for signals (times, entries) {tuple(signals.shape)}, "
@@ -128,6 +135,8 @@ def match(dictionary: Dictionary, signal: Tensor, *, refine: bool = False, block
 
     Raises
     ------
+    TypeError
+        A dictionary that is no :class:`Dictionary`, such as a plain ``dict``.
     ValueError
         The first axis does not fit the dictionary; ``refine`` without a grid.
 
@@ -135,6 +144,9 @@ def match(dictionary: Dictionary, signal: Tensor, *, refine: bool = False, block
     ----------
     Ma D, et al. Magnetic resonance fingerprinting. Nature 2013;495:187-192.
     """
+    if not isinstance(dictionary, Dictionary):
+        kind = f"{type(dictionary).__module__}.{type(dictionary).__qualname__}"
+        raise TypeError(f"dictionary: expected mriops.signals.Dictionary, got {kind}")
     voxels = tuple(signal.shape[1:])
     entries, kept = dictionary.entries, dictionary.compress(signal)
     if kept.shape[0] != entries.shape[0]:
