@@ -357,6 +357,20 @@ def test_velocity(tmp_path):
         (["--model", "t2", "--times", "1,2,3,4", "--fix", "t3=1"], "fixed: expected names among m0, t2, got t3"),
         (["--model", "looklocker", "--times", "1,2,3,4"], "--angles: expected one angle for the model looklocker"),
         (["--model", "mp2rage", "--sequence", "scan.json"], "expected the design delay, flip_angle"),
+        (
+            ["--model", "t2", "--times", "1,2,3,4", "--fix", "t2=no.npy"],
+            "--fix t2: expected a file, or @name, got 'no.npy'",
+        ),
+        (
+            ["--model", "t2", "--times", "1,2,3,4", "--mask", "no.nii"],
+            "--mask: expected a file, or @name, got 'no.nii'",
+        ),
+        (["--model", "t2", "--times", "1,2,3,4", "--threshold", "9"], "--threshold: expected voxels to fit, got none"),
+        (
+            ["--model", "t2", "--times", "1,2,3,4", "--time-axis", "7"],
+            "--time-axis: expected an axis from -4 to 3, got 7",
+        ),
+        (["--model", "t2", "--times", "1,2,3,4", "--slice-axis", "0"], "--slice-axis: expected another axis than"),
     ],
 )
 def test_measurements_that_are_none(tmp_path, series, capsys, monkeypatch, extra, message):
@@ -365,3 +379,13 @@ def test_measurements_that_are_none(tmp_path, series, capsys, monkeypatch, extra
     np.savez(tmp_path / "in.npz", images=series[1])
     assert main(["qmri", "in.npz", *extra]) == 1
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--noise", "--tr", "--field"])
+@pytest.mark.parametrize("value", ["-1", "0", "nan", "inf", "some"])
+def test_numbers_that_are_not_positive(capsys, option, value):
+    with pytest.raises(SystemExit) as caught:
+        main(["qmri", "in.npz", "--model", "t2", f"{option}={value}"])
+    assert (
+        caught.value.code == 2 and f"argument {option}: expected a number > 0, got '{value}'" in capsys.readouterr().err
+    )

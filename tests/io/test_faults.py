@@ -68,6 +68,8 @@ def test_paths_that_are_no_files(tmp_path):
         read(tmp_path / "a.h5")
     with pytest.raises(IsADirectoryError, match="expected a raw data file, got a folder"):
         read(tmp_path)
+    with pytest.raises(IsADirectoryError, match=r"expected a raw data file, got a folder: \."):
+        read(".")
     with pytest.raises(ValueError, match="format: expected one of fastmri, ismrmrd, cfl, npz, twix, got 'dicom'"):
         read(tmp_path / "a.h5", format="dicom")
     (tmp_path / "empty.h5").touch()

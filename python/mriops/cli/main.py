@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 import traceback
@@ -114,9 +115,9 @@ def _add_qmri(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     c.add_argument("--angles", metavar="LIST", help="flip angles [degrees]")
     c.add_argument("--b-values", metavar="LIST", help="[s/mm^2]")
     c.add_argument("--directions", metavar="FILE", help="dti, dki: text with three rows or columns (bvec)")
-    c.add_argument("--tr", type=float, metavar="S", help="repetition time [s]")
+    c.add_argument("--tr", type=_above_zero, metavar="S", help="repetition time [s]")
     c.add_argument("--b1", metavar="FILE", help="map of the relative transmit field")
-    c.add_argument("--field", type=float, metavar="T", help="waterfat: field strength [T]")
+    c.add_argument("--field", type=_above_zero, metavar="T", help="waterfat: field strength [T]")
     c.add_argument("--peaks", metavar="LIST", help="waterfat: PPM:AMPLITUDE of fat (default: six peaks)")
     c.add_argument("--no-decay", action="store_true", help="waterfat: R2* is zero, as few echoes demand")
     c.add_argument("--mask", metavar="FILE", help="where to fit (default: by --threshold)")
@@ -126,7 +127,7 @@ def _add_qmri(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     c.add_argument("--signed", action="store_true", help="real images have signs: do not fit magnitudes")
     c.add_argument("--two-parameter", action="store_true", help="ir, sr: a perfect preparation is known")
     c.add_argument("--fix", action="append", metavar="NAME=VALUE", help="a parameter that is known: number or map")
-    c.add_argument("--noise", type=float, metavar="SIGMA", help="standard deviation of the noise, if known")
+    c.add_argument("--noise", type=_above_zero, metavar="SIGMA", help="standard deviation of the noise, if known")
     c.add_argument("--rician", action="store_true", help="likelihood of magnitudes (needs --noise)")
     c.add_argument("--key", help="array in an npz file")
     c.add_argument("--time-axis", type=int, metavar="N", help="axis of the times")
@@ -192,6 +193,16 @@ def _not_negative(text: str) -> float:
         number = -1.0
     if not number >= 0:
         raise argparse.ArgumentTypeError(f"expected a number >= 0, got {text!r}")
+    return number
+
+
+def _above_zero(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a number > 0, got {text!r}")
     return number
 
 

@@ -89,6 +89,8 @@ def run(arguments: argparse.Namespace) -> int:
     if op.times != len(series.images):
         raise ValueError(f"{arguments.file}: expected {op.times} images, as many as times, got {len(series.images)}")
     mask = _mask(arguments, series)
+    if not mask.any():
+        raise ValueError(f"{'--mask' if arguments.mask else '--threshold'}: expected voxels to fit, got none")
     fixed = _known(arguments, series)
     out = Path(arguments.out)
     make_folder(out / "png")  # before the work, which would be lost where nothing can be written

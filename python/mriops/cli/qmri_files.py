@@ -71,31 +71,51 @@ def read_series(
     Raises
     ------
     ValueError
-        The file is not readable, or has another number of axes than 3 or 4.
+        The file is not readable, has another number of axes than 3 or 4, or not the axes asked for.
     """
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: no such file")
+    _check_exists(path)
     extras: dict[str, npt.NDArray[Any]] = {}
     affine = None
     if path.name.endswith((".nii", ".nii.gz")):
         values, affine = _nifti(path)
         if values.ndim not in (3, 4):
             raise ValueError(f"{path}: expected axes (x, y[, z], times), got shape {values.shape}")
-        values = np.moveaxis(values, -1 if time_axis is None else time_axis, -1)
+        if slice_axis is not None:
+            raise ValueError(f"--slice-axis: expected none with NIfTI files, whose third axis it is, got {slice_axis}")
+        values = np.moveaxis(values, _axis("--time-axis", time_axis, -1, values.ndim), -1)
         images = values.transpose(*reversed(range(values.ndim)))  # (times, [z,] y, x)
     else:
         images, extras = _numpy(path, key)
         if images.ndim not in (3, 4):
             raise ValueError(f"{path}: expected three or four axes, times among them, got shape {images.shape}")
-        first = 0 if time_axis is None else time_axis
-        if slice_axis is not None and images.ndim == 4:
-            images = np.moveaxis(images, (first, slice_axis), (0, 1))
-        else:
+        first = _axis("--time-axis", time_axis, 0, images.ndim)
+        if slice_axis is None:
             images = np.moveaxis(images, first, 0)
+        else:
+            second = _axis("--slice-axis", slice_axis, 0, images.ndim)
+            if images.ndim == 3 or second == first:
+                raise ValueError(
+                    f"--slice-axis: expected another axis than that of the times ({first}) of four, got {slice_axis} "
+                    f"of {images.ndim}"
+                )
+            images = np.moveaxis(images, (first, second), (0, 1))
     if images.ndim == 3:
         images = images[:, None]
     dtype = np.complex64 if np.iscomplexobj(images) else np.float32
     return Series(np.ascontiguousarray(images, dtype=dtype), affine, extras)
+
+
+def _axis(name: str, given: int | None, usual: int, ndim: int) -> int:
+    """An axis, counted from the front."""
+    axis = usual if given is None else given
+    if not -ndim <= axis < ndim:
+        raise ValueError(f"{name}: expected an axis from {-ndim} to {ndim - 1}, got {axis}")
+    return axis % ndim
+
+
+def _check_exists(path: Path) -> None:
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such file")
 
 
 def _numpy(path: Path, key: str | None) -> tuple[npt.NDArray[Any], dict[str, npt.NDArray[Any]]]:
@@ -122,9 +142,13 @@ def read_map(text: str, series: Series, what: str) -> npt.NDArray[Any]:
     ------
     ValueError
         The map does not have the size of the images.
+    FileNotFoundError
+        There is no such file.
     """
     if text.startswith("@"):
         values = numbers_of(text, series, what)
+    elif not Path(text).is_file():
+        raise FileNotFoundError(f"{what}: expected a file, or @name, got {text!r}, which is none")
     elif text.endswith((".nii", ".nii.gz")):
         values = _nifti(Path(text))[0]
         values = values.transpose(*reversed(range(values.ndim)))
