@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from mriops import ops, signals
+from mriops._native.signal_models import SIGNAL_MODELS
 from mriops.signals import SignalOp, fit
 
 F64 = torch.float64
@@ -226,6 +227,27 @@ def test_two_steps_are_enough_and_end_within_the_tolerance(name, dtype):
             apart = (result.parameters[key] - exact.parameters[key]).abs() / exact.uncertainty[key]
             # tol, and what rounding of samples of size 1 does where the noise is 1 / snr.
             assert apart.max() < 1e-3 + 20 * snr * torch.finfo(dtype).eps, (key, snr)
+
+
+@pytest.mark.parametrize("name", [model.name for model in SIGNAL_MODELS.values() if model.positive])
+def test_magnitudes_of_signals_that_are_never_negative_are_fitted_as_they_are(name):
+    if name == "diffusion_tensor":
+        design = {"b_value": [0.0] + [1e9] * 12, "direction": torch.cat([torch.eye(3, dtype=F64)[:1], directions(12)])}
+        truth = {"m0": uniform(50, 50, 150, 0), "diffusion_tensor": torch.full((6, 50), 2e-10, dtype=F64)}
+    else:
+        design, ranges, _ = MODELS[name]
+        truth = {k: uniform(50, *r, seed=i) for i, (k, r) in enumerate(ranges.items())}
+    plain, magnitude = SignalOp(name, **design), SignalOp(name, magnitude=True, **design)
+    signal = plain(**truth)
+    signal = (signal + noise_like(signal, 1.0)).abs()
+    ours, theirs = fit(magnitude, signal), fit(plain, signal)
+    for key in truth:
+        assert torch.equal(ours.parameters[key], theirs.parameters[key])
+    # Where signs are allowed the magnitude counts: an amplitude below zero fits as well as one above.
+    for options in ({"fixed": {"m0": -truth["m0"]}}, {"bounds": {"m0": (-1e3, -1.0)}}):
+        below = fit(magnitude, signal, start=None if "fixed" in options else truth | {"m0": -truth["m0"]}, **options)
+        assert (below.parameters["m0"] < 0).all()
+        assert (below.noise < 10).double().mean() > 0.9
 
 
 def test_finite_repetition_times_and_bounds_that_hold_the_efficiency(monkeypatch):

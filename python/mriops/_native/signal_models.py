@@ -69,7 +69,7 @@ class SignalModel(NamedTuple):
     """One model.
 
     ``rows(xp, *design)`` makes the rows of the kernel's design. ``outside`` (kurtosis) turns parameters into those that
-    the kernel knows.
+    the kernel knows. ``positive``: no signal of parameters within their bounds is below zero.
     """
 
     name: str
@@ -80,6 +80,7 @@ class SignalModel(NamedTuple):
     design: tuple[DesignInput, ...]
     reference: str
     is_complex: bool = False
+    positive: bool = False
     rows: Callable[..., list[Any]] = plain_rows
     outside: Callable[..., tuple[Any, ...]] | None = None
     note: str = ""
@@ -136,6 +137,7 @@ _TABLE: tuple[SignalModel, ...] = (
         (_m0(), _T2),
         (_TIME,),
         _BLOCH,
+        positive=True,
     ),
     SignalModel(
         "bi_exponential",
@@ -151,6 +153,7 @@ _TABLE: tuple[SignalModel, ...] = (
         (_TIME,),
         "MacKay A, et al. In vivo visualization of myelin water in brain by magnetic resonance. Magn Reson Med "
         "1994;31:673-677.",
+        positive=True,
     ),
     SignalModel(
         "stretched_exponential",
@@ -165,6 +168,7 @@ _TABLE: tuple[SignalModel, ...] = (
         (_TIME,),
         "Bennett KM, et al. Characterization of continuously distributed cortical water diffusion rates with a "
         "stretched-exponential model. Magn Reson Med 2003;50:727-734.",
+        positive=True,
     ),
     SignalModel(
         "inversion_recovery",
@@ -301,6 +305,7 @@ _TABLE: tuple[SignalModel, ...] = (
         "Stejskal EO, Tanner JE. Spin diffusion measurements: spin echoes in the presence of a time-dependent field "
         "gradient. J Chem Phys 1965;42:288-292.",
         rows=diffusion_row,
+        positive=True,
     ),
     SignalModel(
         "diffusion_tensor",
@@ -314,6 +319,7 @@ _TABLE: tuple[SignalModel, ...] = (
         (_B, _DIRECTION),
         "Basser PJ, et al. MR diffusion tensor spectroscopy and imaging. Biophys J 1994;66:259-267.",
         rows=tensor_rows,
+        positive=True,
     ),
     SignalModel(
         "diffusion_kurtosis",
@@ -353,6 +359,7 @@ _TABLE: tuple[SignalModel, ...] = (
         (_B,),
         "Le Bihan D, et al. Separation of diffusion and perfusion in intravoxel incoherent motion MR imaging. "
         "Radiology 1988;168:497-505.",
+        positive=True,
     ),
     SignalModel(
         "tofts",

@@ -21,7 +21,8 @@ class Problem(NamedTuple):
     """Samples ``(samples, voxels)``, start ``(rows, voxels or 1)``, bounds ``(2, rows)``, rows that are free.
 
     ``atoms`` is the grid of starts of the rows ``linear``; ``projected`` is that for variable projection, where the
-    signal has the form ``m0 (u + w v)`` and ``affine`` is the row of w, or 0.
+    signal has the form ``m0 (u + w v)`` and ``affine`` is the row of w, or 0. ``magnitude``: signals may be negative
+    and their magnitude counts.
     """
 
     op: SignalOp
@@ -29,6 +30,7 @@ class Problem(NamedTuple):
     start: Tensor
     bounds: Tensor
     free: Sequence[int]
+    magnitude: bool
     linear: Sequence[int] = ()
     atoms: Atoms | None = None
     affine: int = 0
@@ -92,7 +94,7 @@ def least_squares(problem: Problem, *, max_iter: int, tol: float, estimate_noise
         noise.data_ptr(),
         iterations.data_ptr(),
         op.model.index,
-        op.magnitude,
+        problem.magnitude,
         op.times,
         n,
         len(grid[0]) if grid else 0,

@@ -233,19 +233,25 @@ def _problem(
             f"signal: expected at least {len(free_rows)} samples for {', '.join(free)}, got {samples.shape[0]}"
         )
     spread = samples.shape[1] if any(len(row) != 1 for row in rows) else 1
-    problem = Problem(
-        op,
-        samples,
-        torch.stack([row.expand(spread) for row in rows]),
-        torch.tensor([low, high], dtype=torch.float64),
-        free_rows,
-        linear_rows,
-    )
+    stack, limit = torch.stack([row.expand(spread) for row in rows]), torch.tensor([low, high], dtype=torch.float64)
+    magnitude = op.magnitude and not _never_negative(op, stack, limit, free_rows)
+    problem = Problem(op, samples, stack, limit, free_rows, magnitude, linear_rows)
     if start is None:
         problem = _with_grids(problem, free, known)
     elif set(free) - set(begin):
         raise TypeError(f"start: expected all of {', '.join(free)}, got {', '.join(begin)}")
     return problem, inside
+
+
+def _never_negative(op: SignalOp, start: Tensor, bounds: Tensor, free: Sequence[int]) -> bool:
+    """Whether the magnitude of every signal that the fit may see is the signal itself."""
+    if not op.model.positive:
+        return False
+    rows = [(p.lower, p.upper) for p in op.model.parameters for _ in range(p.rows)]
+    lower, upper = torch.tensor(rows, dtype=torch.float64).T
+    known = [row for row in range(len(rows)) if row not in free]
+    inside = (start[known] >= lower[known, None]) & (start[known] <= upper[known, None])
+    return bool((bounds[0] >= lower).all() and (bounds[1] <= upper).all() and inside.all())
 
 
 def _with_grids(problem: Problem, free: Sequence[str], known: Mapping[str, Any]) -> Problem:
@@ -260,7 +266,7 @@ def _with_grids(problem: Problem, free: Sequence[str], known: Mapping[str, Any])
         return problem._replace(start=chosen)
     problem = problem._replace(atoms=atoms)
     affine = [p.name for p in op.model.parameters if p.affine and p.name in free]
-    if op.magnitude or op.is_complex or len(problem.linear) > 1 or len(problem.free) - len(affine) not in (2, 3):
+    if problem.magnitude or op.is_complex or len(problem.linear) > 1 or len(problem.free) - len(affine) not in (2, 3):
         return problem
     if not affine:
         return problem._replace(projected=atoms)
