@@ -1,4 +1,7 @@
 // One grid cell of a block of coils: N real numbers, interleaved complex, as whole vectors and one narrower vector.
+//
+// A row of the grid keeps the whole vectors of all its cells in one array and the narrower rests in another behind it,
+// so that no vector crosses a line of memory. Rests of half a vector are read and written two cells at a time.
 #pragma once
 #include <cstring>
 
@@ -30,30 +33,43 @@ MRIOPS_INLINE void store_lower(T* p, Vec<T> v) {
     std::memcpy(p, &v, sizeof v / 2);
 }
 
-template <class T, int N>
+// Whether rests are half a vector, and there are instructions to put the weights of two cells into one.
+template <class T>
+constexpr bool has_pairs(int64_t reals) {
+    return sizeof(Vec<T>) == 64 && sizeof(T) == 4 && reals % Lanes<T>::width == Lanes<T>::width / 2;
+}
+
+// With Pairs, the rest is that of two neighbouring cells.
+template <class T, int N, bool Pairs = false>
 struct Cell {
     static constexpr int L = Lanes<T>::width, whole = N / L, rest = N % L;
+    using Rest = typename Narrow<T, Pairs ? L : rest>::vec;
+    using Rest_u = typename Narrow<T, Pairs ? L : rest>::vec_u;
     Vec<T> v[whole ? whole : 1];
-    typename Narrow<T, rest>::vec tail;
+    Rest tail;
 
     static MRIOPS_INLINE Cell zero() {
         Cell c;
         for (int i = 0; i < whole; ++i) c.v[i] = Vec<T>{};
-        c.tail = typename Narrow<T, rest>::vec{};
+        c.tail = Rest{};
         return c;
     }
-    static MRIOPS_INLINE Cell load(const T* p) {
+    // Whole vectors from p, the rest from q.
+    static MRIOPS_INLINE Cell load(const T* p, const T* q) {
         Cell c;
 #pragma GCC unroll 16
         for (int i = 0; i < whole; ++i) c.v[i] = load_unaligned(p + i * L);
-        if constexpr (rest != 0) c.tail = *reinterpret_cast<const typename Narrow<T, rest>::vec_u*>(p + whole * L);
+        if constexpr (rest != 0) c.tail = load_rest(q);
         return c;
     }
-    MRIOPS_INLINE void store(T* p) const {
+    MRIOPS_INLINE void store(T* p, T* q) const {
 #pragma GCC unroll 16
         for (int i = 0; i < whole; ++i) store_unaligned(p + i * L, v[i]);
-        if constexpr (rest != 0) *reinterpret_cast<typename Narrow<T, rest>::vec_u*>(p + whole * L) = tail;
+        if constexpr (rest != 0) store_rest(q, tail);
     }
+    static MRIOPS_INLINE Rest load_rest(const T* q) { return *reinterpret_cast<const Rest_u*>(q); }
+    static MRIOPS_INLINE void store_rest(T* q, Rest r) { *reinterpret_cast<Rest_u*>(q) = r; }
+
     // this += w * c, w the same number in every lane
     MRIOPS_INLINE void add(Vec<T> w, const Cell& c) {
 #pragma GCC unroll 16
@@ -67,17 +83,69 @@ struct Cell {
         if constexpr (rest != 0) c.tail = lower(w) * tail;
         return c;
     }
+    // From and to the N numbers of one sample: of a pair, two copies and the sum.
+    static MRIOPS_INLINE Cell load_sample(const T* p) {
+        if constexpr (!Pairs) {
+            return load(p, p + whole * L);
+        } else {
+            Cell<T, N> one = Cell<T, N>::load_sample(p);
+            Cell c;
+#pragma GCC unroll 16
+            for (int i = 0; i < whole; ++i) c.v[i] = one.v[i];
+            c.tail = twice(one.tail, LaneIndex<T>{});
+            return c;
+        }
+    }
+    MRIOPS_INLINE void store_sample(T* p) const {
+        if constexpr (!Pairs) {
+            store(p, p + whole * L);
+        } else {
+#pragma GCC unroll 16
+            for (int i = 0; i < whole; ++i) store_unaligned(p + i * L, v[i]);
+            store_lower<T>(p + whole * L, tail + shuffle::swap_halves<T>(tail, LaneIndex<T>{}));
+        }
+    }
 
   private:
-    static MRIOPS_INLINE typename Narrow<T, rest>::vec lower(Vec<T> w) {
-        typename Narrow<T, rest>::vec part;
+    static MRIOPS_INLINE Rest lower(Vec<T> w) {
+        Rest part;
         std::memcpy(&part, &w, sizeof part);
         return part;
+    }
+    template <class Half, int... I>
+    static MRIOPS_INLINE Vec<T> twice(Half half, std::integer_sequence<int, I...>) {
+        return MRIOPS_SHUFFLE(half, half, I...);
     }
 };
 
 // Coils of a block as the grid stores them: 1, 2 or a multiple of 4, the rest zero.
 inline int64_t stored_coils(int64_t coils) { return coils <= 2 ? coils : (coils + 3) / 4 * 4; }
+
+// Where the numbers of a cell lie in a row.
+struct CellPlaces {
+    int64_t whole, rest;  // numbers of a cell in the two arrays
+    int64_t rests;        // where the second array begins
+    int64_t size;         // of both
+    bool pairs;
+
+    int64_t at(int64_t cell, int64_t number) const {
+        return number < whole ? cell * whole + number : rests + cell * rest + number - whole;
+    }
+    // From one cell to the next.
+    int64_t step(int64_t number) const { return number < whole ? whole : rest; }
+};
+
+template <class T>
+inline CellPlaces cell_places(int64_t stored, int64_t cells) {
+    constexpr int64_t L = Lanes<T>::width, line = 64 / int64_t(sizeof(T));
+    CellPlaces at;
+    at.whole = 2 * stored / L * L;
+    at.rest = 2 * stored % L;
+    at.pairs = has_pairs<T>(2 * stored);
+    at.rests = cells * at.whole;
+    at.size = (at.rests + cells * at.rest + line - 1) / line * line;
+    return at;
+}
 
 // Calls f(std::integral_constant<int, N>) with the reals per cell of a block of stored coils.
 template <class F>

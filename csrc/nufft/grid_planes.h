@@ -19,6 +19,7 @@ struct GridPlanes {
     int64_t coils, stored;    // of the block
     int64_t tiles, rows;      // rows of pixels in a plane, 1 in 2D
     int64_t pitch;            // of a frequency of the outer axis, in Cx
+    CellPlaces cells;         // of a row
     int64_t row_step;         // of a row of cells
     int64_t line_reals;
     RowPass<T> row;
@@ -35,51 +36,65 @@ struct GridPlanes {
           rows(ndim == 3 ? p.ny : 1),
           // One more than needed: strides of a power of two would fall into the same few sets of the caches.
           pitch(rows * coils * tiles + 1),
-          row_step((p.gx + width) * stored * 2 + 64 / int(sizeof(T))),
+          cells(cell_places<T>(stored, p.gx + width + kSpareCells)),
+          row_step(odd_lines(cells.size + 64 / int64_t(sizeof(T)))),
           line_reals(ndim == 3 ? (p.gy + width) * row_step : row_step),
-          // Whole lines of memory are written where eight coils share a row.
-          row(x, p.width, stored * 2, tiles, int(std::min<int64_t>({stored % 8 ? 4 : 8, L, stored}))) {}
+          row(x, p.width, stored, tiles, cells) {}
 
     int64_t spectrum_size() const { return outer.grid * pitch; }
     // Lines that `produce` and `absorb` work on together.
-    int lines_at_once() const { return ndim == 3 ? 1 : row.rows_at_once(); }
+    int lines_at_once() const { return ndim == 3 ? 1 : row.most_rows(); }
 
     // Lines first .. first + lines_at_once of cells; to[i] null: not wanted.
     void produce(const Cx<T>* spectrum, int64_t first, T* const* to) const {
         const Buffers b = buffers();
         if (ndim == 3) return produce_plane(spectrum + outer.frequency_of_cell(first) * pitch, to[0], b);
-        const int Q = row.coils_at_once;
-        for (int64_t c0 = 0; c0 < stored; c0 += Q) {
+        for_each_group([&](const CoilGroup& group, int r0) {
+            const int Q = group.count;
             const Cx<T>* from[L];
-            T* cells[L];
-            for (int r = 0; r < row.rows_at_once(); ++r) {
-                cells[r] = to[r] ? to[r] + 2 * c0 : b.spare_row;
-                const Cx<T>* lines = spectrum + outer.frequency_of_cell(first + r) * pitch;
+            T* rows_of[L];
+            for (int r = 0; r < row.rows_at_once(group); ++r) {
+                rows_of[r] = to[r0 + r] ? to[r0 + r] : b.spare_row;
+                const Cx<T>* lines = spectrum + outer.frequency_of_cell(first + r0 + r) * pitch;
                 for (int q = 0; q < Q; ++q)
-                    from[r * Q + q] = to[r] && c0 + q < coils ? lines + (c0 + q) * tiles : b.zeros;
+                    from[r * Q + q] =
+                        to[r0 + r] && group.first + q < coils ? lines + (group.first + q) * tiles : b.zeros;
             }
-            row.forward(from, cells, b.line, b.work);
-        }
+            row.forward(group, from, rows_of, b.line, b.work);
+        });
     }
     // Lines to spectrum; from[i] null: leave that frequency alone. Lines are changed.
     void absorb(T* const* from, int64_t first, Cx<T>* spectrum) const {
         const Buffers b = buffers();
         if (ndim == 3) return absorb_plane(from[0], spectrum + outer.frequency_of_cell(first) * pitch, b);
-        const int Q = row.coils_at_once;
-        for (int64_t c0 = 0; c0 < stored; c0 += Q) {
+        for_each_group([&](const CoilGroup& group, int r0) {
+            const int Q = group.count;
             Cx<T>* to[L];
-            T* cells[L];
-            for (int r = 0; r < row.rows_at_once(); ++r) {
-                cells[r] = from[r] ? from[r] + 2 * c0 : b.spare_row;
-                Cx<T>* lines = spectrum + outer.frequency_of_cell(first + r) * pitch;
+            T* rows_of[L];
+            for (int r = 0; r < row.rows_at_once(group); ++r) {
+                rows_of[r] = from[r0 + r] ? from[r0 + r] : b.spare_row;
+                Cx<T>* lines = spectrum + outer.frequency_of_cell(first + r0 + r) * pitch;
                 for (int q = 0; q < Q; ++q)
-                    to[r * Q + q] = from[r] && c0 + q < coils ? lines + (c0 + q) * tiles : b.unwanted;
+                    to[r * Q + q] =
+                        from[r0 + r] && group.first + q < coils ? lines + (group.first + q) * tiles : b.unwanted;
             }
-            row.inverse(cells, to, b.line, b.work);
-        }
+            row.inverse(group, rows_of, to, b.line, b.work);
+        });
     }
 
   private:
+    // Rows an odd number of lines of memory apart do not share sets of the caches.
+    static int64_t odd_lines(int64_t reals) {
+        constexpr int64_t line = 64 / int64_t(sizeof(T));
+        return reals + (reals / line % 2 ? 0 : line);
+    }
+    // f(group, first of its rows) until all lines that are worked on together are done.
+    template <class F>
+    void for_each_group(const F& f) const {
+        for (const CoilGroup& group : row.groups)
+            for (int r0 = 0; r0 < row.most_rows(); r0 += row.rows_at_once(group)) f(group, r0);
+    }
+
     struct Buffers {
         Cx<T>*line, *zeros, *unwanted, *work, *plane;
         T* spare_row;
@@ -107,19 +122,20 @@ struct GridPlanes {
 
     // Lanes of rows ky .. of a plane; rows past the last one are not there.
     template <class Line>
-    void lanes_of(Line* plane, Line* missing, T* cells, T* spare_row, int64_t ky, int64_t c0, Line** line,
-                  T** row_of) const {
-        const int Q = row.coils_at_once;
-        for (int r = 0; r < row.rows_at_once(); ++r) {
+    void lanes_of(const CoilGroup& group, Line* plane, Line* missing, T* rows_of_cells, T* spare_row, int64_t ky,
+                  Line** line, T** row_of) const {
+        const int Q = group.count;
+        for (int r = 0; r < row.rows_at_once(group); ++r) {
             const bool there = ky + r < y.grid;
-            row_of[r] = there ? cells + y.cell_of_frequency(ky + r) * row_step + 2 * c0 : spare_row;
+            row_of[r] = there ? rows_of_cells + y.cell_of_frequency(ky + r) * row_step : spare_row;
             for (int q = 0; q < Q; ++q)
-                line[r * Q + q] =
-                    there && c0 + q < coils ? plane + (ky + r) * plane_pitch() + (c0 + q) * tiles : missing;
+                line[r * Q + q] = there && group.first + q < coils
+                                      ? plane + (ky + r) * plane_pitch() + (group.first + q) * tiles
+                                      : missing;
         }
     }
 
-    void produce_plane(const Cx<T>* spectrum, T* cells, const Buffers& b) const {
+    void produce_plane(const Cx<T>* spectrum, T* rows_of_cells, const Buffers& b) const {
         const int64_t lines = coils * tiles;
         for (int64_t i0 = 0; i0 < lines; i0 += kGroup) {
             const int64_t count = std::min(kGroup, lines - i0);
@@ -136,25 +152,25 @@ struct GridPlanes {
                                      [=](int64_t k, Cx<T> v) MRIOPS_LAMBDA_INLINE { to[at[k] * step] = v; });
             }
         }
-        for (int64_t ky = 0; ky < y.grid; ky += row.rows_at_once())
-            for (int64_t c0 = 0; c0 < stored; c0 += row.coils_at_once) {
+        for (const CoilGroup& group : row.groups)
+            for (int64_t ky = 0; ky < y.grid; ky += row.rows_at_once(group)) {
                 Cx<T>* from[L];
                 T* to[L];
-                lanes_of(b.plane, b.zeros, cells, b.spare_row, ky, c0, from, to);
-                row.forward(from, to, b.line, b.work);
+                lanes_of(group, b.plane, b.zeros, rows_of_cells, b.spare_row, ky, from, to);
+                row.forward(group, from, to, b.line, b.work);
             }
-        std::memcpy(cells + y.grid * row_step, cells, size_t(width * row_step) * sizeof(T));
+        std::memcpy(rows_of_cells + y.grid * row_step, rows_of_cells, size_t(width * row_step) * sizeof(T));
     }
 
-    void absorb_plane(T* cells, Cx<T>* spectrum, const Buffers& b) const {
+    void absorb_plane(T* rows_of_cells, Cx<T>* spectrum, const Buffers& b) const {
         const int64_t lines = coils * tiles;
-        for (int64_t i = 0; i < width * row_step; ++i) cells[i] += cells[y.grid * row_step + i];
-        for (int64_t ky = 0; ky < y.grid; ky += row.rows_at_once())
-            for (int64_t c0 = 0; c0 < stored; c0 += row.coils_at_once) {
+        for (int64_t i = 0; i < width * row_step; ++i) rows_of_cells[i] += rows_of_cells[y.grid * row_step + i];
+        for (const CoilGroup& group : row.groups)
+            for (int64_t ky = 0; ky < y.grid; ky += row.rows_at_once(group)) {
                 Cx<T>* to[L];
                 T* from[L];
-                lanes_of(b.plane, b.unwanted, cells, b.spare_row, ky, c0, to, from);
-                row.inverse(from, to, b.line, b.work);
+                lanes_of(group, b.plane, b.unwanted, rows_of_cells, b.spare_row, ky, to, from);
+                row.inverse(group, from, to, b.line, b.work);
             }
         for (int64_t i0 = 0; i0 < lines; i0 += kGroup) {
             const int64_t count = std::min(kGroup, lines - i0);

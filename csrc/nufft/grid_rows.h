@@ -9,9 +9,13 @@
 #include "../core/scratch.h"
 #include "../fft/plan_cache.h"
 #include "../fft/rows.h"
+#include "cells.h"
 
 namespace mriops {
 namespace {
+
+// Cells behind the halo of a row, which pairs reach into.
+constexpr int kSpareCells = 2;
 
 // One axis: n pixels in a transform of `grid` points. Cell e of the grid holds frequency (e - width/2) mod grid.
 template <class T>
@@ -103,26 +107,38 @@ MRIOPS_INLINE Cx<T> load_cells(T* const* row, int64_t offset) {
     }
 }
 
+// Some coils of a cell whose transforms share vectors: where their numbers lie in a row, and how many.
+struct CoilGroup {
+    int64_t first;         // coil of the block
+    int count;             // Q: 1, 2, 4 or 8 lanes of a row are its coils
+    int64_t offset, step;  // of the first cell, and from one cell to the next
+};
+
 template <class T>
 struct RowPass {
     static constexpr int L = Lanes<T>::width;
     GridAxis<T> x;
-    int width;                  // of the halo
-    int64_t cell_reals;         // of a cell
-    int64_t tiles;              // of a line
-    int coils_at_once;          // Q: 1, 2, 4 or 8 lanes of a row are its coils
-    std::vector<int64_t> cell;  // where in a row of cells the transform's k-th result belongs
+    int width;      // of the halo
+    int64_t tiles;  // of a line
+    CellPlaces cells;
+    std::vector<CoilGroup> groups;
+    std::vector<int64_t> cell;  // where the transform's k-th result belongs
 
-    RowPass(const GridAxis<T>& x, int width, int64_t cell_reals, int64_t tiles, int coils_at_once)
-        : x(x), width(width), cell_reals(cell_reals), tiles(tiles), coils_at_once(coils_at_once), cell(size_t(x.grid)) {
-        for (int64_t k = 0; k < x.grid; ++k)
-            cell[size_t(k)] = x.cell_of_frequency(x.plan->frequency[size_t(k)]) * cell_reals;
+    RowPass(const GridAxis<T>& x, int width, int64_t stored, int64_t tiles, const CellPlaces& cells)
+        : x(x), width(width), tiles(tiles), cells(cells), cell(size_t(x.grid)) {
+        for (int64_t k = 0; k < x.grid; ++k) cell[size_t(k)] = x.cell_of_frequency(x.plan->frequency[size_t(k)]);
+        for (int64_t c = 0; c < stored; c += groups.back().count) {
+            const int64_t left = stored - c;
+            const int count = int(std::min<int64_t>(left >= 8 ? 8 : left >= 4 ? 4 : left, L));
+            groups.push_back({c, count, cells.at(0, 2 * c), cells.step(2 * c)});
+        }
     }
 
-    int rows_at_once() const { return L / coils_at_once; }
+    static int rows_at_once(const CoilGroup& group) { return L / group.count; }
+    int most_rows() const { return rows_at_once(groups.back()); }
 
     // from[l] is the line of lane l; to[r] the row of cells of lanes r * Q ...; `work` serves Bluestein.
-    void forward(const Cx<T>* const* from, T* const* to, Cx<T>* line, Cx<T>* work) const {
+    void forward(const CoilGroup& group, const Cx<T>* const* from, T* const* to, Cx<T>* line, Cx<T>* work) const {
         std::fill(line + x.gap_begin(), line + x.gap_end(), Cx<T>{});
         for (int64_t t = 0; t < tiles; ++t) {
             Cx<T> u[L], v[L];
@@ -131,33 +147,39 @@ struct RowPass {
             const int lanes = int(std::min<int64_t>(L, x.n - t * L));
             for (int j = 0; j < lanes; ++j) line[x.index_of_pixel(t * L + j)] = v[j];
         }
-        with_coils([&](auto coils) {
+        with_coils(group, [&](auto coils) {
             constexpr int Q = decltype(coils)::value;
-            Targets<L / Q> row;
-            std::copy_n(to, L / Q, row.of);
+            const Targets<L / Q> row(to, group);
             const int64_t* const at = cell.data();
-            forward_columns_into(*x.plan, line, work,
-                                 [=](int64_t k, Cx<T> v) MRIOPS_LAMBDA_INLINE { store_cells<T, Q>(v, row.of, at[k]); });
+            const int64_t step = group.step;
+            forward_columns_into(*x.plan, line, work, [=](int64_t k, Cx<T> v) MRIOPS_LAMBDA_INLINE {
+                store_cells<T, Q>(v, row.of, at[k] * step);
+            });
         });
-        for (int r = 0; r < rows_at_once(); ++r)
+        for (int r = 0; r < rows_at_once(group); ++r) {
+            T* const row = to[r] + group.offset;
             for (int e = 0; e < width; ++e)
-                std::memcpy(to[r] + (x.grid + e) * cell_reals, to[r] + e * cell_reals,
-                            size_t(2 * coils_at_once) * sizeof(T));
+                std::memcpy(row + (x.grid + e) * group.step, row + e * group.step, size_t(2 * group.count) * sizeof(T));
+            for (int e = width; e < width + kSpareCells; ++e)  // read with weight zero
+                std::fill_n(row + (x.grid + e) * group.step, 2 * group.count, T(0));
+        }
     }
 
     // The transpose but for scale: rows of cells, halo included, to lines. The rows are changed.
-    void inverse(T* const* from, Cx<T>* const* to, Cx<T>* line, Cx<T>* work) const {
-        for (int r = 0; r < rows_at_once(); ++r)
+    void inverse(const CoilGroup& group, T* const* from, Cx<T>* const* to, Cx<T>* line, Cx<T>* work) const {
+        for (int r = 0; r < rows_at_once(group); ++r) {
+            T* const row = from[r] + group.offset;
             for (int e = 0; e < width; ++e)
-                for (int i = 0; i < 2 * coils_at_once; ++i)
-                    from[r][e * cell_reals + i] += from[r][(x.grid + e) * cell_reals + i];
-        with_coils([&](auto coils) {
+                for (int i = 0; i < 2 * group.count; ++i) row[e * group.step + i] += row[(x.grid + e) * group.step + i];
+        }
+        with_coils(group, [&](auto coils) {
             constexpr int Q = decltype(coils)::value;
-            Targets<L / Q> row;
-            std::copy_n(from, L / Q, row.of);
+            const Targets<L / Q> row(from, group);
             const int64_t* const at = cell.data();
-            inverse_columns_from(*x.plan, line, work,
-                                 [=](int64_t k) MRIOPS_LAMBDA_INLINE { return load_cells<T, Q>(row.of, at[k]); });
+            const int64_t step = group.step;
+            inverse_columns_from(*x.plan, line, work, [=](int64_t k) MRIOPS_LAMBDA_INLINE {
+                return load_cells<T, Q>(row.of, at[k] * step);
+            });
         });
         for (int64_t t = 0; t < tiles; ++t) {
             Cx<T> u[L], v[L];
@@ -173,15 +195,18 @@ struct RowPass {
     template <int R>
     struct Targets {
         T* of[R];
+        Targets(T* const* rows, const CoilGroup& group) {
+            for (int r = 0; r < R; ++r) of[r] = rows[r] + group.offset;
+        }
     };
 
     template <class F>
-    void with_coils(const F& f) const {
+    void with_coils(const CoilGroup& group, const F& f) const {
         if constexpr (L >= 8)
-            if (coils_at_once == 8) return f(std::integral_constant<int, 8>{});
+            if (group.count == 8) return f(std::integral_constant<int, 8>{});
         if constexpr (L >= 4)
-            if (coils_at_once == 4) return f(std::integral_constant<int, 4>{});
-        if (coils_at_once == 2) return f(std::integral_constant<int, 2>{});
+            if (group.count == 4) return f(std::integral_constant<int, 4>{});
+        if (group.count == 2) return f(std::integral_constant<int, 2>{});
         f(std::integral_constant<int, 1>{});
     }
 };

@@ -104,7 +104,7 @@ void run_nufft_adjoint(const NufftProblem& p, const T* kspace, const T* csm, con
         const T* weight = dcf ? dcf + (b / p.batch_per_traj) * dcf_stride : nullptr;
         run.strips.spread(run.spectrum, inner, [&](const Block<T>& block) {
             alignas(64) T values[kBlockSamples * 32];
-            spread_block(run.grid.stored, block, read_samples(from, block, run.cell_reals, weight, user, values));
+            spread_block(run.grid.stored, block, read_samples(from, block, run.grid.stored, weight, user, values));
         });
         run.image.adjoint(run.spectrum, csm ? csm + at.csm(b, c) : nullptr, image + at.image(b, c, csm), csm && c > 0,
                           inner);
@@ -125,12 +125,8 @@ void run_nufft_gram(const NufftProblem& p, const T* image, const T* csm, const T
         run.strips.gram(run.spectrum, inner, [&](Block<T>& block, std::ptrdiff_t apart) {
             alignas(64) T values[kBlockSamples * 32];
             interpolate_block(run.grid.stored, block, values);
-            if (weight)
-                for (int s = 0; s < block.count; ++s)
-                    for (int64_t i = 0; i < run.cell_reals; ++i)
-                        values[s * run.cell_reals + i] *= weight[user[block.first + s]];
-            for (int s = 0; s < block.count; ++s)
-                for (int i = 0; i < block.width; ++i) block.line[s * kWidest + i] += apart;
+            if (weight) weigh_samples(weight, user, block, run.grid.stored, values);
+            for (int s = 0; s < block.count; ++s) block.offset[s] += apart;
             spread_block(run.grid.stored, block, values);
         });
         run.image.adjoint(run.spectrum, maps, out + at.image(b, c, csm), csm && c > 0, inner);

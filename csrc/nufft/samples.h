@@ -26,20 +26,33 @@ struct SortedSamples {
     }
 };
 
+// values times the samples' weights, which are in the user's order.
+template <class T>
+void weigh_samples(const T* weight, const int32_t* order, const Block<T>& block, int64_t stored, T* values) {
+    with_cell(stored, [&](auto n) {
+        constexpr int N = decltype(n)::value;
+        for (int s = 0; s < block.count; ++s) {
+            const T w = weight[order[block.first + s]];
+            for (int i = 0; i < N; ++i) values[s * N + i] *= w;
+        }
+    });
+}
+
 // The block's cells: where they lie, if they do, else copied to `values`; coils that are not there read as zero.
 // `weight` is in the user's order.
 template <class T>
-const T* read_samples(const SortedSamples<const T>& from, const Block<T>& block, int64_t cell_reals, const T* weight,
+const T* read_samples(const SortedSamples<const T>& from, const Block<T>& block, int64_t stored, const T* weight,
                       const int32_t* order, T* values) {
+    const int64_t cell_reals = 2 * stored;
     const T* const there = from.whole(block, cell_reals);
     if (there && !weight) return there;
     for (int s = 0; s < block.count; ++s) {
         T* const to = values + s * cell_reals;
         const T* const sample = from.base + (block.first + s) * from.step;
-        const T w = weight ? weight[order[block.first + s]] : T(1);
-        for (int64_t i = 0; i < from.used; ++i) to[i] = w * sample[i];
-        for (int64_t i = from.used; i < cell_reals; ++i) to[i] = 0;
+        std::copy_n(sample, from.used, to);
+        std::fill(to + from.used, to + cell_reals, T(0));
     }
+    if (weight) weigh_samples(weight, order, block, stored, values);
     return values;
 }
 

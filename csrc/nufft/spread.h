@@ -6,94 +6,146 @@
 namespace mriops {
 namespace {
 
-// The weights of one row of taps, each in all lanes. W = 0: as many as `width` says.
-template <class T, int W>
+// The weights of one row of taps, each in all lanes. W = 0: as many as `width` says. Rows are given as the first tap's
+// whole vectors and rest, or, of pairs, the pair it is in.
+template <class T, int N, int W>
 struct RowWeights {
+    static constexpr bool pairs = has_pairs<T>(N);
+    using Sum = Cell<T, N, pairs>;
+    static constexpr int whole = Sum::whole * Sum::L, rest = Sum::rest;
+    static constexpr int rests = rest == 0 ? 0 : pairs ? W / 2 + 1 : W;  // reads of rests in a row
+    static constexpr int rest_step = pairs ? Sum::L : rest;
     Vec<T> w[W];
-    MRIOPS_INLINE RowWeights(const T* weight, int) {
+    Vec<T> pair[W / 2 + 1];
+    // `odd`: the first tap is the second of its pair
+    MRIOPS_INLINE RowWeights(const T* weight, int, int odd) {
 #pragma GCC unroll 16
         for (int j = 0; j < W; ++j) w[j] = weight[j] - Vec<T>{};
+        if constexpr (pairs) spread_pairs(weight, odd);
     }
-    template <int N>
-    MRIOPS_INLINE Cell<T, N> sum(const T* row) const {
-        Cell<T, N> total = Cell<T, N>::load(row).times(w[0]);
+    MRIOPS_INLINE Sum sum(const T* row, const T* behind) const {
+        Sum total;
 #pragma GCC unroll 16
-        for (int j = 1; j < W; ++j) total.add(w[j], Cell<T, N>::load(row + j * N));
+        for (int i = 0; i < Sum::whole; ++i) total.v[i] = w[0] * load_unaligned(row + i * Sum::L);
+        if constexpr (rest != 0) total.tail = of_rest(0) * Sum::load_rest(behind);
+#pragma GCC unroll 16
+        for (int j = 1; j < W; ++j) {
+#pragma GCC unroll 16
+            for (int i = 0; i < Sum::whole; ++i) total.v[i] += w[j] * load_unaligned(row + j * whole + i * Sum::L);
+        }
+#pragma GCC unroll 16
+        for (int j = 1; j < rests; ++j) total.tail += of_rest(j) * Sum::load_rest(behind + j * rest_step);
         return total;
     }
-    template <int N>
-    MRIOPS_INLINE void add_to(T* row, const Cell<T, N>& value) const {
+    MRIOPS_INLINE void add_to(T* row, T* behind, const Sum& value) const {
 #pragma GCC unroll 16
         for (int j = 0; j < W; ++j) {
-            Cell<T, N> cell = Cell<T, N>::load(row + j * N);
-            cell.add(w[j], value);
-            cell.store(row + j * N);
+#pragma GCC unroll 16
+            for (int i = 0; i < Sum::whole; ++i) {
+                T* const at = row + j * whole + i * Sum::L;
+                store_unaligned(at, load_unaligned(at) + w[j] * value.v[i]);
+            }
+        }
+#pragma GCC unroll 16
+        for (int j = 0; j < rests; ++j) {
+            T* const at = behind + j * rest_step;
+            Sum::store_rest(at, Sum::load_rest(at) + of_rest(j) * value.tail);
         }
     }
+
+  private:
+    MRIOPS_INLINE typename Sum::Rest of_rest(int j) const {
+        typename Sum::Rest out;
+        std::memcpy(&out, pairs ? &pair[j] : &w[j], sizeof out);
+        return out;
+    }
+    // The weights of both cells of each pair; those past the last tap are zero up to kWidest / 2.
+    MRIOPS_INLINE void spread_pairs([[maybe_unused]] const T* weight, [[maybe_unused]] int odd) {
+#if defined(__AVX512F__)
+        static_assert(W <= kWidest / 2, "");
+        const __m512 all = _mm512_zextps256_ps512(_mm256_loadu_ps(weight));
+        const __m512i tap = _mm512_sub_epi32(_mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1),
+                                             _mm512_set1_epi32(odd));  // -1 is lane 15, a zero
+#pragma GCC unroll 16
+        for (int k = 0; k < W / 2 + 1; ++k)
+            pair[k] =
+                reinterpret_cast<Vec<T>>(_mm512_permutexvar_ps(_mm512_add_epi32(tap, _mm512_set1_epi32(2 * k)), all));
+#endif
+    }
 };
-template <class T>
-struct RowWeights<T, 0> {
+template <class T, int N>
+struct RowWeights<T, N, 0> {
+    using Sum = Cell<T, N>;
+    static constexpr int whole = Sum::whole * Sum::L, rest = Sum::rest;
     const T* w;
-    int width;
-    MRIOPS_INLINE RowWeights(const T* weight, int width) : w(weight), width(width) {}
-    template <int N>
-    MRIOPS_INLINE Cell<T, N> sum(const T* row) const {
-        Cell<T, N> total = Cell<T, N>::zero();
-        for (int j = 0; j < width; ++j) total.add(w[j] - Vec<T>{}, Cell<T, N>::load(row + j * N));
+    int width, odd;
+    MRIOPS_INLINE RowWeights(const T* weight, int width, int odd) : w(weight), width(width), odd(odd) {}
+    MRIOPS_INLINE Sum sum(const T* row, const T* behind) const {
+        Sum total = Sum::zero();
+        behind += odd * rest;
+        for (int j = 0; j < width; ++j) total.add(w[j] - Vec<T>{}, Sum::load(row + j * whole, behind + j * rest));
         return total;
     }
-    template <int N>
-    MRIOPS_INLINE void add_to(T* row, const Cell<T, N>& value) const {
+    MRIOPS_INLINE void add_to(T* row, T* behind, const Sum& value) const {
+        behind += odd * rest;
         for (int j = 0; j < width; ++j) {
-            Cell<T, N> cell = Cell<T, N>::load(row + j * N);
+            Sum cell = Sum::load(row + j * whole, behind + j * rest);
             cell.add(w[j] - Vec<T>{}, value);
-            cell.store(row + j * N);
+            cell.store(row + j * whole, behind + j * rest);
         }
     }
 };
 
-// values[s] = sum of taps, [count][N].
-template <class T, int N, int W>
+// values[s] = sum of taps, [count][N]; D axes.
+template <class T, int N, int W, int D>
 __attribute__((noinline)) void interpolate(const Block<T>& b, T* values) {
     const int rows = W ? W : b.width;
     for (int s = 0; s < b.count; ++s) {
         const int at = s * kWidest;
-        const RowWeights<T, W> x(b.weight[2] + at, b.width);
-        T* const* line = b.line + at;
+        const RowWeights<T, N, W> x(b.weight[2] + at, b.width, b.odd[s]);
+        using Sum = typename RowWeights<T, N, W>::Sum;
+        const int64_t behind = b.rest[s];
+        T* const* const line = b.lines + b.row[s];
+        const int64_t offset = b.offset[s];
         const T* const y = b.weight[1] + at;
-        Cell<T, N> total = Cell<T, N>::zero();
-        if (b.ndim == 2) {
-            for (int i = 0; i < rows; ++i) total.add(y[i] - Vec<T>{}, x.template sum<N>(line[i]));
-        } else {
-            for (int i = 0; i < rows; ++i) {
-                Cell<T, N> plane = Cell<T, N>::zero();
-                const T* row = line[i];
-                for (int j = 0; j < rows; ++j, row += b.row_step) plane.add(y[j] - Vec<T>{}, x.template sum<N>(row));
+        Sum total = Sum::zero();
+        for (int i = 0; i < rows; ++i) {
+            if constexpr (D == 2) {
+                const T* const row = line[i] + offset;
+                total.add(y[i] - Vec<T>{}, x.sum(row, row + behind));
+            } else {
+                Sum plane = Sum::zero();
+                const T* row = line[i] + offset;
+                for (int j = 0; j < rows; ++j, row += b.row_step) plane.add(y[j] - Vec<T>{}, x.sum(row, row + behind));
                 total.add(b.weight[0][at + i] - Vec<T>{}, plane);
             }
         }
-        total.store(values + s * N);
+        total.store_sample(values + s * N);
     }
 }
 
 // The transpose: the grid gains weight * values[s].
-template <class T, int N, int W>
+template <class T, int N, int W, int D>
 __attribute__((noinline)) void spread(const Block<T>& b, const T* values) {
     const int rows = W ? W : b.width;
     for (int s = 0; s < b.count; ++s) {
         const int at = s * kWidest;
-        const RowWeights<T, W> x(b.weight[2] + at, b.width);
-        T* const* line = b.line + at;
+        const RowWeights<T, N, W> x(b.weight[2] + at, b.width, b.odd[s]);
+        using Sum = typename RowWeights<T, N, W>::Sum;
+        const int64_t behind = b.rest[s];
+        T* const* const line = b.lines + b.row[s];
+        const int64_t offset = b.offset[s];
         const T* const y = b.weight[1] + at;
-        const Cell<T, N> value = Cell<T, N>::load(values + s * N);
-        if (b.ndim == 2) {
-            for (int i = 0; i < rows; ++i) x.template add_to<N>(line[i], value.times(y[i] - Vec<T>{}));
-        } else {
-            for (int i = 0; i < rows; ++i) {
-                const Cell<T, N> plane = value.times(b.weight[0][at + i] - Vec<T>{});
-                T* row = line[i];
+        const Sum value = Sum::load_sample(values + s * N);
+        for (int i = 0; i < rows; ++i) {
+            if constexpr (D == 2) {
+                T* const row = line[i] + offset;
+                x.add_to(row, row + behind, value.times(y[i] - Vec<T>{}));
+            } else {
+                const Sum plane = value.times(b.weight[0][at + i] - Vec<T>{});
+                T* row = line[i] + offset;
                 for (int j = 0; j < rows; ++j, row += b.row_step)
-                    x.template add_to<N>(row, plane.times(y[j] - Vec<T>{}));
+                    x.add_to(row, row + behind, plane.times(y[j] - Vec<T>{}));
             }
         }
     }
@@ -105,17 +157,19 @@ __attribute__((noinline)) void interpolate_slopes(const Block<T>& b, T* values) 
     const bool deep = b.ndim == 3;
     for (int s = 0; s < b.count; ++s) {
         const int at = s * kWidest;
-        const RowWeights<T, 0> along(b.weight[2] + at, b.width), across(b.slope[2] + at, b.width);
+        const RowWeights<T, N, 0> along(b.weight[2] + at, b.width, b.odd[s]),
+            across(b.slope[2] + at, b.width, b.odd[s]);
+        const int64_t behind = b.rest[s];
         Cell<T, N> z = Cell<T, N>::zero(), y = z, x = z;
         for (int i = 0; i < b.width; ++i) {
-            const T* row = b.line[at + i];
+            const T* row = b.lines[b.row[s] + i] + b.offset[s];
             // In 2D the lines are rows themselves.
             Cell<T, N> along_y = Cell<T, N>::zero(), slope_y = along_y, slope_x = along_y;
             for (int j = deep ? 0 : i; j < (deep ? b.width : i + 1); ++j, row += b.row_step) {
-                const Cell<T, N> sum = along.template sum<N>(row);
+                const Cell<T, N> sum = along.sum(row, row + behind);
                 if (deep) along_y.add(b.weight[1][at + j] - Vec<T>{}, sum);
                 slope_y.add(b.slope[1][at + j] - Vec<T>{}, sum);
-                slope_x.add(b.weight[1][at + j] - Vec<T>{}, across.template sum<N>(row));
+                slope_x.add(b.weight[1][at + j] - Vec<T>{}, across.sum(row, row + behind));
             }
             const Vec<T> weight = (deep ? b.weight[0][at + i] : T(1)) - Vec<T>{};
             if (deep) z.add(b.slope[0][at + i] - Vec<T>{}, along_y);
@@ -123,9 +177,9 @@ __attribute__((noinline)) void interpolate_slopes(const Block<T>& b, T* values) 
             x.add(weight, slope_x);
         }
         const int64_t axis = int64_t(kBlockSamples) * N;
-        z.store(values + s * N);
-        y.store(values + axis + s * N);
-        x.store(values + 2 * axis + s * N);
+        z.store_sample(values + s * N);
+        y.store_sample(values + axis + s * N);
+        x.store_sample(values + 2 * axis + s * N);
     }
 }
 
@@ -148,13 +202,16 @@ inline void with_cell_and_width(int64_t stored, int width, const F& f) {
 template <class T>
 inline void interpolate_block(int64_t stored, const Block<T>& block, T* values) {
     with_cell_and_width<T>(stored, block.width, [&](auto n, auto w) {
-        interpolate<T, decltype(n)::value, decltype(w)::value>(block, values);
+        constexpr int N = decltype(n)::value, W = decltype(w)::value;
+        block.ndim == 2 ? interpolate<T, N, W, 2>(block, values) : interpolate<T, N, W, 3>(block, values);
     });
 }
 template <class T>
 inline void spread_block(int64_t stored, const Block<T>& block, const T* values) {
-    with_cell_and_width<T>(stored, block.width,
-                           [&](auto n, auto w) { spread<T, decltype(n)::value, decltype(w)::value>(block, values); });
+    with_cell_and_width<T>(stored, block.width, [&](auto n, auto w) {
+        constexpr int N = decltype(n)::value, W = decltype(w)::value;
+        block.ndim == 2 ? spread<T, N, W, 2>(block, values) : spread<T, N, W, 3>(block, values);
+    });
 }
 
 }  // namespace

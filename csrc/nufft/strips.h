@@ -167,7 +167,7 @@ class Strips {
         for (int64_t s = from; s < to; s += kBlockSamples) {
             block.count = int(std::min<int64_t>(kBlockSamples, to - s));
             block.first = s;
-            make_block(taps_, ring, points_, 2 * grid_.stored, slopes, block);
+            make_block(taps_, ring, points_, slopes, block);
             visit(block);
         }
     }
@@ -175,7 +175,7 @@ class Strips {
     T* line_at(T* ring, int64_t cell) const { return ring + cell % capacity_ * grid_.line_reals; }
     Ring<T> ring_at(Walk& walk, int which, int64_t base) const {
         for (size_t i = 0; i < walk.lines.size(); ++i) walk.lines[i] = line_at(walk.ring[which], base + int64_t(i));
-        return {walk.lines.data(), base, span_, grid_.row_step};
+        return {walk.lines.data(), base, span_, grid_.row_step, grid_.cells};
     }
     // Zeros for the lines that the strip at `base` is the first to add to.
     void open_lines(int64_t j, int64_t base, int64_t& opened, T* ring) const {

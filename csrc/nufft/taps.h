@@ -103,6 +103,7 @@ struct Ring {
     T* const* lines;      // of cells first, first + 1 ...: width - 1 more than span
     int64_t first, span;  // leftmost taps that may be asked for
     int64_t row_step;     // between rows of a plane (3D), in units of T
+    CellPlaces cells;     // of a row
 };
 
 template <class T>
@@ -110,8 +111,13 @@ struct Block {
     int count, width, ndim;
     int64_t row_step;  // 3D: between rows of a plane, in units of T
     int64_t first;     // position in sorted order of the first of these samples
-    // [count][kWidest]: where the first row of taps begins on each grid line that the kernel reaches
-    T* line[kBlockSamples * kWidest];
+    T* const* lines;   // the ring's
+    // [count]: the first line that the kernel reaches, and where on each of its lines the first row of taps begins
+    int64_t row[kBlockSamples], offset[kBlockSamples];
+    // [count]: how far behind its whole vectors the rest of the first tap's cell is, or the pair that it is in, of
+    // which it is the second if odd
+    int64_t rest[kBlockSamples];
+    int odd[kBlockSamples];
     // [axis][count][kWidest]: weights along z, y, x and their derivatives by the position; the last ndim are set
     alignas(64) T weight[3][kBlockSamples * kWidest];
     alignas(64) T slope[3][kBlockSamples * kWidest];
@@ -150,8 +156,7 @@ inline void weigh(const T* coefficients, int degree, int width, const Places<T>&
 // Fills in lines and weights of the samples of the block. Coordinates that do not belong where a sorted plan has them
 // are moved into the ring: a wrong plan gives a wrong result, not a wrong address.
 template <class T>
-void make_block(const Taps<T>& taps, const Ring<T>& ring, const T* points, int64_t cell_reals, bool slopes,
-                Block<T>& b) {
+void make_block(const Taps<T>& taps, const Ring<T>& ring, const T* points, bool slopes, Block<T>& b) {
     const int w = taps.width, ndim = taps.ndim, outer = 3 - ndim, count = b.count;
     b.width = w;
     b.ndim = ndim;
@@ -163,11 +168,17 @@ void make_block(const Taps<T>& taps, const Ring<T>& ring, const T* points, int64
         weigh(axis.taps, axis.degree, w, at[a], count, b.weight[a]);
         if (slopes) weigh(axis.slopes, axis.degree - 1, w, at[a], count, b.slope[a]);
     }
-    for (int s = 0; s < count; ++s) {
-        const int64_t first = std::min(std::max<int64_t>(at[outer].cell[s] - ring.first, 0), ring.span - 1);
-        const int64_t offset = (ndim == 3 ? at[1].cell[s] * ring.row_step : 0) + at[2].cell[s] * cell_reals;
-        for (int i = 0; i < w; ++i) b.line[s * kWidest + i] = ring.lines[first + i] + offset;
+    b.lines = ring.lines;
+    const CellPlaces cells = ring.cells;
+    for (int s = 0; s < kBlockSamples; ++s) {  // whole vectors, as in find_places
+        const int64_t cell = at[2].cell[s], odd = cell & int64_t(cells.pairs);
+        b.row[s] = std::min(std::max<int64_t>(at[outer].cell[s] - ring.first, 0), ring.span - 1);
+        b.offset[s] = cell * cells.whole;
+        b.rest[s] = cells.rests + (cell - odd) * cells.rest - cell * cells.whole;
+        b.odd[s] = int(odd);
     }
+    if (ndim == 3)
+        for (int s = 0; s < count; ++s) b.offset[s] += at[1].cell[s] * ring.row_step;
 }
 
 }  // namespace
