@@ -54,6 +54,8 @@ struct Block {
     int last_shift = 0, last_offset = 0;
     bool last_first = false, last_adiabatic = false, have_duration = false, have_spread = false, have_flip = false,
          have_time = false, have_angle = false;
+    R pivot{}, pivot_e2 = number<R>(T(1));             // a duration, and what is left of F after it
+    T fastest_r1 = 0, fastest_r2 = 0, largest_b1 = 0;  // over lanes: rate, absolute value
     R e1, e2, sine, cosine, sample_decay, sample_sine, sample_cosine;
     R *transverse = nullptr, *longitudinal = nullptr;  // factors of diffusion
 
@@ -73,6 +75,11 @@ struct Block {
         diffusion = arguments.own(epg_diffusion, first, lanes, T(0));
         diffusion.v = diffusion.v >= T(0) ? diffusion.v : nan;
         inversion = arguments.own(epg_inversion, first, lanes, T(1));
+        for (int i = 0; i < LaneOf<T>::width; ++i) {  // NaN in some lane comes out of any formula
+            fastest_r1 = std::max(fastest_r1, r1.v[i]);
+            fastest_r2 = std::max(fastest_r2, r2.v[i]);
+            largest_b1 = std::max(largest_b1, std::abs(b1.v[i]));
+        }
         orders = p.orders ? std::min(p.orders, train.most_orders) : choose_orders();
     }
 
@@ -106,7 +113,24 @@ struct Block {
         const bool adiabatic = train.segments[n].adiabatic, other = adiabatic != last_adiabatic;
         if (!renew(last_flip, have_flip, flip) && !other) return;
         last_adiabatic = adiabatic;
-        sincos(adiabatic ? flip : flip * b1, sine, cosine);
+        const R angle = adiabatic ? flip : flip * b1;
+        if (std::abs(flip.v[0]) * (adiabatic ? T(1) : largest_b1) <= T(lane_sincos_near))
+            sincos_of_near(angle, sine, cosine);
+        else
+            sincos(angle, sine, cosine);
+    }
+    // Durations often differ by little: a short series then takes the decay of one to that of another. Not so that of
+    // Z, which lasts: the rounding error of the one would add up over the train.
+    MRIOPS_LANE_INLINE void set_decay(const R& duration) {
+        const T time = std::abs(duration.v[0]);
+        e1 = time * fastest_r1 <= T(lane_exp_near) ? exp_of_near(-(duration * r1)) : exp(-(duration * r1));
+        const R later = duration - pivot;
+        if (std::abs(later.v[0]) * fastest_r2 <= T(lane_exp_near)) {
+            e2 = pivot_e2 * exp_of_near(-(later * r2));
+        } else {
+            pivot = duration;
+            pivot_e2 = e2 = exp(-(duration * r2));
+        }
     }
     // What `size` keeps of states is room enough for the factors of diffusion, too.
     static int64_t table_entries(bool damped, StateSize size) { return damped ? 2 * size.row() : 0; }
@@ -130,10 +154,7 @@ struct Block {
     MRIOPS_LANE_INLINE Step<S> step(int64_t n) {
         const EpgSegment& before = train.segments[n - 1];
         const R duration = arguments.shared(epg_duration, n - 1);
-        if (renew(last_duration, have_duration, duration)) {
-            e1 = exp(-(duration * r1));
-            e2 = exp(-(duration * r2));
-        }
+        if (renew(last_duration, have_duration, duration)) set_decay(duration);
         set_flip(n);
         Step<S> s;
         s.recovery = e1;
@@ -165,6 +186,15 @@ struct Block {
         else
             mriops::advance<false>(x, live(n - 1), out, live(n), s);
         return s;
+    }
+    // Whether advance_twice may go from pulse n - 1 to n + 1, and has all that the samples between them read.
+    MRIOPS_LANE_INLINE bool goes_twice(int64_t n) const {
+        if (StateOf<S>::complex || damped || n + 1 >= int64_t(train.segments.size())) return false;
+        const EpgSegment& segment = train.segments[n];
+        if (train.segments[n - 1].shift != 1 || segment.shift != 1) return false;
+        for (int64_t j = segment.first_sample; j < segment.first_sample + segment.samples; ++j)
+            if (train.offsets[j] != 0) return false;
+        return live(n) >= 2 && live(n - 1) == live(n) && live(n + 1) == live(n);
     }
     // After the first pulse, which finds equilibrium.
     MRIOPS_LANE_INLINE void start(States<S> x) {

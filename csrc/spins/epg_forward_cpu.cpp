@@ -19,20 +19,33 @@ void run_block(const EpgProblem& p, const EpgTrain& train, const EpgArrays& arra
     S* memory = scratch<S>(Scratch::work, size_t(2 * size.entries() + block.table_entries(block.damped, size)));
     States<S> now = states_at(memory, size), next = states_at(memory + size.entries(), size);
     block.set_tables(memory + 2 * size.entries(), size);
-    for (int64_t n = 0; n < int64_t(train.segments.size()); ++n) {
-        if (n == 0) {
-            block.start(now);
-        } else {
-            block.advance(n, now, next);
-            std::swap(now, next);
-        }
+    const auto sample = [&](int64_t n, States<S> x) {
         const EpgSegment& segment = train.segments[n];
         for (int64_t j = segment.first_sample; j < segment.first_sample + segment.samples; ++j) {
             const Pair<R> factor = block.sample_factor(n, j);
-            const Pair<R> y = block.times(factor, block.state_of(now, n, train.offsets[j]));
+            const Pair<R> y = block.times(factor, block.state_of(x, n, train.offsets[j]));
             T* to = signal + (j * p.atoms + block.first) * (train.real_signal ? 1 : 2);
             block.store_sample(to, scaled(block.m0, y), stream);
         }
+    };
+    if (train.segments.empty()) return;
+    block.start(now);
+    sample(0, now);
+    for (int64_t n = 1; n < int64_t(train.segments.size()); ++n) {
+        if constexpr (!StateOf<S>::complex) {
+            if (block.goes_twice(n)) {
+                S u, v;
+                const States<S> middle{&u, &v, nullptr};
+                const Step<S> first = block.step(n);
+                advance_twice(now, middle, now, block.live(n), first, block.step(n + 1));
+                sample(n, middle);
+                sample(++n, now);
+                continue;
+            }
+        }
+        block.advance(n, now, next);
+        sample(n, next);
+        std::swap(now, next);
     }
 }
 

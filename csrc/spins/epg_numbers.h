@@ -46,6 +46,15 @@ template <class T>
 MRIOPS_L void sincos(Plain<T> a, Plain<T>& s, Plain<T>& c) {
     lane_sincos<T>(a.v, s.v, c.v);
 }
+// For arguments within lane_exp_near and lane_sincos_near.
+template <class T>
+MRIOPS_L Plain<T> exp_of_near(Plain<T> a) {
+    return {lane_exp_of_near<T>(a.v)};
+}
+template <class T>
+MRIOPS_L void sincos_of_near(Plain<T> a, Plain<T>& s, Plain<T>& c) {
+    lane_sincos_of_near<T>(a.v, s.v, c.v);
+}
 template <class T>
 MRIOPS_L Plain<T> reciprocal(Plain<T> a) {
     return {T(1) / a.v};
@@ -75,6 +84,17 @@ MRIOPS_L Dual<T> exp(Dual<T> a) {
 template <class T>
 MRIOPS_L void sincos(Dual<T> a, Dual<T>& s, Dual<T>& c) {
     lane_sincos<T>(a.v, s.v, c.v);
+    s.d = c.v * a.d;
+    c.d = -(s.v * a.d);
+}
+template <class T>
+MRIOPS_L Dual<T> exp_of_near(Dual<T> a) {
+    const LaneVec<T> e = lane_exp_of_near<T>(a.v);
+    return {e, e * a.d};
+}
+template <class T>
+MRIOPS_L void sincos_of_near(Dual<T> a, Dual<T>& s, Dual<T>& c) {
+    lane_sincos_of_near<T>(a.v, s.v, c.v);
     s.d = c.v * a.d;
     c.d = -(s.v * a.d);
 }

@@ -55,6 +55,35 @@ MRIOPS_LANE_INLINE void fill_pads(States<S> x, int64_t live, int64_t next_live, 
     for (int k = 1; k <= -shift; ++k) x.v[-k] = conjugate(x.u[k - crossed]);
 }
 
+// What a step does to one order of real states, and what order 0 gains from recovery.
+template <class R>
+struct Turn {
+    R e, ae, he, sz, cz, gained, gained_z;
+
+    MRIOPS_LANE_INLINE explicit Turn(const Step<R>& step) {
+        const R half = number<R>(typename R::Real(0.5)), one = number<R>(typename R::Real(1));
+        const R grown = one - step.recovery;
+        e = step.precession;
+        ae = half * (one - step.cosine) * e;
+        he = half * step.sine * e;
+        sz = step.sine * step.recovery;
+        cz = step.cosine * step.recovery;
+        gained = step.sine * grown;
+        gained_z = step.cosine * grown;
+    }
+    MRIOPS_LANE_INLINE void operator()(R p, R m, R z, R& u, R& v, R& w) const {
+        const R h = p + m, q = ae * h - sz * z;
+        u = e * p - q;
+        v = e * m - q;
+        w = cz * z - he * h;
+    }
+    MRIOPS_LANE_INLINE void recover(R& u, R& v, R& w) const {
+        u = u + gained;
+        v = v + gained;
+        w = w + gained_z;
+    }
+};
+
 template <bool Damped, class S>
 MRIOPS_LANE_INLINE void advance(States<S> x, int64_t live, States<S> out, int64_t next_live, const Step<S>& step) {
     using R = typename StateOf<S>::Real;
@@ -85,14 +114,8 @@ MRIOPS_LANE_INLINE void advance(States<S> x, int64_t live, States<S> out, int64_
             out.w[k] = scaled(cz, z) - scaled(h2, h);
         }
     } else {
-        const R e = step.precession, ae = a * e, he = h2 * e, sz = s * step.recovery, cz = step.cosine * step.recovery;
-        for (int64_t k = 0; k < next_live; ++k) {
-            const R p = u[k], m = v[k], z = w[k], h = p + m;
-            const R q = ae * h - sz * z;
-            out.u[k] = e * p - q;
-            out.v[k] = e * m - q;
-            out.w[k] = cz * z - he * h;
-        }
+        const Turn<R> turn(step);
+        for (int64_t k = 0; k < next_live; ++k) turn(u[k], v[k], w[k], out.u[k], out.v[k], out.w[k]);
     }
     if (!step.odd_orders) {
         const R grown = one - step.recovery;
@@ -100,6 +123,35 @@ MRIOPS_LANE_INLINE void advance(States<S> x, int64_t live, States<S> out, int64_
         add_real(out.v[0], s * grown);
         add_real(out.w[0], step.cosine * grown);
     }
+}
+
+// Two steps that each shift by 1, of real states with as many orders before, between and after, at least 2: what lies
+// between them stays in registers but for order 0, which is left in `middle`.
+template <class R>
+MRIOPS_LANE_INLINE void advance_twice(States<R> x, States<R> middle, States<R> out, int64_t live, const Step<R>& first,
+                                      const Step<R>& second) {
+    fill_pads(x, live, live, first);
+    const Turn<R> one(first), two(second);
+    R u0, v0, w0, u1, v1, w1, below;
+    one(x.u[-1], x.v[1], x.w[0], u0, v0, w0);
+    one(x.u[0], x.v[2], x.w[1], u1, v1, w1);
+    if (!first.odd_orders) one.recover(u0, v0, w0);
+    middle.u[0] = u0;
+    middle.v[0] = v0;
+    below = second.negate_mirror ? -v0 : second.odd_orders ? v0 : v1;
+    two(below, v1, w0, out.u[0], out.v[0], out.w[0]);
+    if (!second.odd_orders) two.recover(out.u[0], out.v[0], out.w[0]);
+    int64_t k = 1;
+#pragma GCC unroll 2
+    for (; k + 1 < live; ++k) {
+        R u2, v2, w2;
+        one(x.u[k], x.v[k + 2], x.w[k + 1], u2, v2, w2);
+        two(u0, v2, w1, out.u[k], out.v[k], out.w[k]);
+        u0 = u1;
+        u1 = u2;
+        w1 = w2;
+    }
+    two(u0, R{}, w1, out.u[k], out.v[k], out.w[k]);
 }
 
 // Gradients of one segment's numbers.

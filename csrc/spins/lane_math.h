@@ -6,6 +6,7 @@
 // (sin, cos):
 //   exp      0.8 for results that are normal numbers; smaller results are 0, exp(-inf) = 0, NaN stays NaN
 //   sincos   0.93 for |x| < 25000 (float) or |x| < 3e6 (double); beyond that the error grows like eps |x|
+// and of the short forms for arguments near 0: exp 0.7, sincos 1.4
 #pragma once
 #if defined(MRIOPS_LANE_SCALAR)
 #include "lane_scalar.h"
@@ -200,13 +201,43 @@ MRIOPS_LANE_INLINE LaneVec<T> lane_exp(LaneVec<T> x) {
     return under ? LaneVec<T>{} : high;
 }
 
+// For |x| <= lane_exp_near, where nothing is to be reduced.
+constexpr double lane_exp_near = 0.34657;
+template <class T>
+MRIOPS_LANE_INLINE LaneVec<T> lane_exp_of_near(LaneVec<T> x) {
+    return lane_detail::exp_tail(x) * (x * x) + x + T(1);
+}
+
+namespace lane_detail {
+
+// For |r| <= pi/4.
+template <class T>
+MRIOPS_LANE_INLINE void sincos_of_eighth(LaneVec<T> r, LaneVec<T>& s, LaneVec<T>& c) {
+    const LaneVec<T> u = r * r;
+    s = sin_tail(u) * (u * r) + r;
+    c = cos_tail(u) * (u * u) + (T(1) - T(0.5) * u);
+}
+
+}  // namespace lane_detail
+
+// For |x| <= lane_sincos_near, by the half angle.
+constexpr double lane_sincos_near = 1.5707963;
+template <class T>
+MRIOPS_LANE_INLINE void lane_sincos_of_near(LaneVec<T> x, LaneVec<T>& sine, LaneVec<T>& cosine) {
+    LaneVec<T> s, c;
+    lane_detail::sincos_of_eighth<T>(T(0.5) * x, s, c);
+    const LaneVec<T> twice = s + s;
+    sine = twice * c;
+    cosine = T(1) - twice * s;
+}
+
 template <class T>
 MRIOPS_LANE_INLINE void lane_sincos(LaneVec<T> x, LaneVec<T>& sine, LaneVec<T>& cosine) {
     using L = LaneOf<T>;
     const LaneVec<T> shifted = x * T(0.63661977236758134308) + L::round_magic, n = shifted - L::round_magic;
-    const LaneVec<T> r = ((x - n * L::half_pi[0]) - n * L::half_pi[1]) - n * L::half_pi[2], u = r * r;
-    const LaneVec<T> s = lane_detail::sin_tail(u) * (u * r) + r;
-    const LaneVec<T> c = lane_detail::cos_tail(u) * (u * u) + (T(1) - T(0.5) * u);
+    const LaneVec<T> r = ((x - n * L::half_pi[0]) - n * L::half_pi[1]) - n * L::half_pi[2];
+    LaneVec<T> s, c;
+    lane_detail::sincos_of_eighth<T>(r, s, c);
     const LaneBits<T> quadrant = lane_detail::as_bits<T>(shifted);
     const LaneBits<T> odd = (quadrant & 1) != 0;
     const LaneVec<T> s1 = odd ? c : s, c1 = odd ? s : c;

@@ -92,5 +92,15 @@ MRIOPS_HD void lane_sincos(T x, T& sine, T& cosine) {
     cosine = (quadrant + 1) & 2 ? -c1 : c1;
 }
 
+// Where whole vectors have shorter series.
+template <class T>
+MRIOPS_HD T lane_exp_of_near(T x) {
+    return lane_exp<T>(x);
+}
+template <class T>
+MRIOPS_HD void lane_sincos_of_near(T x, T& sine, T& cosine) {
+    lane_sincos<T>(x, sine, cosine);
+}
+
 }  // namespace
 }  // namespace mriops

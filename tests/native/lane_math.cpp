@@ -38,6 +38,27 @@ void check(double angles, double low, double high) {
 }
 
 template <class T>
+void check_near() {
+    constexpr int W = LaneOf<T>::width;
+    const double eps = std::numeric_limits<T>::epsilon();
+    double sin_error = 0, cos_error = 0, exp_error = 0;
+    for (int i = -20000; i <= 20000; ++i) {
+        LaneVec<T> x = lane_fill<T>(T(lane_sincos_near) * T(i) / 20000), s, c;
+        const LaneVec<T> e = lane_fill<T>(T(lane_exp_near) * T(i) / 20000), y = lane_exp_of_near<T>(e);
+        lane_sincos_of_near<T>(x, s, c);
+        const long double truth = expl(static_cast<long double>(e[0]));
+        sin_error = std::max(sin_error, static_cast<double>(fabsl(s[W - 1] - sinl(static_cast<long double>(x[0])))));
+        cos_error = std::max(cos_error, static_cast<double>(fabsl(c[W - 1] - cosl(static_cast<long double>(x[0])))));
+        exp_error = std::max(exp_error, static_cast<double>(fabsl(y[W - 1] - truth) / truth));
+    }
+    std::printf("%zu bytes, near 0: sin %.2f cos %.2f exp %.2f eps\n", sizeof(T), sin_error / eps, cos_error / eps,
+                exp_error / eps);
+    EXPECT(sin_error < 1.4 * eps, "%g", sin_error);
+    EXPECT(cos_error < 1.4 * eps, "%g", cos_error);
+    EXPECT(exp_error < 0.75 * eps, "%g", exp_error);
+}
+
+template <class T>
 void special() {
     const T infinity = std::numeric_limits<T>::infinity(), nan = std::numeric_limits<T>::quiet_NaN();
     EXPECT(lane_exp<T>(lane_fill<T>(-infinity))[0] == 0, "%zu bytes", sizeof(T));
@@ -61,6 +82,8 @@ int main() {
     check<float>(25000, -87.3, 88.3);
     check<double>(10, -20, 1);
     check<double>(3e6, -708, 709.4);
+    check_near<float>();
+    check_near<double>();
     special<float>();
     special<double>();
     return 0;
