@@ -1,7 +1,7 @@
 // Registers the EPG kernels of one backend: the same Python signatures for _cpu, _cuda and _emu.
 //
-// A Backend has static functions forward, jvp, vjp and hvp (problem, dtype, arrays, workspace, lane), and the size of
-// each one's workspace under its name and _bytes.
+// A Backend has static functions forward, jvp, vjp and hvp (problem, dtype, arrays, workspace, lane), jacobian with
+// directions behind the arrays, and the size of each one's workspace under its name and _bytes.
 #pragma once
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/vector.h>
@@ -121,7 +121,29 @@ void register_epg(nanobind::module_& m) {
         },
         MRIOPS_EPG_NAMES(), MRIOPS_EPG_NAMES(_tangent), "cotangent"_a, MRIOPS_EPG_NAMES(_out), MRIOPS_EPG_SHAPE_NAMES,
         "workspace"_a, "lane"_a, release);
-    if constexpr (Backend::has_jacobian) Backend::register_jacobian(m);
+    m.def(
+        "epg_jacobian",
+        [](MRIOPS_EPG_PARAMETERS(), MRIOPS_EPG_OWN_PARAMETERS(_tangent), uintptr_t signal_out, MRIOPS_EPG_SHAPE,
+           int64_t tangents, bool value, uintptr_t workspace, int64_t lane) {
+            MRIOPS_EPG_PROBLEM;
+            if (samples == 0 || atoms == 0) return;
+            MRIOPS_EPG_EACH(, values);
+            const uintptr_t along[epg_arguments] = {0, 0, 0, 0, 0, MRIOPS_EPG_OWN_EACH(_tangent)};
+            EpgArrays arrays{};
+            take_values(arrays, values, p, t);
+            take_tangents(arrays, along, t);
+            arrays.signal = pointer("signal_out", signal_out, t);
+            Backend::jacobian(p, t, arrays, {tangents, value}, workspace, lane);
+        },
+        MRIOPS_EPG_NAMES(), MRIOPS_EPG_OWN_NAMES(_tangent), "signal_out"_a, MRIOPS_EPG_SHAPE_NAMES, "tangents"_a,
+        "value"_a, "workspace"_a, "lane"_a, release);
+    m.def(
+        "epg_jacobian_workspace_bytes",
+        [](MRIOPS_EPG_SHAPE, int64_t tangents, bool value) -> int64_t {
+            MRIOPS_EPG_PROBLEM;
+            return Backend::jacobian_bytes(p, t, {tangents, value});
+        },
+        MRIOPS_EPG_SHAPE_NAMES, "tangents"_a, "value"_a);
 #define MRIOPS_EPG_BYTES(name, method)            \
     m.def(                                        \
         name "_workspace_bytes",                  \

@@ -6,7 +6,6 @@
 namespace mriops::bindings {
 
 struct EpgDevice {
-    static constexpr bool has_jacobian = false;  // a tangent is a sweep of its own there
 #define MRIOPS_SWEEP(name)                                                                                    \
     static int64_t name##_bytes(const EpgProblem& p, Dtype t) {                                               \
         return static_cast<int64_t>(cuda::epg_workspace_bytes(cuda::EpgSweep::name, p, t));                   \
@@ -20,6 +19,15 @@ struct EpgDevice {
     MRIOPS_SWEEP(vjp)
     MRIOPS_SWEEP(hvp)
 #undef MRIOPS_SWEEP
+
+    static int64_t jacobian_bytes(const EpgProblem& p, Dtype t, const EpgDirections& directions) {
+        return static_cast<int64_t>(cuda::epg_jacobian_workspace_bytes(p, t, directions));
+    }
+    static void jacobian(const EpgProblem& p, Dtype t, const EpgArrays& a, const EpgDirections& directions,
+                         uintptr_t workspace, int64_t stream) {
+        cuda::epg_jacobian(p, t, a, directions, workspace_of(jacobian_bytes(p, t, directions), workspace),
+                           reinterpret_cast<void*>(stream));
+    }
 };
 
 }  // namespace mriops::bindings

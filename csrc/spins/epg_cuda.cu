@@ -3,9 +3,8 @@
 
 #include <algorithm>
 
-#include "../core/device_workspace.cuh"
-#include "epg_device.cuh"
-#include "epg_train.h"
+#include "epg_device_call.cuh"
+#include "epg_device_sweep.cuh"
 
 namespace mriops::cuda {
 namespace phase_graphs {
@@ -13,7 +12,6 @@ namespace {
 
 // Every 32nd state is kept, and 32 at a time are recomputed.
 constexpr int64_t kTape = 32;
-constexpr int64_t kMostWorkers = 8192, kWorkspace = int64_t(1) << 29;
 
 template <class T, class S>
 __global__ void __launch_bounds__(kThreads, sizeof(T) == 4 ? 4 : 2) forward(const __grid_constant__ Call c) {
@@ -227,52 +225,22 @@ template <class T, class S>
 std::size_t run(bool gradients, const EpgProblem& p, const EpgTrain& train, const EpgArrays& a, void* workspace,
                 void* stream, bool dry) {
     gpu::Memory memory(workspace, stream, dry);
-    const int64_t count = int64_t(train.segments.size());
-    int32_t* const segments = memory.take<int32_t>(count * fields);
-    int32_t* const offsets = memory.take<int32_t>(p.samples);
-    Call c{};
-    c.train = {segments,
-               offsets,
-               count,
-               p.samples,
-               p.atoms,
-               p.orders,
-               train.most_orders,
-               std::max(train.widest_shift, 1) + 1,
-               train.odd_orders,
-               train.real_signal,
-               train.inverts};
-    if (p.orders) c.train.most_orders = std::min(p.orders, train.most_orders);
-    c.arrays = a;
+    Call c = device_call(memory, p, train, a);
     // Sizes of the workspace do not depend on which gradients are wanted.
     const int64_t sizes[epg_sequence_arguments] = {p.segments, p.segments, p.segments, p.samples, p.samples};
     for (int i = 0; gradients && i < epg_sequence_arguments; ++i) {
         c.sum_at[i] = a.gradient[i] ? c.length : -1;
         c.length += sizes[i];
     }
-    c.moments = gradients ? kTape + 1 + (count + kTape - 1) / kTape + 2 : 2;
-    // Whether states are real is known to the call alone, so that sizes are those of complex ones. A real signal has
-    // none.
-    const int64_t most_bytes = train.real_signal || StateOf<S>::complex ? sizeof(S) : 2 * sizeof(S);
-    const int64_t bytes = c.moments * c.train.entries() * most_bytes;
-    const bool in_shared = !gradients && bytes * kWarps <= int64_t(gpu::kSharedBytesAnywhere);
-    const int64_t most = std::min(kMostWorkers, kWorkspace / ((in_shared ? 1 : bytes) + 8 * c.length));
-    c.workers = (std::max<int64_t>(1, std::min(p.atoms, most)) + kWarps - 1) / kWarps * kWarps;
+    c.moments = gradients ? kTape + 1 + (c.train.count + kTape - 1) / kTape + 2 : 2;
+    const int64_t shared_bytes = place_states<S>(c, memory, !gradients);
     c.sums = memory.take<double>(c.workers * c.length);
-    if (!in_shared) c.states = memory.take<char>(c.workers * bytes);
     if (dry) return memory.peak();
 
-    std::vector<int32_t> packed;
-    for (const EpgSegment& s : train.segments)
-        packed.insert(packed.end(),
-                      {s.shift, int32_t((s.spoil ? epg_spoil : 0) | (s.adiabatic ? epg_adiabatic : 0)),
-                       int32_t(s.first_sample), int32_t(s.samples), int32_t(std::min(s.reach, s.needed))});
-    gpu::upload(packed, segments, memory.stream());
-    gpu::upload(std::vector<int32_t>(train.offsets.begin(), train.offsets.end()), offsets, memory.stream());
+    send(train, c, memory.stream());
     const dim3 blocks(unsigned(c.workers / kWarps)), threads(kThreads);
     if (!gradients) {
-        MRIOPS_LAUNCH((forward<T, S>), blocks, threads, in_shared ? std::size_t(bytes * kWarps) : 0, memory.stream(),
-                      c);
+        MRIOPS_LAUNCH((forward<T, S>), blocks, threads, std::size_t(shared_bytes), memory.stream(), c);
         return memory.peak();
     }
     MRIOPS_LAUNCH((reverse<T, S>), blocks, threads, 0, memory.stream(), c);
@@ -286,11 +254,7 @@ std::size_t run(bool gradients, const EpgProblem& p, const EpgTrain& train, cons
 template <template <class> class Number>
 std::size_t run_any(bool gradients, const EpgProblem& p, Dtype t, const EpgArrays& a, void* workspace, void* stream,
                     bool real, bool dry) {
-    EpgTrain train = epg_train(p);
-    if (train.real_signal && !(real && train.odd_orders))
-        throw std::invalid_argument("program: expected odd orders, no phase and no off_resonance for a real signal");
-    if (p.segments > INT32_MAX || p.samples > INT32_MAX) refuse("program", "at most 2^31 samples", p.samples);
-    if (train.segments.empty()) train.segments.push_back({0, false, false, 0, 0, 1, 1});  // nothing is sampled
+    const EpgTrain train = device_train(p, real);
     if (t == Dtype::complex64)
         return real ? run<float, Number<float>>(gradients, p, train, a, workspace, stream, dry)
                     : run<float, Pair<Number<float>>>(gradients, p, train, a, workspace, stream, dry);
@@ -311,13 +275,10 @@ std::size_t run_sweep(EpgSweep sweep, const EpgProblem& p, Dtype t, const EpgArr
 
 void epg(EpgSweep sweep, const EpgProblem& p, Dtype t, const EpgArrays& a, void* workspace, void* stream) {
     const gpu::DeviceOf device(a.value[epg_flip_angle]);
-    const bool real = !a.value[epg_off_resonance] && !a.value[epg_phase];
-    phase_graphs::run_sweep(sweep, p, t, a, workspace, stream, real, false);
+    phase_graphs::run_sweep(sweep, p, t, a, workspace, stream, phase_graphs::has_real_states(a), false);
 }
 std::size_t epg_workspace_bytes(EpgSweep sweep, const EpgProblem& p, Dtype t) {
-    // Which arguments there are is not known here: complex states take more, real signals have real ones.
-    const bool real = !p.program.empty() && (p.program[0] & epg_real_signal);
-    return phase_graphs::run_sweep(sweep, p, t, {}, nullptr, nullptr, real, true);
+    return phase_graphs::run_sweep(sweep, p, t, {}, nullptr, nullptr, phase_graphs::may_have_real_states(p), true);
 }
 
 }  // namespace mriops::cuda

@@ -13,4 +13,8 @@ enum class EpgSweep : int { forward, jvp, vjp, hvp };
 void epg(EpgSweep, const EpgProblem&, Dtype, const EpgArrays&, void* workspace, void* stream);
 std::size_t epg_workspace_bytes(EpgSweep, const EpgProblem&, Dtype);
 
+// Of the directions only how many there are matters to the size.
+void epg_jacobian(const EpgProblem&, Dtype, const EpgArrays&, const EpgDirections&, void* workspace, void* stream);
+std::size_t epg_jacobian_workspace_bytes(const EpgProblem&, Dtype, const EpgDirections&);
+
 }  // namespace mriops::cuda

@@ -179,8 +179,7 @@ void run(const EpgProblem& p, const EpgTrain& train, const EpgArrays& arrays, co
 
 void epg_jacobian(const EpgProblem& p, Dtype dtype, const EpgArrays& arrays, const EpgDirections& directions,
                   int threads) {
-    at_least("tangents", directions.count, 0);
-    elements("signal", elements("signal", p.samples, p.atoms), directions.count + 1);
+    check_directions(p, directions);
     const EpgTrain train = epg_train(p);
     const bool real = real_states(p, dtype, arrays);
     check_axes(train, real);

@@ -90,4 +90,9 @@ inline EpgTrain epg_train(const EpgProblem& p) {
     return train;
 }
 
+inline void check_directions(const EpgProblem& p, const EpgDirections& directions) {
+    at_least("tangents", directions.count, 0);
+    elements("signal", elements("signal", p.samples, p.atoms), directions.count + 1);
+}
+
 }  // namespace mriops

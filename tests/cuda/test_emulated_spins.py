@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from mriops import _native, ops
+from mriops._native.epg_shapes import OWN
 from mriops.testing import use_backend
 
 BACKENDS = [pytest.param("emu", marks=pytest.mark.emu), pytest.param("cuda", marks=pytest.mark.gpu)]
@@ -149,6 +150,74 @@ def test_epg_with_checkpoints_and_many_orders(backend: str, shift: int, orders: 
 
     # eps times the 80 pulses, and a hundred for sums over orders and derivatives of a second order.
     assert_close(results(call, inputs, backend), results(call, inputs, "cpu"), 100 * 80 * 2.2e-16)
+
+
+@pytest.mark.parametrize("axes", ["one", "many"])
+@pytest.mark.parametrize("shift, orders", [(1, 100), (-2, 40), (1, 7)])
+@pytest.mark.parametrize("diffusion", [False, True])
+def test_epg_derivatives_in_one_sweep(backend: str, shift: int, orders: int, axes: str, diffusion: bool) -> None:
+    """As above; with 100 orders the states of four warps do not fit in shared memory."""
+    inputs: dict[str, Any] = epg_inputs(80, 5)
+    if axes == "many":
+        phase = torch.rand(80, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+        inputs |= {"phase": phase, "off_resonance": 20 * inputs["m0"]}
+    if diffusion:
+        inputs |= {"diffusion": 1e-9 * inputs["m0"], "gradient_moment": torch.tensor(3e4, dtype=torch.float64)}
+    names = tuple(name for name in inputs if name in OWN)
+
+    def rows(backend: str) -> Tensor:
+        with use_backend(backend) as device:
+            given = {name: x.to(device) for name, x in inputs.items()}
+            sample_time = 0.5 * given["duration"]
+            return ops.epg(**given, sample_time=sample_time, shift=shift, orders=orders, jacobian=names).cpu()
+
+    # eps times the 80 pulses, and ten for sums over orders.
+    assert_close(list(rows(backend)), list(rows("cpu")), 10 * 80 * 2.2e-16)
+
+
+@pytest.mark.parametrize("train", ["cpmg", "fse", "inverted", "spoiled"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_derivatives_of_trains_in_one_sweep(backend: str, train: str, dtype: torch.dtype) -> None:
+    inputs = {name: x.to(dtype) for name, x in epg_inputs(20, 9).items()}
+    duration = inputs.pop("duration")
+    if train == "fse":
+        inputs["phase"] = 0.3 * inputs["flip_angle"]
+    efficiency = {"inversion_efficiency": 0.9 * inputs["b1"]} if train == "inverted" else {}
+
+    def rows(backend: str) -> Tensor:
+        with use_backend(backend) as device:
+            given = {name: x.to(device) for name, x in (inputs | efficiency).items()}
+            names = tuple(name for name in given if name in OWN)
+            if train in ("cpmg", "fse"):
+                return ops.epg_fse(**given, echo_spacing=0.01, orders=40, jacobian=names).cpu()
+            times = {"repetition_time": duration.to(device), "echo_time": 0.002}
+            if train == "inverted":
+                return ops.epg_fisp(**given, **times, inversion_time=0.02, orders=12, jacobian=names).cpu()
+            return ops.epg_spgr(**given, **times, phase_increment=None, jacobian=names).cpu()
+
+    eps = torch.finfo(dtype).eps
+    assert_close(list(rows(backend)), list(rows("cpu")), 10 * 20 * eps)
+
+
+def test_more_directions_than_lanes_and_no_value(backend: str) -> None:
+    inputs = epg_inputs(6, 4)
+    tangents = torch.randn(40, 3, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
+
+    def rows(backend: str) -> Tensor:
+        with use_backend(backend) as device:
+            given = {name: x.to(device) for name, x in inputs.items()}
+
+            def push(t1: Tensor, t2: Tensor, m0: Tensor) -> Tensor:
+                values = (given["t1"], given["t2"], given["m0"])
+
+                def signal(t1: Tensor, t2: Tensor, m0: Tensor) -> Tensor:
+                    return ops.epg(given["flip_angle"], given["duration"], t1, t2, m0=m0, orders=6)
+
+                return torch.func.jvp(signal, values, (t1, t2, m0))[1]
+
+            return torch.func.vmap(push)(*tangents.to(device).unbind(1)).cpu()
+
+    assert_close(list(rows(backend)), list(rows("cpu")), 10 * 6 * 2.2e-16)
 
 
 @pytest.mark.parametrize("b1", [True, False])
