@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-import mriops.array
 from mriops import ops
 
 from .epg_trains import INFINITE, constant, fingerprint, seconds
@@ -155,17 +153,6 @@ def test_the_op_of_several_derivatives_registers_well() -> None:
     arguments = (flips, None, times, 0 * times, None, one, one, *[None] * 5)
     tangents = (tangent[:, :1].clone(), tangent[:, 1:].clone(), *[None] * 5)
     torch.library.opcheck(torch.ops.mriops.epg_jacobian.default, (*arguments, *tangents, (0, 4, 1, 0, 1, 0), 0, True))
-
-
-def test_arrays_without_a_kernel_for_several_derivatives_take_a_sweep_each() -> None:
-    from mriops.array import _epg_words
-
-    flips, times, t1 = np.array([0.5, 1.0]), np.array([0.01, 0.01]), np.array([1.0, 2.0])
-    arrays = (flips, None, times, 0 * times, None, t1, 0.1 * t1, *[None] * 5)
-    tangents = (np.array([[1.0], [0.0]]), np.array([[0.0], [1.0]]), *[None] * 5)
-    rows = _epg_words._by_sweeps(np, arrays, tangents, ((0, 2, 1, 0, 1, 0), 0))
-    expected = mriops.array.epg(flips, times, t1, 0.1 * t1, jacobian=("t1", "t2"))
-    np.testing.assert_allclose(rows, expected, rtol=0, atol=1e-15)
 
 
 def test_third_derivatives_are_refused() -> None:

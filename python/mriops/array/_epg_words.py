@@ -8,19 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from mriops._native.epg_shapes import EPG, EPG_JACOBIAN, EPG_JVP, N_SEQUENCE, OWN
+from mriops._native.epg_shapes import EPG, EPG_JACOBIAN, OWN
+from mriops._native.epg_signals import TrainSignals
 from mriops._native.epg_trains import Train, diffusion_rate, directions
 
 from ._call import array_facts, array_module, call
 
-__all__ = ["optional", "own", "signal_of", "words"]
+__all__ = ["TRAINS", "optional", "own", "words"]
 
 
 class _ArrayWords:
-    """See :class:`mriops._native.epg_trains.Words`."""
+    """See :class:`mriops._native.epg_trains.Words`; ``stacklevel`` leads from ``warn`` to the caller's line."""
 
-    def __init__(self, xp: Any) -> None:
+    def __init__(self, xp: Any, stacklevel: int) -> None:
         self.xp = xp
+        self.stacklevel = stacklevel
 
     def vector(self, name: str, value: Any, n: int | None, like: Any) -> Any:
         value = self.xp.asarray(value)
@@ -47,12 +49,12 @@ class _ArrayWords:
         return float(np.abs(arrays[0]).max() if len(arrays) == 1 else (arrays[0] - arrays[1]).max())
 
     def warn(self, message: str) -> None:
-        warnings.warn(message, UserWarning, stacklevel=6)
+        warnings.warn(message, UserWarning, stacklevel=self.stacklevel)
 
 
-def words(array: Any) -> _ArrayWords:
+def words(array: Any, stacklevel: int = 6) -> _ArrayWords:
     """Those of the framework of an array."""
-    return _ArrayWords(array_module(array))
+    return _ArrayWords(array_module(array), stacklevel)
 
 
 def own(t1: Any) -> Any:
@@ -70,22 +72,11 @@ def optional(value: Any, like: Any) -> Any:
     return words(like).xp.asarray(value, dtype=like.dtype) if isinstance(value, (int, float, np.generic)) else value
 
 
-def signal_of(
-    train: Train,
-    t1: Any,
-    t2: Any,
-    b1: Any,
-    off_resonance: Any,
-    m0: Any,
-    orders: int,
-    *,
-    jacobian: Sequence[str] | None = None,
-    b1_factor: float = 1.0,
-    diffusion: Any = None,
-    gradient_moment: Any = None,
-    inversion_efficiency: Any = None,
+def _signal_of(
+    train: Train, atoms: Sequence[Any], orders: int, jacobian: Sequence[str] | None, b1_factor: float = 1.0
 ) -> Any:
     """Signal of a train for atoms, perhaps with derivatives."""
+    t1, t2, b1, off_resonance, m0, diffusion, gradient_moment, inversion_efficiency = atoms
     rate, squared = diffusion_rate(optional(diffusion, t1), optional(gradient_moment, t1))
     own = (t1, t2, b1, off_resonance, m0, rate, inversion_efficiency)
     values = tuple(optional(value, t1) for value in own)
@@ -98,16 +89,8 @@ def signal_of(
         None if row is None else factors.get(name, 1.0) * xp.asarray(row, dtype=t1.dtype).reshape(-1, *axes)
         for name, row in zip(OWN, directions(jacobian, values), strict=True)
     )
-    arrays = (*train[:5], *values)
-    if xp is np:
-        return call(EPG_JACOBIAN, (*arrays, *tangents), (train.program, orders, True))
-    return _by_sweeps(xp, arrays, tangents, (train.program, orders))
+    return call(EPG_JACOBIAN, (*train[:5], *values, *tangents), (train.program, orders, True))
 
 
-def _by_sweeps(xp: Any, arrays: tuple[Any, ...], tangents: tuple[Any, ...], parameters: tuple) -> Any:
-    """A sweep for each direction, where no kernel takes them together."""
-    rows = [call(EPG, arrays, parameters)]
-    for i in range(next(len(t) for t in tangents if t is not None)):
-        one = (None,) * N_SEQUENCE + tuple(None if t is None else t[i] for t in tangents)
-        rows.append(call(EPG_JVP, (*arrays, *one), parameters))
-    return xp.stack(rows)
+#: The signal of each train.
+TRAINS = TrainSignals(own, lambda t1: words(t1, stacklevel=7), optional, _signal_of)

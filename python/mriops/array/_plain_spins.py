@@ -10,7 +10,7 @@ import numpy as np
 from mriops import _native
 from mriops._native.bloch_exchange_shapes import BLOCH_EXCHANGE
 from mriops._native.bloch_shapes import BLOCH, BLOCH_SIGNAL, BLOCH_SPINOR
-from mriops._native.epg_shapes import EPG, EPG_JACOBIAN, EPG_JVP
+from mriops._native.epg_shapes import EPG, EPG_JACOBIAN
 from mriops._native.epgx_shapes import EPGX
 from mriops._native.plan import Facts, NativeOp, make_plan
 from mriops._native.signal_shapes import SIGNAL_MODEL, SIGNAL_MODEL_JACOBIAN
@@ -24,7 +24,6 @@ __all__ = [
     "bloch_spinor",
     "epg",
     "epg_jacobian",
-    "epg_jvp",
     "epgx",
     "signal_model",
     "signal_model_jacobian",
@@ -66,7 +65,6 @@ bloch_signal = _on_host(BLOCH_SIGNAL)
 bloch_spinor = _on_host(BLOCH_SPINOR)
 epg = _on_host(EPG)
 epg_jacobian = _on_host(EPG_JACOBIAN)
-epg_jvp = _on_host(EPG_JVP)
 epgx = _on_host(EPGX)
 signal_model = _on_host(SIGNAL_MODEL)
 signal_model_jacobian = _on_host(SIGNAL_MODEL_JACOBIAN)

@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from mriops._native.epg_trains import events, fast_spin_echo, kept_orders, over_profile
+from mriops._native.epg_signals import Atoms
 
-from ._epg_words import optional, own, signal_of, words
+from ._epg_words import TRAINS
 
 __all__ = ["epg", "epg_fse"]
 
@@ -97,27 +97,9 @@ def epg_fse(
     Hennig J. Multiecho imaging sequences with low refocusing flip angles. J Magn Reson 1988;78:397-407.
     Lebel RM, Wilman AH. Transverse relaxometry with stimulated echo compensation. Magn Reson Med 2010;64:1005-1014.
     """
-    t1 = own(t1)
-    train = fast_spin_echo(
-        words(t1), t1, flip_angle, phase, echo_spacing, excitation, phase is None and off_resonance is None
-    )
-    return over_profile(
-        lambda value, factor: signal_of(
-            train,
-            t1,
-            t2,
-            value,
-            off_resonance,
-            m0,
-            kept_orders(orders, odd=True),
-            jacobian=jacobian,
-            diffusion=diffusion,
-            gradient_moment=gradient_moment,
-            b1_factor=factor,
-        ),
-        optional(b1, t1),
-        slice_profile,
-        slice_weights,
+    atoms = Atoms(t1, t2, b1, off_resonance, m0, diffusion, gradient_moment)
+    return TRAINS.fast_spin_echo(
+        atoms, flip_angle, phase, echo_spacing, excitation, slice_profile, slice_weights, orders, jacobian
     )
 
 
@@ -221,30 +203,6 @@ def epg(
     Weigel M. Extended phase graphs: dephasing, RF pulses, and echoes - pure and simple. J Magn Reson Imaging
     2015;41:266-295.
     """
-    t1 = own(t1)
-    train = events(
-        words(t1),
-        t1,
-        flip_angle,
-        duration,
-        phase,
-        0.0 if sample_time is None else sample_time,
-        receiver_phase,
-        shift,
-        sample_segment,
-        sample_order,
-        spoil,
-        adiabatic,
-    )
-    return signal_of(
-        train,
-        t1,
-        t2,
-        b1,
-        off_resonance,
-        m0,
-        kept_orders(orders),
-        jacobian=jacobian,
-        diffusion=diffusion,
-        gradient_moment=gradient_moment,
-    )
+    atoms = Atoms(t1, t2, b1, off_resonance, m0, diffusion, gradient_moment)
+    table = (shift, sample_segment, sample_order, spoil, adiabatic)
+    return TRAINS.events(atoms, flip_angle, duration, phase, sample_time, receiver_phase, table, orders, jacobian)

@@ -16,10 +16,11 @@ from torch import Tensor
 from mriops._native.epg_shapes import ARGUMENTS, EPG, EPG_HVP, EPG_JACOBIAN, EPG_JVP, EPG_VJP, N_SEQUENCE, OWN
 
 from ._declaration import OpDeclaration
+from ._epg_words import train_signals
 from ._factory import define_op
 from .reference.epg import train as reference_train
 
-__all__ = ["EPG_CALLS", "epg_jacobian", "epg_signal"]
+__all__ = ["TRAINS", "epg_jacobian", "epg_signal"]
 
 _N = len(ARGUMENTS)
 _VALUES = ", ".join(f"Tensor{'?' if name in EPG.optional else ''} {name}" for name in ARGUMENTS)
@@ -329,5 +330,5 @@ _epg_hvp = define_op(
     )
 )
 
-#: What the trains call: for the signal, and for the signal with derivatives.
-EPG_CALLS = (epg_signal, epg_jacobian)
+#: The signal of each train, and the signal with derivatives.
+TRAINS = train_signals((epg_signal, epg_jacobian))

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from mriops._native.epg_shapes import OWN
+from mriops._native.epg_signals import TrainSignals
 from mriops._native.epg_trains import Train, diffusion_rate, directions
 
 from ._guards import readable
 
-__all__ = ["TorchWords", "optional", "own", "signal_of"]
+__all__ = ["TorchWords", "optional", "own", "train_signals"]
 
 
 class TorchWords:
-    """See :class:`mriops._native.epg_trains.Words`."""
+    """See :class:`mriops._native.epg_trains.Words`; ``stacklevel`` leads from ``warn`` to the caller's line."""
+
+    def __init__(self, stacklevel: int = 6) -> None:
+        self.stacklevel = stacklevel
 
     @staticmethod
     def vector(name: str, value: Any, n: int | None, like: Tensor) -> Tensor:
@@ -51,9 +56,8 @@ class TorchWords:
             return float(arrays[0].detach().abs().max())
         return float((arrays[0].detach() - arrays[1].detach()).max())
 
-    @staticmethod
-    def warn(message: str) -> None:
-        warnings.warn(message, UserWarning, stacklevel=6)
+    def warn(self, message: str) -> None:
+        warnings.warn(message, UserWarning, stacklevel=self.stacklevel)
 
 
 def own(t1: Any) -> Tensor:
@@ -73,22 +77,15 @@ def optional(value: Any, like: Tensor) -> Tensor | None:
 
 
 def signal_of(
-    train: Train,
-    t1: Tensor,
-    t2: Any,
-    b1: Any,
-    off_resonance: Any,
-    m0: Any,
-    orders: int,
-    *,
     calls: tuple[Callable[..., Tensor], Callable[..., Tensor]],
-    jacobian: Sequence[str] | None = None,
+    train: Train,
+    atoms: Sequence[Any],
+    orders: int,
+    jacobian: Sequence[str] | None,
     b1_factor: float = 1.0,
-    diffusion: Any = None,
-    gradient_moment: Any = None,
-    inversion_efficiency: Any = None,
 ) -> Tensor:
     """Signal of a train for atoms, perhaps with derivatives, by the ops or by the references: ``calls`` are both."""
+    t1, t2, b1, off_resonance, m0, diffusion, gradient_moment, inversion_efficiency = atoms
     rate, squared = diffusion_rate(optional(diffusion, t1), optional(gradient_moment, t1))
     own = (t1, t2, b1, off_resonance, m0, rate, inversion_efficiency)
     values = tuple(optional(value, t1) for value in own)
@@ -103,3 +100,8 @@ def signal_of(
         for name, row in zip(OWN, directions(jacobian, values), strict=True)
     )
     return calls[1](*train[:5], *values, *tangents, train.program, orders, True)
+
+
+def train_signals(calls: tuple[Callable[..., Tensor], Callable[..., Tensor]]) -> TrainSignals:
+    """The signal of each train by a pair of functions as ``signal_of`` takes them."""
+    return TrainSignals(own, lambda t1: TorchWords(stacklevel=7), optional, partial(signal_of, calls))

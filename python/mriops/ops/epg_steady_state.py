@@ -7,10 +7,9 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from mriops._native.epg_trains import balanced, dess, dess_shape, gradient_echo, kept_orders
+from mriops._native.epg_signals import Atoms
 
-from ._epg_rules import EPG_CALLS
-from ._epg_words import TorchWords, own, signal_of
+from ._epg_rules import TRAINS
 
 __all__ = ["epg_bssfp", "epg_dess", "epg_fisp", "epg_spgr"]
 
@@ -99,24 +98,8 @@ def epg_fisp(
     Jiang Y, et al. MR fingerprinting using fast imaging with steady state precession (FISP) with spiral readout. Magn
     Reson Med 2015;74:1621-1631.
     """
-    t1 = own(t1)
-    train = gradient_echo(
-        TorchWords(), t1, flip_angle, repetition_time, phase, echo_time, inversion_time, efficiency=inversion_efficiency
-    )
-    return signal_of(
-        train,
-        t1,
-        t2,
-        b1,
-        off_resonance,
-        m0,
-        kept_orders(orders),
-        calls=EPG_CALLS,
-        jacobian=jacobian,
-        diffusion=diffusion,
-        gradient_moment=gradient_moment,
-        inversion_efficiency=inversion_efficiency,
-    )
+    atoms = Atoms(t1, t2, b1, off_resonance, m0, diffusion, gradient_moment, inversion_efficiency)
+    return TRAINS.gradient_echo(atoms, flip_angle, repetition_time, phase, echo_time, inversion_time, orders, jacobian)
 
 
 def epg_spgr(
@@ -200,32 +183,18 @@ def epg_spgr(
     Zur Y, Wood ML, Neuringer LJ. Spoiling of transverse magnetization in steady-state sequences. Magn Reson Med
     1991;21:251-263.
     """
-    t1 = own(t1)
-    train = gradient_echo(
-        TorchWords(),
-        t1,
+    atoms = Atoms(t1, t2, b1, off_resonance, m0, diffusion, gradient_moment, inversion_efficiency)
+    return TRAINS.gradient_echo(
+        atoms,
         flip_angle,
         repetition_time,
         None,
         echo_time,
         inversion_time,
+        orders,
+        jacobian,
         spoil=phase_increment is None,
         increment=phase_increment,
-        efficiency=inversion_efficiency,
-    )
-    return signal_of(
-        train,
-        t1,
-        t2,
-        b1,
-        off_resonance,
-        m0,
-        kept_orders(orders),
-        calls=EPG_CALLS,
-        jacobian=jacobian,
-        diffusion=diffusion,
-        gradient_moment=gradient_moment,
-        inversion_efficiency=inversion_efficiency,
     )
 
 
@@ -290,9 +259,8 @@ def epg_bssfp(
     ----------
     Freeman R, Hill HDW. Phase and intensity anomalies in Fourier transform NMR. J Magn Reson 1971;4:366-383.
     """
-    t1 = own(t1)
-    train = balanced(TorchWords(), t1, flip_angle, repetition_time, echo_time, phase_increment)
-    return signal_of(train, t1, t2, b1, off_resonance, m0, 0, calls=EPG_CALLS, jacobian=jacobian)
+    atoms = Atoms(t1, t2, b1, off_resonance, m0)
+    return TRAINS.balanced(atoms, flip_angle, repetition_time, echo_time, phase_increment, jacobian)
 
 
 def epg_dess(
@@ -366,19 +334,5 @@ def epg_dess(
     Bruder H, Fischer H, Graumann R, Deimling M. A new steady-state imaging sequence for simultaneous acquisition of two
     MR images with clearly different contrasts. Magn Reson Med 1988;7:35-42.
     """
-    t1 = own(t1)
-    train = dess(TorchWords(), t1, flip_angle, repetition_time, echo_time)
-    signal = signal_of(
-        train,
-        t1,
-        t2,
-        b1,
-        off_resonance,
-        m0,
-        kept_orders(orders),
-        calls=EPG_CALLS,
-        jacobian=jacobian,
-        diffusion=diffusion,
-        gradient_moment=gradient_moment,
-    )
-    return signal.reshape(dess_shape(signal.shape, jacobian))
+    atoms = Atoms(t1, t2, b1, off_resonance, m0, diffusion, gradient_moment)
+    return TRAINS.dess(atoms, flip_angle, repetition_time, echo_time, orders, jacobian)

@@ -7,23 +7,14 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from mriops._native.epg_trains import (
-    balanced,
-    dess,
-    dess_shape,
-    events,
-    fast_spin_echo,
-    gradient_echo,
-    kept_orders,
-    over_profile,
-)
-from mriops.ops._epg_words import TorchWords, optional, own, signal_of
+from mriops._native.epg_signals import Atoms
+from mriops.ops._epg_words import train_signals
 
 from .epg import jacobian as reference_jacobian, train as reference_train
 
 __all__ = ["epg", "epg_bssfp", "epg_dess", "epg_fisp", "epg_fse", "epg_spgr"]
 
-_CALLS = (reference_train, reference_jacobian)
+_TRAINS = train_signals((reference_train, reference_jacobian))
 
 
 def epg_fisp(
@@ -45,24 +36,8 @@ def epg_fisp(
     jacobian: Sequence[str] | None = None,
 ) -> Tensor:
     """Unbalanced steady-state train (FISP, MRF): every repetition is pulse, echo, and a gradient that shifts by one."""
-    t1 = own(t1)
-    train = gradient_echo(
-        TorchWords(), t1, flip_angle, repetition_time, phase, echo_time, inversion_time, efficiency=inversion_efficiency
-    )
-    return signal_of(
-        train,
-        t1,
-        t2,
-        b1,
-        off_resonance,
-        m0,
-        kept_orders(orders),
-        calls=_CALLS,
-        jacobian=jacobian,
-        diffusion=diffusion,
-        gradient_moment=gradient_moment,
-        inversion_efficiency=inversion_efficiency,
-    )
+    atoms = Atoms(t1, t2, b1, off_resonance, m0, diffusion, gradient_moment, inversion_efficiency)
+    return _TRAINS.gradient_echo(atoms, flip_angle, repetition_time, phase, echo_time, inversion_time, orders, jacobian)
 
 
 def epg_spgr(
@@ -84,32 +59,18 @@ def epg_spgr(
     jacobian: Sequence[str] | None = None,
 ) -> Tensor:
     """Spoiled gradient-echo train (SPGR, FLASH): :func:`epg_fisp` whose RF phase grows quadratically."""
-    t1 = own(t1)
-    train = gradient_echo(
-        TorchWords(),
-        t1,
+    atoms = Atoms(t1, t2, b1, off_resonance, m0, diffusion, gradient_moment, inversion_efficiency)
+    return _TRAINS.gradient_echo(
+        atoms,
         flip_angle,
         repetition_time,
         None,
         echo_time,
         inversion_time,
+        orders,
+        jacobian,
         spoil=phase_increment is None,
         increment=phase_increment,
-        efficiency=inversion_efficiency,
-    )
-    return signal_of(
-        train,
-        t1,
-        t2,
-        b1,
-        off_resonance,
-        m0,
-        kept_orders(orders),
-        calls=_CALLS,
-        jacobian=jacobian,
-        diffusion=diffusion,
-        gradient_moment=gradient_moment,
-        inversion_efficiency=inversion_efficiency,
     )
 
 
@@ -127,9 +88,8 @@ def epg_bssfp(
     jacobian: Sequence[str] | None = None,
 ) -> Tensor:
     """Balanced steady-state train (bSSFP, TrueFISP): no gradient is left over, so that one order is all there is."""
-    t1 = own(t1)
-    train = balanced(TorchWords(), t1, flip_angle, repetition_time, echo_time, phase_increment)
-    return signal_of(train, t1, t2, b1, off_resonance, m0, 0, calls=_CALLS, jacobian=jacobian)
+    atoms = Atoms(t1, t2, b1, off_resonance, m0)
+    return _TRAINS.balanced(atoms, flip_angle, repetition_time, echo_time, phase_increment, jacobian)
 
 
 def epg_dess(
@@ -148,22 +108,8 @@ def epg_dess(
     jacobian: Sequence[str] | None = None,
 ) -> Tensor:
     """Double-echo steady-state train (DESS): the FID after each pulse, and the echo before the next."""
-    t1 = own(t1)
-    train = dess(TorchWords(), t1, flip_angle, repetition_time, echo_time)
-    signal = signal_of(
-        train,
-        t1,
-        t2,
-        b1,
-        off_resonance,
-        m0,
-        kept_orders(orders),
-        calls=_CALLS,
-        jacobian=jacobian,
-        diffusion=diffusion,
-        gradient_moment=gradient_moment,
-    )
-    return signal.reshape(dess_shape(signal.shape, jacobian))
+    atoms = Atoms(t1, t2, b1, off_resonance, m0, diffusion, gradient_moment)
+    return _TRAINS.dess(atoms, flip_angle, repetition_time, echo_time, orders, jacobian)
 
 
 def epg_fse(
@@ -185,28 +131,9 @@ def epg_fse(
     jacobian: Sequence[str] | None = None,
 ) -> Tensor:
     """Echoes of a fast spin-echo train (CPMG) with any refocusing angles."""
-    t1 = own(t1)
-    train = fast_spin_echo(
-        TorchWords(), t1, flip_angle, phase, echo_spacing, excitation, phase is None and off_resonance is None
-    )
-    return over_profile(
-        lambda value, factor: signal_of(
-            train,
-            t1,
-            t2,
-            value,
-            off_resonance,
-            m0,
-            kept_orders(orders, odd=True),
-            calls=_CALLS,
-            jacobian=jacobian,
-            diffusion=diffusion,
-            gradient_moment=gradient_moment,
-            b1_factor=factor,
-        ),
-        optional(b1, t1),
-        slice_profile,
-        slice_weights,
+    atoms = Atoms(t1, t2, b1, off_resonance, m0, diffusion, gradient_moment)
+    return _TRAINS.fast_spin_echo(
+        atoms, flip_angle, phase, echo_spacing, excitation, slice_profile, slice_weights, orders, jacobian
     )
 
 
@@ -233,31 +160,6 @@ def epg(
     jacobian: Sequence[str] | None = None,
 ) -> Tensor:
     """Signal of an arbitrary train of pulses, as a table of segments: pulse, free precession, samples."""
-    t1 = own(t1)
-    train = events(
-        TorchWords(),
-        t1,
-        flip_angle,
-        duration,
-        phase,
-        0.0 if sample_time is None else sample_time,
-        receiver_phase,
-        shift,
-        sample_segment,
-        sample_order,
-        spoil,
-        adiabatic,
-    )
-    return signal_of(
-        train,
-        t1,
-        t2,
-        b1,
-        off_resonance,
-        m0,
-        kept_orders(orders),
-        calls=_CALLS,
-        jacobian=jacobian,
-        diffusion=diffusion,
-        gradient_moment=gradient_moment,
-    )
+    atoms = Atoms(t1, t2, b1, off_resonance, m0, diffusion, gradient_moment)
+    table = (shift, sample_segment, sample_order, spoil, adiabatic)
+    return _TRAINS.events(atoms, flip_angle, duration, phase, sample_time, receiver_phase, table, orders, jacobian)
