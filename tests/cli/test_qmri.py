@@ -389,3 +389,28 @@ def test_numbers_that_are_not_positive(capsys, option, value):
     assert (
         caught.value.code == 2 and f"argument {option}: expected a number > 0, got '{value}'" in capsys.readouterr().err
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "extra"),
+    [
+        ("t2.nii.gz", ["t2.nii.gz", "--model", "t2", "--times", "1,2,3,4"]),
+        ("noise.nii.gz", ["in.npz", "--model", "t2", "--times", "1,2,3,4", "--mask", "noise.nii.gz"]),
+        ("m0.nii.gz", ["in.npz", "--model", "t2", "--times", "1,2,3,4", "--fix", "m0=m0.nii.gz"]),
+        ("b1.nii.gz", ["in.npz", "--model", "mrf", "--sequence", "train.json", "--b1", "b1.nii.gz"]),
+    ],
+)
+def test_inputs_are_not_overwritten(tmp_path, series, capsys, monkeypatch, name, extra):
+    monkeypatch.chdir(tmp_path)
+    images = series[1]
+    np.savez("in.npz", images=images)
+    (tmp_path / "train.json").write_text('{"flip_angle": [1, 1, 1, 1], "repetition_time": 0.01, "echo_time": 0.003}')
+    values = images if name == "t2.nii.gz" else np.ones_like(images[0])
+    nibabel.save(nibabel.Nifti1Image(values.transpose(*reversed(range(values.ndim))), np.eye(4)), name)
+    before = (tmp_path / name).read_bytes()
+    assert main(["qmri", *extra, "-o", "."]) == 1
+    assert (
+        f"output: expected a folder whose results do not overwrite an input, got that of {name}"
+        in capsys.readouterr().err
+    )
+    assert (tmp_path / name).read_bytes() == before

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,20 @@ def identity(file: Path) -> dict[str, Any]:
     stats = [p.stat() for p in parts if p.exists()]
     digest = hashlib.sha256(str([(s.st_size, s.st_mtime_ns) for s in stats]).encode()).hexdigest()
     return {"path": str(file.resolve()), "bytes": sum(s.st_size for s in stats), "stamp": digest[:16]}
+
+
+def keep_inputs(inputs: Iterable[str | None], results: Iterable[Path]) -> None:
+    """Raise for an input that the results would overwrite, or that would be deleted with those of an earlier run.
+
+    Raises
+    ------
+    ValueError
+        With its name.
+    """
+    taken = {path.resolve() for path in results}
+    for given in inputs:
+        if given and Path(given).resolve() in taken:
+            raise ValueError(f"output: expected a folder whose results do not overwrite an input, got that of {given}")
 
 
 def make_folder(folder: Path) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from mriops._native.signal_models import model_named
 from mriops.cli.environment import choose_device, describe
-from mriops.cli.job import make_folder, write_json
+from mriops.cli.job import keep_inputs, make_folder, write_json
 from mriops.cli.qmri_derived import DERIVED, derived
 from mriops.cli.qmri_design import read_columns, read_directions, unit_vectors
 from mriops.cli.qmri_figure import draw_map
@@ -93,8 +93,10 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError(f"{'--mask' if arguments.mask else '--threshold'}: expected voxels to fit, got none")
     fixed = _known(arguments, series)
     out = Path(arguments.out)
+    results = _results(op, chosen, out)
+    keep_inputs((arguments.file, arguments.mask, arguments.b1, *(text for _, _, text in _fixes(arguments))), results)
     make_folder(out / "png")  # before the work, which would be lost where nothing can be written
-    parts, computed = fit_slices(arguments, op, series.images, mask, fixed, _results(op, chosen, out))
+    parts, computed = fit_slices(arguments, op, series.images, mask, fixed, results)
     summary = _write(op, chosen, parts, series, mask, set(fixed), out)
     report = {
         "file": str(arguments.file),
@@ -184,6 +186,10 @@ def _directions(arguments: argparse.Namespace, chosen: Mapping, series: Series) 
     return {"direction": unit_vectors(rows)}
 
 
+def _fixes(arguments: argparse.Namespace) -> list[tuple[str, str, str]]:
+    return [item.partition("=") for item in arguments.fix or ()]
+
+
 def _known(arguments: argparse.Namespace, series: Series) -> dict[str, np.ndarray]:
     """Maps of the parameters that are not fitted."""
     fixed = {"b1": read_map(arguments.b1, series, "--b1")} if arguments.b1 else {}
@@ -193,10 +199,9 @@ def _known(arguments: argparse.Namespace, series: Series) -> dict[str, np.ndarra
         if arguments.model != "waterfat":
             raise ValueError(f"--no-decay: expected the model waterfat, got {arguments.model}")
         fixed["r2star"] = np.zeros(series.images.shape[1:], np.float32)
-    for item in arguments.fix or ():
-        name, _, text = item.partition("=")
+    for name, equals, text in _fixes(arguments):
         if not text:
-            raise ValueError(f"--fix: expected NAME=NUMBER or NAME=FILE, got {item!r}")
+            raise ValueError(f"--fix: expected NAME=NUMBER or NAME=FILE, got {name + equals!r}")
         try:
             fixed[name] = np.full(series.images.shape[1:], float(text), np.float32)
         except ValueError:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from mriops.cli.environment import choose_device, describe
-from mriops.cli.job import Job, identity, write_json
+from mriops.cli.job import Job, identity, keep_inputs, write_json
 from mriops.cli.progress import progress
 from mriops.cli.qmri_design import read_train
 from mriops.cli.qmri_figure import draw_map
@@ -66,6 +66,7 @@ def run_fingerprints(arguments: argparse.Namespace) -> int:
         raise ValueError("--sequence: expected a file with flip angles and times for the model mrf, got nothing")
     train = read_train(Path(arguments.sequence))
     file, out = Path(arguments.file), Path(arguments.out)
+    keep_inputs((arguments.file, arguments.mask, arguments.b1, arguments.sequence), _results(out))
     raw = _raw(file, train, arguments)
     series = (
         read_series(file, key=arguments.key, time_axis=arguments.time_axis, slice_axis=arguments.slice_axis)
@@ -85,8 +86,8 @@ def run_fingerprints(arguments: argparse.Namespace) -> int:
         "maps": [identity(Path(name)) for name in (arguments.b1, arguments.mask) if name and not name.startswith("@")],
     }
     job = Job(out, file, settings, restart=arguments.restart)
-    if job.dropped:
-        _remove_results(out)
+    for old in _results(out) if job.dropped else ():
+        old.unlink(missing_ok=True)
     slices = len(series.images[0]) if raw is None else len(raw.kspace)
     left = [s for s in range(slices) if not job.is_finished(s)]
     with progress("qmri", slices, done=slices - len(left), quiet=arguments.quiet) as bar:
@@ -272,12 +273,10 @@ def _noise(lookup: _Lookup, energy: Tensor, kept: Tensor, arguments: argparse.Na
     return ((energy - kept.square()).clamp_min(0) / max(freedom, 1)).sqrt()
 
 
-def _remove_results(out: Path) -> None:
-    """Delete the maps of an earlier run with other settings, and nothing else: the folder may hold images too."""
-    for name in _UNITS:
-        for old in (out / f"{name}.nii.gz", out / f"{name}_std.nii.gz", out / "png" / f"{name}.png"):
-            old.unlink(missing_ok=True)
-    (out / "report.json").unlink(missing_ok=True)
+def _results(out: Path) -> list[Path]:
+    """What `_write` and the report may leave: the folder may hold other images too."""
+    maps = [out / f"{name}{end}" for name in _UNITS for end in (".nii.gz", "_std.nii.gz")]
+    return [*maps, *(out / "png" / f"{name}.png" for name in _UNITS), out / "report.json"]
 
 
 def _write(job: Job, rows: list[str], affine: Any) -> dict[str, dict[str, Any]]:
