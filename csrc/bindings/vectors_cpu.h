@@ -28,8 +28,8 @@ inline void register_vectors(nanobind::module_& m) {
             const VectorRows rows = make_vector_rows(batch, n);
             const Dtype t = make_dtype(dtype);
             if (batch == 0 || n == 0) return;
-            vector_kernels().add_scaled(rows, t, optional_pointer("x", x, t), pointer("y", y, t), pointer("factor", factor, t),
-                                        pointer("out", out, t), threads_of(lane));
+            vector_kernels().add_scaled(rows, t, optional_pointer("x", x, t), pointer("y", y, t),
+                                        pointer("factor", factor, t), pointer("out", out, t), threads_of(lane));
         },
         "x"_a, "y"_a, "factor"_a, "out"_a, "batch"_a, "n"_a, "dtype"_a, "lane"_a, released);
     m.def(
