@@ -202,7 +202,7 @@ EPG_CASES: tuple[OpCase, ...] = (
             **_JACOBIAN,
             **_DIFFUSION,
             "gradient_diffusion": {"n": 4, "atoms": (2,), "present": "bv", "slow": 20.0},
-            "jacobian_profile": {**_JACOBIAN["jacobian"], "slice_profile": (1.0, 0.6)},
+            "jacobian_profile": {**_JACOBIAN["jacobian"], "n": 9, "slice_profile": (1.0, 0.6)},
         },
     ),
 )
