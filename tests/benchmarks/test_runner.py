@@ -7,6 +7,7 @@ from benchmarks import runner
 from benchmarks.case import Built, Case
 from benchmarks.contender import Contender, Sample
 from benchmarks.costs import Cost
+from benchmarks.peers import pyqmri_process
 from benchmarks.peers.bart import difference, from_bart, read_cfl, to_bart, write_cfl
 
 
@@ -60,6 +61,21 @@ def test_bart_files_keep_axes(tmp_path):
     back = read_cfl(tmp_path / "k")
     assert back.shape[:4] == (4, 5, 1, 3)
     torch.testing.assert_close(from_bart(back), coils, rtol=0, atol=0)
+
+
+def test_pyqmri_reads_cycles_per_pixel_and_transposed_b1(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    kspace, trajectory = torch.ones(2, 3, 5, 8) * 4j, torch.full((2, 5, 8, 2), 1.0)
+    trajectory[..., 1] = 2.0
+    csm, dcf, b1 = torch.ones(3, 4, 4) + 0j, torch.ones(5, 8), torch.arange(16.0).view(4, 4)
+    path = tmp_path / "scan.h5"
+    pyqmri_process.write_scan(path, kspace, trajectory, csm, dcf, b1, torch.tensor([0.1, 0.2]), 0.005)
+    with h5py.File(path) as file:
+        assert file["imag_dat"].shape == (2, 3, 1, 5, 8) and not file["real_dat"][()].any()
+        assert (file["real_traj"][()] == 0.25).all() and (file["imag_traj"][()] == 0.5).all()
+        assert (b1.numpy() == file["fa_corr"][0].T).all() and file["Coils"].shape == (3, 1, 4, 4)
+        assert file.attrs["TR"] == pytest.approx(5.0)
+        assert file.attrs["flip_angle(s)"] == pytest.approx([5.729578, 11.459156])
 
 
 def test_start_up_is_taken_off():
