@@ -430,3 +430,19 @@ def test_the_operator_is_the_function_with_its_names():
     h = 1e-6
     difference = (op(m0=2.0, t1=t1 + h) - op(m0=2.0, t1=t1 - h)) / (2 * h)
     assert torch.allclose(jacobian["t1"], difference, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("noise", [-1.0, 0.0, math.nan, torch.tensor([0.1, math.inf])])
+def test_noise_that_is_none_is_refused(noise) -> None:
+    op = SignalOp("mono_exponential", time=TE)
+    signal = op(m0=torch.ones(2), t2=torch.tensor([0.05, 0.08]))
+    with pytest.raises(ValueError, match=r"noise: expected finite standard deviations above 0, got (-1|0|nan|inf)"):
+        fit(op, signal, noise=noise)
+
+
+def test_noise_outside_the_mask_is_not_looked_at() -> None:
+    op = SignalOp("mono_exponential", time=TE)
+    signal = op(m0=torch.ones(2), t2=torch.tensor([0.05, 0.08]))
+    noise, mask = torch.tensor([0.01, 0.0]), torch.tensor([True, False])
+    result = fit(op, signal, noise=noise, mask=mask)
+    assert result.uncertainty["t2"][0] > 0

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .signal_models import SignalModel
+from .signal_words import SignalModel
 
 __all__ = ["check_design", "make_function", "signature_of"]
 

@@ -7,8 +7,6 @@ table get numpy or torch as ``xp``. The order of models and parameters is that o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, NamedTuple
 
 from .signal_rows import (
     diffusion_row,
@@ -16,97 +14,17 @@ from .signal_rows import (
     kurtosis_rows,
     label_rows,
     look_locker_rows,
-    plain_rows,
     recovery_rows,
     scaled_kurtosis,
     tensor_rows,
     train_rows,
     water_fat_rows,
 )
+from .signal_words import DesignInput, Parameter, SignalModel
 
-__all__ = ["SIGNAL_MODELS", "DesignInput", "Parameter", "SignalModel", "model_named"]
+__all__ = ["SIGNAL_MODELS", "model_named"]
 
 INF = math.inf
-
-
-class Parameter(NamedTuple):
-    """One parameter of a model, a value per voxel.
-
-    ``kind`` is ``"real"``, ``"complex"`` (two rows) or the number of components of a tensor, which come first in its
-    shape. ``linear``: the signal is proportional to it; ``affine``: it is ``m0 (u + w v)`` with this parameter as w.
-    ``grid`` is ``(first, last, count)``, spaced by powers, or the values themselves: where a fit looks for its start.
-    ``default`` makes it optional.
-    """
-
-    name: str
-    unit: str
-    meaning: str
-    lower: float = -INF
-    upper: float = INF
-    grid: tuple[float, ...] = ()
-    linear: bool = False
-    affine: bool = False
-    kind: str | int = "real"
-    default: float | None = None
-
-    @property
-    def rows(self) -> int:
-        """Real numbers per voxel."""
-        return self.kind if isinstance(self.kind, int) else 2 if self.kind == "complex" else 1
-
-
-class DesignInput(NamedTuple):
-    """One argument that all voxels share: times, angles. ``per_time``: it has a value for each time, or one for all."""
-
-    name: str
-    unit: str
-    meaning: str
-    default: float | None = None
-    per_time: bool = True
-
-
-class SignalModel(NamedTuple):
-    """One model.
-
-    ``rows(xp, *design)`` makes the rows of the kernel's design. ``outside`` (kurtosis) turns parameters into those that
-    the kernel knows. ``positive``: no signal of parameters within their bounds is below zero.
-    """
-
-    name: str
-    index: int
-    title: str
-    formula: str
-    parameters: tuple[Parameter, ...]
-    design: tuple[DesignInput, ...]
-    reference: str
-    is_complex: bool = False
-    positive: bool = False
-    rows: Callable[..., list[Any]] = plain_rows
-    outside: Callable[..., tuple[Any, ...]] | None = None
-    note: str = ""
-
-    @property
-    def n_rows(self) -> int:
-        """Real parameters per voxel."""
-        return sum(p.rows for p in self.parameters)
-
-    @property
-    def row_names(self) -> tuple[str, ...]:
-        """Name of each real parameter."""
-        names: list[str] = []
-        for p in self.parameters:
-            if p.kind == "complex":
-                names += [f"{p.name}_real", f"{p.name}_imag"]
-            elif isinstance(p.kind, int):
-                names += [f"{p.name}_{i}" for i in range(p.kind)]
-            else:
-                names.append(p.name)
-        return tuple(names)
-
-    @property
-    def function(self) -> str:
-        """Name of its function in ``mriops.ops`` and ``mriops.array``."""
-        return f"signal_{self.name}"
 
 
 def _m0(meaning: str = "signal without relaxation", kind: str = "real") -> Parameter:

@@ -6,7 +6,8 @@ import math
 
 from .dtypes import DTYPE_CODE
 from .plan import Facts, NativeOp, Output, Plan, Shape
-from .signal_models import SIGNAL_MODELS, SignalModel
+from .signal_models import SIGNAL_MODELS
+from .signal_words import SignalModel
 
 __all__ = ["SIGNAL_MODEL", "SIGNAL_MODEL_JACOBIAN", "SIGNAL_MODEL_JVP", "SIGNAL_MODEL_VJP", "components_of"]
 

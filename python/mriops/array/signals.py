@@ -9,8 +9,9 @@ import numpy as np
 
 from mriops._native.dtypes import COMPLEX_OF
 from mriops._native.signal_functions import check_design, check_lengths, make_function
-from mriops._native.signal_models import SIGNAL_MODELS, SignalModel, model_named
+from mriops._native.signal_models import SIGNAL_MODELS, model_named
 from mriops._native.signal_shapes import SIGNAL_MODEL, SIGNAL_MODEL_JACOBIAN
+from mriops._native.signal_words import SignalModel
 
 from ._call import array_facts, array_module, call
 

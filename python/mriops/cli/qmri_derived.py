@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mriops._native.signal_models import Parameter
+from mriops._native.signal_words import Parameter
 
 __all__ = ["DERIVED", "derived"]
 

@@ -28,7 +28,6 @@ _TANGENTS = ", ".join(f"Tensor? tangent_{name}" for name in ARGUMENTS)
 _OWN_TANGENTS = ", ".join(f"Tensor? tangent_{name}" for name in OWN)
 _GRADIENTS = "(" + ", ".join(["Tensor"] * _N) + ")"
 _PROGRAM = "int[] program, int orders"
-_ALL = (1 << _N) - 1
 
 
 def _bits(needs: Sequence[bool]) -> int:

@@ -13,13 +13,14 @@ import torch
 from torch import Tensor
 
 from mriops._native.signal_functions import make_function
-from mriops._native.signal_models import SIGNAL_MODELS, SignalModel, model_named
+from mriops._native.signal_models import SIGNAL_MODELS, model_named
 from mriops._native.signal_shapes import (
     SIGNAL_MODEL,
     SIGNAL_MODEL_JACOBIAN,
     SIGNAL_MODEL_JVP,
     SIGNAL_MODEL_VJP,
 )
+from mriops._native.signal_words import SignalModel
 
 from . import reference
 from ._declaration import OpDeclaration

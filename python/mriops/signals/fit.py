@@ -104,7 +104,7 @@ def fit(
     TypeError
         Unknown names; a complex model and a real signal.
     ValueError
-        Shapes that do not fit, no free parameter, fewer samples than parameters.
+        Shapes that do not fit, no free parameter, fewer samples than parameters, noise that is not above zero.
 
     References
     ----------
@@ -118,9 +118,7 @@ def fit(
     if turned and "m0" in op.names:
         limits.setdefault("m0", (-math.inf, math.inf))  # the phase is known up to half a turn
     problem, inside = _problem(op, signal, fixed or {}, free, start, limits, mask)
-    sigma = None if noise is None else torch.as_tensor(noise, dtype=problem.samples.dtype)
-    if sigma is not None and sigma.ndim:
-        sigma = sigma.expand(signal.shape[1:]).reshape(-1)[inside]
+    sigma = None if noise is None else _deviation_of(noise, signal, inside).to(problem.samples.dtype)
     if rician and (sigma is None or not op.magnitude):
         raise ValueError("rician: expected a model of magnitude and noise, the standard deviation of the noise")
     with torch.no_grad():
@@ -191,6 +189,17 @@ def _pair(name: str, bounds: Any) -> tuple[float, float]:
     if not lower < upper:  # NaN is not below anything
         raise ValueError(f"bounds: expected lower < upper for {name}, got {bounds!r}")
     return lower, upper
+
+
+def _deviation_of(noise: float | Tensor, signal: Tensor, inside: Tensor) -> Tensor:
+    """Standard deviation of the noise: one for all, or one per voxel inside the mask."""
+    sigma = torch.as_tensor(noise)
+    if sigma.ndim:
+        sigma = sigma.expand(signal.shape[1:]).reshape(-1)[inside]
+    wrong = sigma[~((sigma > 0) & (sigma < math.inf))]
+    if wrong.numel():
+        raise ValueError(f"noise: expected finite standard deviations above 0, got {float(wrong.flatten()[0]):g}")
+    return sigma
 
 
 def _problem(

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from mriops import ops
 from mriops._native.signal_functions import signature_of
-from mriops._native.signal_models import SignalModel, model_named
+from mriops._native.signal_models import model_named
+from mriops._native.signal_words import SignalModel
 from mriops.ops.reference._signal_arguments import stack_design, stack_parameters
 
 __all__ = ["SignalOp"]

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from mriops._native.signal_functions import signature_of
-from mriops._native.signal_models import SIGNAL_MODELS, SignalModel
+from mriops._native.signal_models import SIGNAL_MODELS
+from mriops._native.signal_words import SignalModel
 
 from .op_case import OpCase, Sample
 

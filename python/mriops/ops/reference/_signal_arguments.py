@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mriops._native.signal_functions import check_design, check_lengths
-from mriops._native.signal_models import SignalModel
+from mriops._native.signal_words import SignalModel
 from mriops.ops._guards import readable
 
 from .precision import real_of

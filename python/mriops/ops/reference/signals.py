@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from mriops._native.signal_functions import make_function
-from mriops._native.signal_models import SIGNAL_MODELS, SignalModel
+from mriops._native.signal_models import SIGNAL_MODELS
+from mriops._native.signal_words import SignalModel
 
 from ._signal_arguments import evaluate_with
 
