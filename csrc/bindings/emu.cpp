@@ -5,6 +5,7 @@
 #include "../core/gpu.h"
 #include "bloch_device.h"
 #include "epg_device.h"
+#include "epgx_device.h"
 #include "models_device.h"
 #include "nufft_device.h"
 #include "sense_device.h"
@@ -17,6 +18,7 @@ NB_MODULE(_emu, m) {
     mriops::bindings::register_sense<mriops::bindings::SenseDevice>(m);
     mriops::bindings::register_bloch<mriops::bindings::BlochDevice>(m);
     mriops::bindings::register_epg<mriops::bindings::EpgDevice>(m);
+    mriops::bindings::register_epgx<mriops::bindings::EpgxDevice>(m);
     mriops::bindings::register_signals<mriops::bindings::SignalsDevice>(m);
     mriops::bindings::register_nufft<mriops::bindings::NufftDevice>(m);
     mriops::bindings::register_toeplitz<mriops::bindings::ToeplitzDevice>(m);

@@ -72,26 +72,35 @@ struct PoolBlock {
         equilibrium[1] = tissue[epgx_fraction];
         equilibrium[0] = number<R>(T(1)) - tissue[epgx_fraction];
         orders = t.orders && t.orders < t.most_orders ? t.orders : t.most_orders;
-        if (!t.orders) choose_orders();
     }
 
-    MRIOPS_LANE_INLINE void choose_orders() {
+    // What no block with that slowest decay, and no shorter time per order, can see again.
+    MRIOPS_LANE_INLINE void drop_orders(T slowest, T shortest) {
+        const T wanted = T(epgx_log_dropped) / (2 * slowest * shortest) + 2;
+        if (shortest > T(0) && wanted >= T(1) && wanted < T(train.most_orders)) orders = int64_t(wanted) + 1;
+    }
+    // The slowest decay of the atoms of this block.
+    MRIOPS_LANE_INLINE T slowest_decay() const {
         T slowest = INFINITY;
         for (int i = 0; i < LaneOf<T>::width; ++i)
             for (int pool = 0; pool < pools; ++pool) {
                 const T rate = lane_at(tissue[pool ? epgx_r2_b : epgx_r2_a].v, i);
                 if (rate < slowest) slowest = rate;
             }
+        return slowest;
+    }
+    // The shortest time in which states move by one order, of segments first, first + stride ...
+    static MRIOPS_LANE_INLINE T shortest_move(const PoolTrain& train, const PoolArrays<T>& arrays, int64_t first,
+                                              int64_t stride) {
         T shortest = INFINITY;
         const T* duration = arrays.pulses + epgx_duration * train.all_segments;
-        for (int64_t n = 0; n + 1 < train.count; ++n) {
+        for (int64_t n = first; n + 1 < train.count; n += stride) {
             const EpgSegment& s = train.segments[n];
             if (!s.shift || s.spoil) continue;
             const T each = duration[n] / T(s.shift < 0 ? -s.shift : s.shift);
             if (each < shortest) shortest = each;
         }
-        const T wanted = T(epgx_log_dropped) / (2 * slowest * shortest) + 2;
-        if (shortest > T(0) && wanted >= T(1) && wanted < T(train.most_orders)) orders = int64_t(wanted) + 1;
+        return shortest;
     }
     MRIOPS_LANE_INLINE int64_t live(int64_t n) const {
         const EpgSegment& s = train.segments[n];
@@ -192,29 +201,40 @@ struct PoolBlock {
         }
         return s;
     }
+    // The same for a team.
+#if defined(MRIOPS_LANE_SCALAR)
+    PoolStep<S> common;
+    MRIOPS_HD const PoolStep<S>& shared_step(int64_t n) {
+        if (Team::first()) common = step(n);
+        Team::sync();
+        return common;
+    }
+#else
+    MRIOPS_LANE_INLINE PoolStep<S> shared_step(int64_t n) { return step(n); }
+#endif
     // After the first pulse, which finds equilibrium.
     MRIOPS_LANE_INLINE void start(const PoolStates<S>& x) {
         set_flip(0);
         for (int i = 0; i < pools; ++i) {
-            x.u[i][0] = x.v[i][0] = embed<S>(sine * equilibrium[i]);
-            x.w[i][0] = embed<S>(cosine * equilibrium[i]);
+            x.u(i)[0] = x.v(i)[0] = embed<S>(sine * equilibrium[i]);
+            x.w(i)[0] = embed<S>(cosine * equilibrium[i]);
         }
-        if constexpr (!Both) x.w[1][0] = embed<S>(left_by(0) * equilibrium[1]);
+        if constexpr (!Both) x.w(1)[0] = embed<S>(left_by(0) * equilibrium[1]);
     }
 
     // The state that a sample reads, and where its gradient goes.
     MRIOPS_LANE_INLINE S state_of(const PoolStates<S>& x, int pool, int64_t n, int offset) const {
         const int k = offset < 0 ? -offset : offset;
         if (k >= live(n)) return S{};
-        return offset <= 0 ? x.u[pool][k] : conjugate(x.v[pool][k]);
+        return offset <= 0 ? x.u(pool)[k] : conjugate(x.v(pool)[k]);
     }
     MRIOPS_LANE_INLINE void add_to_state(const PoolStates<S>& x, int pool, int64_t n, int offset, S g) const {
         const int k = offset < 0 ? -offset : offset;
         if (k >= live(n)) return;
         if (offset <= 0)
-            x.u[pool][k] = x.u[pool][k] + g;
+            x.u(pool)[k] = x.u(pool)[k] + g;
         else
-            x.v[pool][k] = x.v[pool][k] + conjugate(g);
+            x.v(pool)[k] = x.v(pool)[k] + conjugate(g);
     }
     // From the frame of pulse n to the receiver's at sample j.
     MRIOPS_LANE_INLINE Pair<R> frame(int64_t n, int64_t j) {

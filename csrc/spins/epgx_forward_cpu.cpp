@@ -16,6 +16,7 @@ template <class T, class S, bool Both>
 void run_block(const PoolTrain& train, const PoolArrays<T>& arrays, int64_t first, T* signal) {
     using R = typename StateOf<S>::Real;
     PoolBlock<T, S, Both> block(train, arrays, first, int(std::min<int64_t>(LaneOf<T>::width, train.atoms - first)));
+    if (!train.orders) block.drop_orders(block.slowest_decay(), block.shortest_move(train, block.arrays, 0, 1));
     const PoolSize size = block.size();
     S* memory = scratch<S>(Scratch::work, size_t(2 * size.entries()));
     PoolStates<S> now = pool_states_at(memory, size), next = pool_states_at(memory + size.entries(), size);

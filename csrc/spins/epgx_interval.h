@@ -135,7 +135,7 @@ MRIOPS_L auto near_zero(N y) {
 }
 
 // Term n of the derivative of order `lift` of sum y^n / (2 n + odd)!.
-constexpr double series_term(int lift, int odd, int n) {
+MRIOPS_L constexpr double series_term(int lift, int odd, int n) {
     double term = 1;
     for (int i = 1; i <= lift; ++i) term *= n + i;
     for (int i = 2; i <= 2 * (n + lift) + odd; ++i) term /= i;

@@ -21,6 +21,7 @@ struct PoolReverse {
     Sink& sink;
     R grad[epgx_tissue_rows];
     R of_equilibrium[2];
+    PoolStepGradient<S> of_step;
 
     MRIOPS_LANE_INLINE PoolReverse(PoolBlock<T, S, Both>& b, Sink& s) : block(b), train(b.train), sink(s) {
         for (int row = 0; row < epgx_tissue_rows; ++row) grad[row] = R{};
@@ -151,59 +152,69 @@ struct PoolReverse {
     }
 
     MRIOPS_LANE_SELDOM void forward(int64_t n, const PoolStates<S>& from, const PoolStates<S>& to) {
-        advance<Both>(from, block.live(n - 1), to, block.live(n), block.step(n));
+        advance<Both>(from, block.live(n - 1), to, block.live(n), block.shared_step(n));
     }
-    MRIOPS_LANE_INLINE static void copy(Row<S> from, Row<S> to, int64_t entries) {
-        for (int64_t i = 0; i < entries; ++i) to[i] = from[i];
+    MRIOPS_LANE_INLINE static void copy(const S* from, S* to, int64_t entries) {
+        for (int64_t i = Team::member(); i < entries; i += Team::size) to[i] = from[i];
+        Team::sync();
+    }
+    // Of the states after the first pulse, the last to be found.
+    MRIOPS_LANE_INLINE void finish(const PoolStates<S>& x, const PoolStates<S>& now) {
+        pull_samples(0, x, now);
+        block.set_flip(0);
+        pull_flip(0, flip_gradient<Both>(now, x));
+        for (int i = 0; i < pools; ++i)
+            of_equilibrium[i] = of_equilibrium[i] + block.sine * real_part(now.u(i)[0] + now.v(i)[0]) +
+                                block.cosine * real_part(now.w(i)[0]);
+        if constexpr (!Both) {
+            pull_saturation(0, real_product(now.w(1)[0], x.w(1)[0]));
+            of_equilibrium[1] = of_equilibrium[1] + block.left_by(0) * real_part(now.w(1)[0]);
+        }
+        add(epgx_fraction, of_equilibrium[1] - of_equilibrium[0]);
+        for (int row = 0; row < epgx_tissue_rows; ++row) sink.tissue(EpgxTissue(row), grad[row]);
     }
 
-    MRIOPS_LANE_INLINE void run(Row<S> memory) {
+    MRIOPS_LANE_INLINE void run(S* memory) {
         const int64_t count = train.count;
         const PoolSize size = block.size();
         const int64_t entries = size.entries();
-        const Row<S> tape = memory, keep = tape + (epgx_tape + 1) * entries, other = keep + kept(count) * entries;
+        S *const tape = memory, *const keep = tape + (epgx_tape + 1) * entries,
+                 *const other = keep + kept(count) * entries;
         PoolStates<S> now = pool_states_at(other, size), before = pool_states_at(other + entries, size);
         const auto slot = [&](int64_t i) { return pool_states_at(tape + i * entries, size); };
 
-        block.start(slot(0));
+        if (Team::first()) block.start(slot(0));
+        Team::sync();
         copy(tape, keep, entries);
         for (int64_t n = 1; n < count; ++n) {
             forward(n, slot((n - 1) % 2), slot(n % 2));
             if (n % epgx_tape == 0) copy(tape + (n % 2) * entries, keep + n / epgx_tape * entries, entries);
         }
-        for (int64_t k = 0; k < block.live(count - 1); ++k)
+        for (int64_t k = Team::member(); k < block.live(count - 1); k += Team::size)
             for (int i = 0; i < 2; ++i) {
-                now.w[i][k] = S{};
-                if (i < pools) now.u[i][k] = now.v[i][k] = S{};
+                now.w(i)[k] = S{};
+                if (i < pools) now.u(i)[k] = now.v(i)[k] = S{};
             }
+        Team::sync();
         for (int64_t part = kept(count) - 1; part >= 0; --part) {
             const int64_t from = part * epgx_tape, to = from + epgx_tape < count - 1 ? from + epgx_tape : count - 1;
             copy(keep + part * entries, tape, entries);
             for (int64_t n = from + 1; n <= to; ++n) forward(n, slot(n - from - 1), slot(n - from));
             for (int64_t n = to; n > from; --n) {
                 const PoolStates<S> x = slot(n - from), old = slot(n - from - 1);
-                pull_samples(n, x, now);
-                const PoolStep<S> step = block.step(n);
-                PoolStepGradient<S> g = retreat<Both>(now, x, block.live(n), before, old, block.live(n - 1), step);
-                pull_step(n, g, step);
+                if (Team::first()) pull_samples(n, x, now);
+                Team::sync();
+                const auto& step = block.shared_step(n);
+                retreat<Both>(now, x, block.live(n), before, old, block.live(n - 1), step, of_step);
+                if (Team::first()) pull_step(n, of_step, step);
+                Team::sync();
                 const PoolStates<S> spare = now;
                 now = before;
                 before = spare;
             }
         }
-        const PoolStates<S> x = slot(0);
-        pull_samples(0, x, now);
-        block.set_flip(0);
-        pull_flip(0, flip_gradient<Both>(now, x, 1));
-        for (int i = 0; i < pools; ++i)
-            of_equilibrium[i] = of_equilibrium[i] + block.sine * real_part(now.u[i][0] + now.v[i][0]) +
-                                block.cosine * real_part(now.w[i][0]);
-        if constexpr (!Both) {
-            pull_saturation(0, real_product(now.w[1][0], x.w[1][0]));
-            of_equilibrium[1] = of_equilibrium[1] + block.left_by(0) * real_part(now.w[1][0]);
-        }
-        add(epgx_fraction, of_equilibrium[1] - of_equilibrium[0]);
-        for (int row = 0; row < epgx_tissue_rows; ++row) sink.tissue(EpgxTissue(row), grad[row]);
+        if (Team::first()) finish(slot(0), now);
+        Team::sync();
     }
 };
 

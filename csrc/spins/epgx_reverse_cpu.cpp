@@ -71,6 +71,7 @@ void run_block(const EpgxProblem& p, const PoolTrain& train, const EpgxArrays& a
                     LaneVec<T>{}};
     for (int i = 0; i < lanes; ++i) sink.used[i] = 1;
     PoolBlock<T, S, Both> block(train, pool_arrays<T>(p, a, item), first, lanes);
+    if (!train.orders) block.drop_orders(block.slowest_decay(), block.shortest_move(train, block.arrays, 0, 1));
     using Reverse = PoolReverse<T, S, Both, Sink<T, R>>;
     Reverse(block, sink).run(scratch<S>(Scratch::work, size_t(Reverse::moments(train.count) * block.size().entries())));
 }
