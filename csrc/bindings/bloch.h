@@ -8,6 +8,7 @@
 
 #include "../spins/bloch_dispatch.h"
 #include "../spins/bloch_problem.h"
+#include "bloch_states.h"
 #include "pointers.h"
 
 namespace mriops::bindings {
@@ -32,7 +33,7 @@ void register_bloch(nanobind::module_& m) {
 #define MRIOPS_BLOCH(name, method, parameters, names, assign)                                                \
     m.def(                                                                                                   \
         name,                                                                                                \
-        [](MRIOPS_UNPACK parameters, MRIOPS_BLOCH_SHAPE, Address workspace, int64_t lane) {                  \
+        [](MRIOPS_BLOCH_UNPACK parameters, MRIOPS_BLOCH_SHAPE, Address workspace, int64_t lane) {            \
             const BlochProblem p = MRIOPS_BLOCH_PROBLEM;                                                     \
             const Dtype t = make_dtype(dtype);                                                               \
             if (p.batch == 0) return;                                                                        \
@@ -40,54 +41,30 @@ void register_bloch(nanobind::module_& m) {
             assign;                                                                                          \
             Backend::method(p, t, a, workspace, lane);                                                       \
         },                                                                                                   \
-        MRIOPS_UNPACK names, MRIOPS_BLOCH_NAMES, "workspace"_a, "lane"_a, release);                          \
+        MRIOPS_BLOCH_UNPACK names, MRIOPS_BLOCH_NAMES, "workspace"_a, "lane"_a, release);                    \
     m.def(                                                                                                   \
         name "_workspace_bytes",                                                                             \
         [](MRIOPS_BLOCH_SHAPE) { return Backend::method##_bytes(MRIOPS_BLOCH_PROBLEM, make_dtype(dtype)); }, \
         MRIOPS_BLOCH_NAMES)
-#define MRIOPS_UNPACK(...) __VA_ARGS__
-#define MRIOPS_SET(argument) a.argument = pointer(#argument, argument, t)
-#define MRIOPS_INPUTS MRIOPS_SET(waveform), MRIOPS_SET(spins), MRIOPS_SET(magnetization)
-#define MRIOPS_TANGENTS MRIOPS_SET(d_waveform), MRIOPS_SET(d_spins), MRIOPS_SET(d_magnetization)
-#define MRIOPS_GRADIENTS MRIOPS_SET(grad_waveform), MRIOPS_SET(grad_spins), MRIOPS_SET(grad_magnetization)
-
-    MRIOPS_BLOCH("bloch", forward, (Address waveform, Address spins, Address magnetization, Address out),
-                 ("waveform"_a, "spins"_a, "magnetization"_a, "out"_a), (MRIOPS_INPUTS, MRIOPS_SET(out)));
-    MRIOPS_BLOCH(
-        "bloch_jvp", jvp,
-        (Address waveform, Address spins, Address magnetization, Address d_waveform, Address d_spins,
-         Address d_magnetization, Address out),
-        ("waveform"_a, "spins"_a, "magnetization"_a, "d_waveform"_a, "d_spins"_a, "d_magnetization"_a, "out"_a),
-        (MRIOPS_INPUTS, MRIOPS_TANGENTS, MRIOPS_SET(out)));
-    MRIOPS_BLOCH("bloch_vjp", vjp,
-                 (Address waveform, Address spins, Address magnetization, Address grad, Address grad_waveform,
-                  Address grad_spins, Address grad_magnetization),
-                 ("waveform"_a, "spins"_a, "magnetization"_a, "grad"_a, "grad_waveform"_a, "grad_spins"_a,
-                  "grad_magnetization"_a),
-                 (MRIOPS_INPUTS, MRIOPS_SET(grad), MRIOPS_GRADIENTS));
-    MRIOPS_BLOCH("bloch_hvp", hvp,
-                 (Address waveform, Address spins, Address magnetization, Address grad, Address d_waveform,
-                  Address d_spins, Address d_magnetization, Address d_grad, Address grad_waveform, Address grad_spins,
-                  Address grad_magnetization),
-                 ("waveform"_a, "spins"_a, "magnetization"_a, "grad"_a, "d_waveform"_a, "d_spins"_a,
-                  "d_magnetization"_a, "d_grad"_a, "grad_waveform"_a, "grad_spins"_a, "grad_magnetization"_a),
-                 (MRIOPS_INPUTS, MRIOPS_SET(grad), MRIOPS_TANGENTS, MRIOPS_SET(d_grad), MRIOPS_GRADIENTS));
+    MRIOPS_STATES(MRIOPS_BLOCH, "bloch");
     MRIOPS_BLOCH("bloch_signal", forward,
                  (Address waveform, Address spins, Address magnetization, Address receive, Address out),
                  ("waveform"_a, "spins"_a, "magnetization"_a, "receive"_a, "out"_a),
-                 (MRIOPS_INPUTS, MRIOPS_SET(receive), MRIOPS_SET(out)));
+                 (MRIOPS_BLOCH_INPUTS, MRIOPS_BLOCH_SET(receive), MRIOPS_BLOCH_SET(out)));
     MRIOPS_BLOCH("bloch_signal_jvp", jvp,
                  (Address waveform, Address spins, Address magnetization, Address receive, Address d_waveform,
                   Address d_spins, Address d_magnetization, Address d_receive, Address out),
                  ("waveform"_a, "spins"_a, "magnetization"_a, "receive"_a, "d_waveform"_a, "d_spins"_a,
                   "d_magnetization"_a, "d_receive"_a, "out"_a),
-                 (MRIOPS_INPUTS, MRIOPS_SET(receive), MRIOPS_TANGENTS, MRIOPS_SET(d_receive), MRIOPS_SET(out)));
+                 (MRIOPS_BLOCH_INPUTS, MRIOPS_BLOCH_SET(receive), MRIOPS_BLOCH_TANGENTS, MRIOPS_BLOCH_SET(d_receive),
+                  MRIOPS_BLOCH_SET(out)));
     MRIOPS_BLOCH("bloch_signal_vjp", vjp,
                  (Address waveform, Address spins, Address magnetization, Address receive, Address grad,
                   Address grad_waveform, Address grad_spins, Address grad_magnetization, Address grad_receive),
                  ("waveform"_a, "spins"_a, "magnetization"_a, "receive"_a, "grad"_a, "grad_waveform"_a, "grad_spins"_a,
                   "grad_magnetization"_a, "grad_receive"_a),
-                 (MRIOPS_INPUTS, MRIOPS_SET(receive), MRIOPS_SET(grad), MRIOPS_GRADIENTS, MRIOPS_SET(grad_receive)));
+                 (MRIOPS_BLOCH_INPUTS, MRIOPS_BLOCH_SET(receive), MRIOPS_BLOCH_SET(grad), MRIOPS_BLOCH_GRADIENTS,
+                  MRIOPS_BLOCH_SET(grad_receive)));
     MRIOPS_BLOCH("bloch_signal_hvp", hvp,
                  (Address waveform, Address spins, Address magnetization, Address receive, Address grad,
                   Address d_waveform, Address d_spins, Address d_magnetization, Address d_receive, Address d_grad,
@@ -95,35 +72,31 @@ void register_bloch(nanobind::module_& m) {
                  ("waveform"_a, "spins"_a, "magnetization"_a, "receive"_a, "grad"_a, "d_waveform"_a, "d_spins"_a,
                   "d_magnetization"_a, "d_receive"_a, "d_grad"_a, "grad_waveform"_a, "grad_spins"_a,
                   "grad_magnetization"_a, "grad_receive"_a),
-                 (MRIOPS_INPUTS, MRIOPS_SET(receive), MRIOPS_SET(grad), MRIOPS_TANGENTS, MRIOPS_SET(d_receive),
-                  MRIOPS_SET(d_grad), MRIOPS_GRADIENTS, MRIOPS_SET(grad_receive)));
+                 (MRIOPS_BLOCH_INPUTS, MRIOPS_BLOCH_SET(receive), MRIOPS_BLOCH_SET(grad), MRIOPS_BLOCH_TANGENTS,
+                  MRIOPS_BLOCH_SET(d_receive), MRIOPS_BLOCH_SET(d_grad), MRIOPS_BLOCH_GRADIENTS,
+                  MRIOPS_BLOCH_SET(grad_receive)));
 
-#define MRIOPS_FIELD MRIOPS_SET(waveform), MRIOPS_SET(spins)
+#define MRIOPS_FIELD MRIOPS_BLOCH_SET(waveform), MRIOPS_BLOCH_SET(spins)
     MRIOPS_BLOCH("bloch_spinor", spinor_forward, (Address waveform, Address spins, Address out),
-                 ("waveform"_a, "spins"_a, "out"_a), (MRIOPS_FIELD, MRIOPS_SET(out)));
+                 ("waveform"_a, "spins"_a, "out"_a), (MRIOPS_FIELD, MRIOPS_BLOCH_SET(out)));
     MRIOPS_BLOCH("bloch_spinor_jvp", spinor_jvp,
                  (Address waveform, Address spins, Address d_waveform, Address d_spins, Address out),
                  ("waveform"_a, "spins"_a, "d_waveform"_a, "d_spins"_a, "out"_a),
-                 (MRIOPS_FIELD, MRIOPS_SET(d_waveform), MRIOPS_SET(d_spins), MRIOPS_SET(out)));
+                 (MRIOPS_FIELD, MRIOPS_BLOCH_SET(d_waveform), MRIOPS_BLOCH_SET(d_spins), MRIOPS_BLOCH_SET(out)));
     MRIOPS_BLOCH("bloch_spinor_vjp", spinor_vjp,
                  (Address waveform, Address spins, Address grad, Address grad_waveform, Address grad_spins),
                  ("waveform"_a, "spins"_a, "grad"_a, "grad_waveform"_a, "grad_spins"_a),
-                 (MRIOPS_FIELD, MRIOPS_SET(grad), MRIOPS_SET(grad_waveform), MRIOPS_SET(grad_spins)));
+                 (MRIOPS_FIELD, MRIOPS_BLOCH_SET(grad), MRIOPS_BLOCH_SET(grad_waveform), MRIOPS_BLOCH_SET(grad_spins)));
     MRIOPS_BLOCH(
         "bloch_spinor_hvp", spinor_hvp,
         (Address waveform, Address spins, Address grad, Address d_waveform, Address d_spins, Address d_grad,
          Address grad_waveform, Address grad_spins),
         ("waveform"_a, "spins"_a, "grad"_a, "d_waveform"_a, "d_spins"_a, "d_grad"_a, "grad_waveform"_a, "grad_spins"_a),
-        (MRIOPS_FIELD, MRIOPS_SET(grad), MRIOPS_SET(d_waveform), MRIOPS_SET(d_spins), MRIOPS_SET(d_grad),
-         MRIOPS_SET(grad_waveform), MRIOPS_SET(grad_spins)));
+        (MRIOPS_FIELD, MRIOPS_BLOCH_SET(grad), MRIOPS_BLOCH_SET(d_waveform), MRIOPS_BLOCH_SET(d_spins),
+         MRIOPS_BLOCH_SET(d_grad), MRIOPS_BLOCH_SET(grad_waveform), MRIOPS_BLOCH_SET(grad_spins)));
 
 #undef MRIOPS_FIELD
 #undef MRIOPS_BLOCH
-#undef MRIOPS_UNPACK
-#undef MRIOPS_SET
-#undef MRIOPS_INPUTS
-#undef MRIOPS_TANGENTS
-#undef MRIOPS_GRADIENTS
 }
 
 // The kernels for the CPU keep scratch per thread, so every workspace is empty.

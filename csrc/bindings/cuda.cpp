@@ -4,6 +4,7 @@
 #include <nanobind/stl/string.h>
 
 #include "bloch_device.h"
+#include "bloch_exchange_device.h"
 #include "epg_device.h"
 #include "epgx_device.h"
 #include "models_device.h"
@@ -36,6 +37,7 @@ NB_MODULE(_cuda, m) {
     m.def("version", [] { return std::string(MRIOPS_VERSION); }, "Version of mriops these kernels were built from.");
     mriops::bindings::register_sense<mriops::bindings::SenseDevice>(m);
     mriops::bindings::register_bloch<mriops::bindings::BlochDevice>(m);
+    mriops::bindings::register_bloch_exchange<mriops::bindings::BlochExchangeDevice>(m);
     mriops::bindings::register_epg<mriops::bindings::EpgDevice>(m);
     mriops::bindings::register_epgx<mriops::bindings::EpgxDevice>(m);
     mriops::bindings::register_signals<mriops::bindings::SignalsDevice>(m);

@@ -207,7 +207,8 @@ __device__ __forceinline__ typename N::Vec receive_of(const Call<N>& c, int64_t 
 template <class Begin, class Body>
 __device__ __forceinline__ void for_each_spin(const Sizes& s, Begin begin, Body body) {
     const int64_t lane = threadIdx.x % kWarp;
-    const int64_t warp = (blockIdx.x * int64_t(kThreads) + threadIdx.x) / kWarp, groups = (s.spins + kWarp - 1) / kWarp;
+    const int64_t warp = (blockIdx.x * int64_t(blockDim.x) + threadIdx.x) / kWarp,
+                  groups = (s.spins + kWarp - 1) / kWarp;
     for (int64_t job = warp; job < s.batch * s.parts; job += s.workers) {
         const int64_t b = job / s.parts, part = job - b * s.parts;
         begin(job);

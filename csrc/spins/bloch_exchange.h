@@ -16,6 +16,7 @@
 #include <cstdint>
 
 #include "../core/dtype.h"
+#include "../core/hostdevice.h"
 
 namespace mriops {
 
@@ -40,8 +41,8 @@ struct BlochExchangeProblem {
     const int64_t* record;                            // strictly increasing, in [0, steps]
     int64_t records;
 
-    int64_t waveform_rows() const { return 2 * channels + axes + 1; }
-    int64_t spin_rows() const { return exchange_rows + (b1 ? 2 * channels : 0) + axes; }
+    MRIOPS_HD int64_t waveform_rows() const { return 2 * channels + axes + 1; }
+    MRIOPS_HD int64_t spin_rows() const { return exchange_rows + (b1 ? 2 * channels : 0) + axes; }
 };
 
 // Pointers of one call; what a kernel does not use is null. `d_*` are tangents.

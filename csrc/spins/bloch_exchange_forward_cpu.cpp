@@ -20,7 +20,8 @@ void run(const BlochExchangeProblem& p, const BlochExchangeArrays& a, int thread
         const int64_t item = i / pieces, first = i % pieces * together;
         R* const space = scratch<R>(Scratch::rows, size_t(p.spin_rows()));
         for (int64_t from = first; from < std::min(p.spins, first + together); from += LaneOf<T>::width) {
-            ExchangeBlock<T, R> block(p, a, item, from, space);
+            HalfStep<T, R> half;
+            ExchangeBlock<T, R> block(p, a, item, from, half, space);
             TwoPools<R> s = block.start();
             int64_t n = 0;
             for (int64_t j = 0; j < p.records; ++j) {

@@ -32,11 +32,26 @@ struct Tape {
 };
 
 template <class T, class R>
-TwoPools<R> sweep(ExchangeBlock<T, R>& block, ExchangeGradient<T, R>& gradient, const Tape<R>& tape,
+struct Sink {
+    const ExchangeBlock<T, R>& block;
+    R* rows;
+    double* waveform;  // (waveform rows, steps)
+
+    MRIOPS_LANE_INLINE void own(int64_t row, R value) { rows[row] = rows[row] + value; }
+    MRIOPS_LANE_INLINE void shared(int64_t row, int64_t n, R value) {
+        double sum = 0;
+        for (int i = 0; i < block.lanes; ++i) sum += double(wanted(value)[i]);
+        waveform[row * block.p.steps + n] += sum;
+    }
+};
+
+template <class T, class R>
+TwoPools<R> sweep(ExchangeBlock<T, R>& block, ExchangeGradient<T, R, Sink<T, R>>& gradient, const Tape<R>& tape,
                   TwoPools<R>* kept) {
     const BlochExchangeProblem& p = block.p;
     TwoPools<R>* const checkpoints = kept + tape.interval;
     TwoPools<R> s = block.start(), bar{};
+    gradient.at.of_equilibrium[0] = gradient.at.of_equilibrium[1] = R{};
     for (int64_t i = 0; i < tape.pieces; ++i) {
         checkpoints[i] = s;
         if (i + 1 < tape.pieces)
@@ -57,11 +72,11 @@ TwoPools<R> sweep(ExchangeBlock<T, R>& block, ExchangeGradient<T, R>& gradient, 
         }
         for (int64_t n = to - 1; n >= from; --n) {
             enter(n + 1);
-            gradient.back(n, kept[n - from], bar);
+            gradient.back(n, [&]() -> const TwoPools<R>& { return kept[n - from]; }, bar);
         }
     }
     enter(0);
-    gradient.add(exchange_fraction, gradient.of_equilibrium[1] - gradient.of_equilibrium[0]);
+    gradient.add(exchange_fraction, gradient.at.of_equilibrium[1] - gradient.at.of_equilibrium[0]);
     return bar;
 }
 
@@ -79,14 +94,17 @@ void run(const BlochExchangeProblem& p, const BlochExchangeArrays& a, int thread
         R* const space = scratch<R>(Scratch::rows, size_t(2 * rows));
         TwoPools<R>* const kept = scratch<TwoPools<R>>(Scratch::columns, size_t(tape.states()));
         for (int64_t b = part * blocks / parts; b < (part + 1) * blocks / parts; ++b) {
-            ExchangeBlock<T, R> block(p, a, item, b * width, space);
-            ExchangeGradient<T, R> gradient{block, space + rows, sums.data() + i * length};
-            for (int64_t row = 0; row < rows; ++row) gradient.rows[row] = R{};
+            HalfStep<T, R> half;
+            ExchangeBlock<T, R> block(p, a, item, b * width, half, space);
+            Sink<T, R> sink{block, space + rows, sums.data() + i * length};
+            for (int64_t row = 0; row < rows; ++row) sink.rows[row] = R{};
+            StepBack<R> at;
+            ExchangeGradient<T, R, Sink<T, R>> gradient{block, sink, at};
             const TwoPools<R> bar = sweep(block, gradient, tape, kept);
             block.store(a.grad_magnetization, item * p.spins + b * width, bar);
             for (int64_t row = 0; row < rows; ++row)
                 lane_store(static_cast<T*>(a.grad_spins) + (item * rows + row) * p.spins + b * width,
-                           wanted(gradient.rows[row]), block.lanes);
+                           wanted(sink.rows[row]), block.lanes);
         }
     });
     for (int64_t item = 0; item < p.batch; ++item)

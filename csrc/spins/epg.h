@@ -40,6 +40,9 @@ enum EpgArgument : int {
     epg_arguments
 };
 constexpr int epg_sequence_arguments = epg_t1;
+// Relaxation times from 0 to this count as this [s]: what relaxes so fast is gone before anything happens, and its rate
+// is a number that can be squared. _native/relaxation.py has it for the kernels that take rates.
+constexpr double epg_shortest_time = 1e-8;
 
 // What is not a number with a derivative. `program` is {flags, then for each run of equal segments: how many, shift,
 // segment flags, samples per segment, the offset of each}: offset o means that o orders' worth of gradient come before.

@@ -65,7 +65,10 @@ struct Block {
         t1 = arguments.own(epg_t1, first, lanes, T(0));
         t2 = arguments.own(epg_t2, first, lanes, T(0));
         const LaneVec<T> nan = lane_fill<T>(T(std::nan("")));
-        for (R* time : {&t1, &t2}) time->v = time->v > T(0) ? time->v : nan;  // others make their atom NaN
+        for (R* time : {&t1, &t2}) {
+            const LaneVec<T> least = lane_fill<T>(T(epg_shortest_time));
+            time->v = time->v >= T(0) ? (time->v < least ? least : time->v) : nan;  // others make their atom NaN
+        }
         r1 = reciprocal(t1);
         r2 = reciprocal(t2);
         b1 = arguments.own(epg_b1, first, lanes, T(1));

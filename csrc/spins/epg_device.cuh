@@ -111,8 +111,8 @@ struct Atom {
 
     __device__ __forceinline__ Atom(const Call& c, int64_t i) : train(c.train), arrays(c.arrays), index(i) {
         const R t1 = own(epg_t1, T(0)), t2 = own(epg_t2, T(0));
-        r1 = reciprocal(only(t1.v > T(0), t1));
-        r2 = reciprocal(only(t2.v > T(0), t2));
+        r1 = reciprocal(relaxing(t1));
+        r2 = reciprocal(relaxing(t2));
         b1 = own(epg_b1, T(1));
         omega = number<R>(T(2 * kPi)) * own(epg_off_resonance, T(0));
         m0 = own(epg_m0, T(1));
@@ -123,7 +123,12 @@ struct Atom {
         orders = train.orders && train.orders < train.most_orders ? train.orders : train.most_orders;
         if (!train.orders) choose_orders();
     }
-    // A time that is not positive, a rate that is negative make their atom NaN.
+    // A time or a rate that is negative makes its atom NaN.
+    __device__ __forceinline__ static R relaxing(R time) {
+        R r = only(time.v >= T(0), time);
+        if (r.v < T(epg_shortest_time)) r.v = T(epg_shortest_time);
+        return r;
+    }
     __device__ __forceinline__ static R only(bool good, R x) {
         x.v = good ? x.v : T(__builtin_nan(""));
         return x;

@@ -47,7 +47,7 @@ struct EpgxProblem {
     bool transverse;  // pool b has transverse states
     bool real;        // phases and off-resonances are 0: so are the imaginary parts of the states, in their frame
     bool own_pulses, own_readouts, own_tissue;  // one per item of the batch
-    std::vector<int64_t> program;               // see EpgProblem; no flags
+    std::vector<int64_t> program;               // see EpgProblem; no flags, and no epg_inverts
 };
 
 // What a kernel does not use is null. The signal and what belongs to it are (batch, samples, atoms), complex.

@@ -27,18 +27,6 @@ struct PoolArrays {
     const T *d_pulses, *d_readouts, *d_tissue;
 };
 
-#if defined(MRIOPS_LANE_SCALAR)
-template <class T>
-MRIOPS_HD T lane_at(T v, int) {
-    return v;
-}
-#else
-template <class V>
-MRIOPS_LANE_INLINE auto lane_at(V v, int i) {
-    return v[i];
-}
-#endif
-
 template <class T, class S, bool Both>
 struct PoolBlock {
     using R = typename StateOf<S>::Real;

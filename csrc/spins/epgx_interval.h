@@ -18,6 +18,27 @@ namespace {
 
 #define MRIOPS_L MRIOPS_LANE_INLINE
 
+// One lane of a vector; a number of a device has but one.
+#if defined(MRIOPS_LANE_SCALAR)
+template <class T>
+MRIOPS_L T lane_at(T v, int) {
+    return v;
+}
+template <class T>
+MRIOPS_L void set_lane(T& v, int, T value) {
+    v = value;
+}
+#else
+template <class V>
+MRIOPS_L auto lane_at(V v, int i) {
+    return v[i];
+}
+template <class V, class T>
+MRIOPS_L void set_lane(V& v, int i, T value) {
+    v[i] = value;
+}
+#endif
+
 // Value and tangent of a number that carries both; a number that does not is its own value.
 template <class N>
 struct Parts {

@@ -20,6 +20,7 @@ inline EpgTrain epgx_train(const EpgxProblem& p) {
     one.orders = p.orders;
     one.program = p.program;
     EpgTrain train = epg_train(one);
+    if (train.inverts) refuse("program (segment flags)", "0 to 3, no inversion efficiency of two pools", epg_inverts);
     if (train.segments.empty()) {  // nothing is sampled
         train.segments.push_back({0, false, false, 0, 0, 1, 1});
         train.most_orders = 1;

@@ -248,3 +248,88 @@ def test_epg_does_not_depend_on_the_order_of_threads(backend: str) -> None:
             _native.load("emu").set_seed(seed)
         again = results(call, inputs, backend)
         assert all(torch.equal(a, b) for a, b in zip(again, first, strict=True))
+
+
+def pools_inputs(pulses: int, atoms: int, bound: bool) -> dict[str, Tensor]:
+    g = torch.Generator().manual_seed(4)
+
+    def uniform(low: float, high: float) -> Tensor:
+        return low + (high - low) * torch.rand(atoms, dtype=torch.float64, generator=g)
+
+    inputs = {name: x for name, x in epg_inputs(pulses, atoms).items() if name in ("flip_angle", "duration")}
+    inputs |= {"t1": uniform(0.5, 1.5), "t2": uniform(0.05, 0.15), "t1_b": uniform(0.3, 1.0)}
+    inputs |= {"fraction": uniform(0.1, 0.4), "exchange_rate": uniform(5, 50), "b1": uniform(0.8, 1.2)}
+    if bound:
+        return inputs | {"saturation": 0.1 + 0.1 * inputs["flip_angle"]}
+    return inputs | {"t2_b": uniform(0.05, 0.1), "off_resonance_b": uniform(-20, 20)}
+
+
+# More segments than are kept at once (32), more orders than a warp has lanes, all orders or few, shifts of both signs;
+# both pools transverse, or one, with states that are real or complex.
+@pytest.mark.parametrize("pools", ["exchange", "bound", "bound, off resonance"])
+@pytest.mark.parametrize("shift, orders", [(1, 100), (-2, 40), (1, 7)])
+def test_two_pools_with_checkpoints_and_many_orders(backend: str, shift: int, orders: int, pools: str) -> None:
+    inputs = pools_inputs(80, 5, bound=pools != "exchange")
+    if pools == "bound, off resonance":
+        inputs["off_resonance"] = torch.linspace(-20, 20, 5, dtype=torch.float64)
+
+    def call(**given: Tensor) -> Tensor:
+        simulate = ops.epg_exchange if pools == "exchange" else ops.epg_mt
+        sample_time = 0.5 * given["duration"]
+        return torch.view_as_real(simulate(**given, sample_time=sample_time, shift=shift, orders=orders))
+
+    # eps times the 80 pulses, and a hundred for sums over orders and derivatives of a second order.
+    assert_close(results(call, inputs, backend), results(call, inputs, "cpu"), 100 * 80 * 2.2e-16)
+
+
+def test_two_pools_do_not_depend_on_the_order_of_threads(backend: str) -> None:
+    inputs = pools_inputs(50, 6, bound=False)
+
+    def call(**given: Tensor) -> Tensor:
+        return torch.view_as_real(ops.epg_exchange(**given, shift=2))
+
+    first = results(call, inputs, backend)
+    for seed in (1, 2, 3):
+        if backend == "emu":
+            _native.load("emu").set_seed(seed)
+        again = results(call, inputs, backend)
+        assert all(torch.equal(a, b) for a, b in zip(again, first, strict=True))
+
+
+def exchange_inputs(spins: int, steps: int) -> dict[str, Tensor]:
+    inputs = {name: x for name, x in bloch_inputs((), spins, steps, 0).items() if name != "magnetization"}
+    more = pools_inputs(1, spins, bound=False)
+    return inputs | {name: more[name] for name in ("t1_b", "t2_b", "fraction", "exchange_rate", "off_resonance_b")}
+
+
+# More steps than are kept at once (64), more isochromats than a warp has lanes.
+def test_exchanging_isochromats_with_checkpoints_and_many_jobs(backend: str) -> None:
+    inputs = exchange_inputs(70, 150)
+
+    def call(**given: Tensor) -> Tensor:
+        return ops.bloch_exchange(**given, record=(0, 1, 64, 149, 150))
+
+    # eps times the 150 steps, of which each relaxes twice, and ten for sums of 70 isochromats of either sign.
+    assert_close(results(call, inputs, backend), results(call, inputs, "cpu"), 2 * 10 * 150 * 2.2e-16)
+
+
+def test_sums_over_exchanging_isochromats_are_the_same_every_time(backend: str) -> None:
+    inputs = {name: x.to(torch.complex64 if x.is_complex() else torch.float32)
+              for name, x in exchange_inputs(100, 40).items()}  # fmt: skip
+    first = results(lambda **given: ops.bloch_exchange(**given), inputs, backend)
+    for seed in (1, 2):
+        if backend == "emu":
+            _native.load("emu").set_seed(seed)
+        again = results(lambda **given: ops.bloch_exchange(**given), inputs, backend)
+        assert all(torch.equal(a, b) for a, b in zip(again, first, strict=True))
+
+
+@pytest.mark.parametrize("pools", ["exchange", "bound"])
+def test_a_bad_atom_of_two_pools_stays_alone(backend: str, pools: str) -> None:
+    inputs = pools_inputs(20, 40, bound=pools == "bound")
+    inputs["t1_b"][7] = -1
+    simulate = ops.epg_exchange if pools == "exchange" else ops.epg_mt
+    with use_backend(backend) as device:
+        found = simulate(**{name: x.to(device) for name, x in inputs.items()}).cpu()
+    assert torch.isnan(found[:, 7]).all()
+    assert torch.isfinite(torch.cat((found[:, :7], found[:, 8:]), 1)).all()

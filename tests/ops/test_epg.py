@@ -287,7 +287,7 @@ def test_a_bad_atom_does_not_touch_its_neighbours() -> None:
     flips, times = fingerprint(30)
     good1, good2 = torch.full((20,), 1.0).double(), torch.full((20,), 0.1).double()
     truth = ops.epg_fisp(flips, times, good1, good2, echo_time=0.002)
-    for bad in (math.nan, 0.0, -1.0):
+    for bad in (math.nan, -math.inf, -1.0):
         for which in (0, 1):
             t1, t2 = good1.clone(), good2.clone()
             (t1, t2)[which][7] = bad

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 from mriops import array, ops
+from mriops.ops._epgx_rules import epgx_op
+from mriops.testing import available_backends, use_backend
 
 DEGREE = math.pi / 180
 
@@ -296,3 +298,12 @@ def test_orders_chosen_from_t2_keep_their_promise() -> None:
     arguments = (flips, 0.012, t1, 0.06, 0.4, 0.02, 0.2, 15.0, 10.0)
     chosen, all_of_them = ops.epg_exchange(*arguments), ops.epg_exchange(*arguments, orders=300)
     assert float((chosen - all_of_them).abs().max()) < 1e-4 * float(all_of_them.abs().max())
+
+
+@pytest.mark.parametrize("backend", available_backends())
+def test_an_inversion_efficiency_is_refused(backend: str) -> None:
+    """Phase graphs of one pool have it as a flag of the first segment; here it would change nothing."""
+    with use_backend(backend) as device:
+        rows = (torch.ones(n, m, dtype=torch.float64, device=device) for n, m in ((4, 2), (2, 2), (11, 3)))
+        with pytest.raises(ValueError, match=r"program \(segment flags\).*no inversion efficiency of two pools"):
+            epgx_op(*rows, (0, 1, 1, 4, 1, 0, 1, 1, 0, 1, 0), 0, True, False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from math import prod
+from math import nan, prod
 from typing import Any
 
 from .batches import Array, broadcast, once_or_each
@@ -11,6 +11,7 @@ from .bloch_pack import pack_waveform
 from .bloch_shapes import POOL_ARGUMENTS, BlochLayout, bloch_layout, check_record
 from .dtypes import DTYPE_CODE
 from .plan import Facts, NativeOp, Output, Plan
+from .relaxation import relaxation_rate
 
 __all__ = [
     "BLOCH_EXCHANGE",
@@ -84,14 +85,10 @@ def _pack_spins(xp: Any, arrays: Mapping[str, Any], layout: BlochLayout, zero: A
         return row(zero if arrays[name] is None else arrays[name])
 
     def rate(name: str) -> Any:
-        time = arrays[name]
-        if time is None:
-            return row(zero)
-        positive = time > 0
-        return row(xp.where(positive, 1 / xp.where(positive, time, zero + 1), zero + float("nan")))
+        return row(zero if arrays[name] is None else relaxation_rate(xp, arrays[name], zero))
 
     fraction, exchange = given("fraction"), given("exchange_rate")
-    exchange = xp.where(exchange >= 0, exchange, zero + float("nan"))
+    exchange = exchange + xp.where(exchange >= 0, zero, zero + nan)  # its gradient is NaN too
     rows = [*(rate(name) for name in ("t1", "t2", "t1_b", "t2_b")), exchange * fraction, exchange * (1 - fraction)]
     rows += [fraction, given("off_resonance"), given("off_resonance_b")]
     b1 = arrays["b1"]

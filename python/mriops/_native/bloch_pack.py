@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from math import nan
 from typing import Any
 
 from .bloch_shapes import BlochLayout
+from .relaxation import relaxation_rate
 
 __all__ = ["pack_magnetization", "pack_spins", "pack_waveform"]
 
@@ -90,8 +90,7 @@ def pack_spins(xp: Any, arrays: Mapping[str, Any], layout: BlochLayout, zero: An
         return value.reshape(1, 1) if value.ndim == 0 else value[..., None, :]
 
     def rate(time: Any) -> Any:
-        # Magnetization that grows is no relaxation: NaN, as in the other signal models.
-        return row(zero if time is None else xp.where(time < 0, zero + nan, 1 / time))
+        return row(zero if time is None else relaxation_rate(xp, time, zero))
 
     off_resonance = arrays["off_resonance"]
     rows = [rate(arrays["t1"]), rate(arrays["t2"])]

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import prod
+from math import nan, prod
 from typing import Any, NamedTuple
 
 from .epg_trains import Train
+from .relaxation import relaxation_rate
 
 __all__ = ["ATOM_ARGUMENTS", "PackedPools", "pack_pools"]
 
@@ -78,17 +79,18 @@ def pack_pools(xp: Any, train: Train, saturation: Any, atoms: Mapping[str, Any],
     one = zero + 1
     valid = given["exchange_rate"] >= 0
     for name in ("t1", "t2", "t1_b", "t2_b"):
-        valid = valid & (given[name] > 0) if name in given else valid
+        valid = valid & (given[name] >= 0) if name in given else valid
 
     def rate(name: str) -> Any:
-        return 1 / xp.where(given[name] > 0, given[name], one) if name in given else zero
+        return relaxation_rate(xp, given[name], zero) if name in given else zero
 
-    fraction, exchange = given["fraction"], given["exchange_rate"]
+    fraction = given["fraction"]
+    exchange = given["exchange_rate"] + xp.where(given["exchange_rate"] >= 0, zero, zero + nan)
     rows = (
         *(rate("t1"), rate("t2"), rate("t1_b"), rate("t2_b")),
         *(exchange * fraction, exchange * (1 - fraction), fraction, given.get("b1", one)),
         *(given.get("off_resonance", zero), given.get("off_resonance_b", zero)),
-        xp.where(valid, given.get("m0", one), zero + float("nan")),  # all of an atom becomes NaN by this
+        xp.where(valid, given.get("m0", one), zero + nan),  # all of an atom becomes NaN by this
     )
     tissue = xp.stack([xp.broadcast_to(row, shape) for row in rows]).reshape((len(rows), prod(shape)))
 

@@ -42,8 +42,9 @@ def epg_fse(
     flip_angle
         Refocusing angles ``(echoes,)`` [rad].
     t1, t2
-        Relaxation times [s], ``(*atoms)``. All arguments of atoms broadcast. Infinity means no relaxation; an atom
-        whose t1 or t2 is not positive becomes NaN, and no other one.
+        Relaxation times [s], ``(*atoms)``. All arguments of atoms broadcast. Infinity means no relaxation, zero relaxes
+        at once (below 1e-8 s is taken as that), and what is negative or NaN makes its atom NaN, and no other one,
+        gradients included.
     b1
         Factor on every flip angle, ``(*atoms)``.
     off_resonance
@@ -144,8 +145,9 @@ def epg(
     duration
         From pulse to pulse, a number or ``(segments,)`` [s].
     t1, t2
-        Relaxation times [s], ``(*atoms)``. All arguments of atoms broadcast. Infinity means no relaxation; an atom
-        whose t1 or t2 is not positive becomes NaN, and no other one.
+        Relaxation times [s], ``(*atoms)``. All arguments of atoms broadcast. Infinity means no relaxation, zero relaxes
+        at once (below 1e-8 s is taken as that), and what is negative or NaN makes its atom NaN, and no other one,
+        gradients included.
     b1
         Factor on every flip angle, ``(*atoms)``.
     off_resonance

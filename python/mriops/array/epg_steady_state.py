@@ -43,8 +43,9 @@ def epg_fisp(
     repetition_time
         A number or ``(pulses,)`` [s].
     t1, t2
-        Relaxation times [s], ``(*atoms)``. All arguments of atoms broadcast. Infinity means no relaxation; an atom
-        whose t1 or t2 is not positive becomes NaN, and no other one.
+        Relaxation times [s], ``(*atoms)``. All arguments of atoms broadcast. Infinity means no relaxation, zero relaxes
+        at once (below 1e-8 s is taken as that), and what is negative or NaN makes its atom NaN, and no other one,
+        gradients included.
     b1
         Factor on every flip angle, ``(*atoms)``.
     off_resonance
@@ -130,8 +131,9 @@ def epg_spgr(
     repetition_time
         A number or ``(pulses,)`` [s].
     t1, t2
-        Relaxation times [s], ``(*atoms)``. All arguments of atoms broadcast. Infinity means no relaxation; an atom
-        whose t1 or t2 is not positive becomes NaN, and no other one.
+        Relaxation times [s], ``(*atoms)``. All arguments of atoms broadcast. Infinity means no relaxation, zero relaxes
+        at once (below 1e-8 s is taken as that), and what is negative or NaN makes its atom NaN, and no other one,
+        gradients included.
     b1
         Factor on every flip angle, ``(*atoms)``.
     off_resonance
@@ -220,8 +222,9 @@ def epg_bssfp(
     repetition_time
         A number or ``(pulses,)`` [s].
     t1, t2
-        Relaxation times [s], ``(*atoms)``. All arguments of atoms broadcast. Infinity means no relaxation; an atom
-        whose t1 or t2 is not positive becomes NaN, and no other one.
+        Relaxation times [s], ``(*atoms)``. All arguments of atoms broadcast. Infinity means no relaxation, zero relaxes
+        at once (below 1e-8 s is taken as that), and what is negative or NaN makes its atom NaN, and no other one,
+        gradients included.
     b1
         Factor on every flip angle, ``(*atoms)``.
     off_resonance
@@ -287,8 +290,9 @@ def epg_dess(
     repetition_time
         A number or ``(pulses,)`` [s].
     t1, t2
-        Relaxation times [s], ``(*atoms)``. All arguments of atoms broadcast. Infinity means no relaxation; an atom
-        whose t1 or t2 is not positive becomes NaN, and no other one.
+        Relaxation times [s], ``(*atoms)``. All arguments of atoms broadcast. Infinity means no relaxation, zero relaxes
+        at once (below 1e-8 s is taken as that), and what is negative or NaN makes its atom NaN, and no other one,
+        gradients included.
     b1
         Factor on every flip angle, ``(*atoms)``.
     off_resonance

@@ -12,36 +12,12 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor
 
-from mriops import _native
-from mriops._native.plan import NativeOp, make_plan
+from mriops._native.plan import NativeOp
 
 from ._declaration import OpDeclaration
-from ._execute import DTYPES, tensor_facts
 from ._factory import define_op
 
 __all__ = ["define_family"]
-
-
-def _on_host(native: NativeOp) -> Callable[..., Any]:
-    """The kernel of the CPU for arrays of a device that has none: copies there and back."""
-
-    def plain(*args: Any) -> Any:
-        tensors = [tensor.cpu() for tensor in args[: len(native.kinds)]]
-        facts = tuple(tensor_facts(n, t, optional=False) for n, t in zip(native.kinds, tensors, strict=True))
-        plan = make_plan(native, facts, args[len(native.kinds) :])[1]
-        if plan is None:
-            raise TypeError(f"{native.name}: expected arguments that need no conversion")
-        kept = [
-            (t if layout is None else t.expand(layout)).resolve_conj().resolve_neg().contiguous()
-            for t, layout in zip(tensors, plan.layouts, strict=True)
-        ]
-        outputs = [torch.empty(out.shape, dtype=DTYPES[out.dtype]) for out in plan.outputs]
-        pointers = [t.data_ptr() for t in (*kept, *outputs)]
-        getattr(_native.load("cpu"), native.name)(*pointers, *plan.arguments, 0, torch.get_num_threads())
-        moved = tuple(out.to(args[0].device) for out in outputs)
-        return moved[0] if len(moved) == 1 else moved
-
-    return plain
 
 
 def _filled(tangents: tuple[Tensor | None, ...], tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -89,7 +65,6 @@ def define_family(
                 native=native,
                 schema=f"({tensors}, {parameters}) -> {result}",
                 core_rank={name: rank_rule(name) for name in native.kinds},
-                plain=_on_host(native),
                 derivative=native is not value,
                 **rules,
             )

@@ -108,8 +108,9 @@ def bloch(
     position
         ``(*batch, spins, axes)`` [m], or ``None`` without gradient.
     t1, t2
-        ``(*batch, spins)`` or one for all [s]; ``None`` or infinity for no relaxation. Zero is immediate
-        relaxation, T2 > T1 is simulated as it is, and what is negative or NaN makes its isochromat NaN.
+        ``(*batch, spins)`` or one for all [s]; ``None`` or infinity for no relaxation. Zero relaxes at once (below 1e-8
+        s is taken as that), T2 > T1 is simulated as it is, and what is negative or NaN makes its isochromat NaN, and no
+        other one, gradients included.
     off_resonance
         ``(*batch, spins)`` or one for all [Hz]; ``None`` is zero.
     b1
@@ -194,8 +195,9 @@ def bloch_signal(
     position
         ``(*batch, spins, axes)`` [m], or ``None`` without gradient.
     t1, t2
-        ``(*batch, spins)`` or one for all [s]; ``None`` or infinity for no relaxation. Zero is immediate
-        relaxation, T2 > T1 is simulated as it is, and what is negative or NaN makes its isochromat NaN.
+        ``(*batch, spins)`` or one for all [s]; ``None`` or infinity for no relaxation. Zero relaxes at once (below 1e-8
+        s is taken as that), T2 > T1 is simulated as it is, and what is negative or NaN makes its isochromat NaN, and no
+        other one, gradients included.
     off_resonance
         ``(*batch, spins)`` or one for all [Hz]; ``None`` is zero.
     b1

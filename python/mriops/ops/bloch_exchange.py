@@ -62,7 +62,8 @@ def bloch_exchange(
         ``(*batch, spins, axes)`` [m], or ``None`` without gradient.
     t1, t2
         Relaxation times of pool a without exchange, ``(*batch, spins)`` or one for all [s]; ``None`` or infinity for no
-        relaxation. A time that is not positive makes its isochromat NaN, and no other one.
+        relaxation. Zero relaxes at once (below 1e-8 s is taken as that), and what is negative or NaN makes its
+        isochromat NaN, and no other one, gradients included.
     t1_b, t2_b
         Those of pool b.
     fraction

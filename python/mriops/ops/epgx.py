@@ -65,7 +65,8 @@ def epg_exchange(
         From pulse to pulse, a number or ``(segments,)`` [s].
     t1, t2
         Relaxation times of pool a without exchange [s], ``(*atoms)``. All arguments of atoms broadcast. Infinity means
-        no relaxation; an atom with a time that is not positive becomes NaN, and no other one.
+        no relaxation, zero relaxes at once (below 1e-8 s is taken as that), and what is negative or NaN makes its atom
+        NaN, and no other one, gradients included.
     t1_b, t2_b
         Those of pool b.
     fraction
@@ -177,8 +178,8 @@ def epg_mt(
         lineshape ``G`` [s] of the bound pool at the pulse's offset.
     t1, t2
         Relaxation times of pool a [s], ``(*atoms)``: t2 is the one observed, with what exchange adds to it. All
-        arguments of atoms broadcast. Infinity means no relaxation; an atom with a time that is not positive becomes
-        NaN, and no other one.
+        arguments of atoms broadcast. Infinity means no relaxation, zero relaxes at once (below 1e-8 s is taken as
+        that), and what is negative or NaN makes its atom NaN, and no other one, gradients included.
     t1_b
         Longitudinal relaxation time of pool b [s], ``(*atoms)``.
     fraction

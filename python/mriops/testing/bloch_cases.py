@@ -11,9 +11,73 @@ from torch import Tensor
 
 from .op_case import OpCase, Sample
 
-__all__ = ["BLOCH_CASES"]
+__all__ = ["BLOCH_CASES", "BlochArguments", "largest", "turned"]
 
 Shape = tuple[int, ...]
+
+
+class BlochArguments:
+    """Random arguments in units in which everything is near one: angles per step of about ``wide`` rad, ``gamma`` 1."""
+
+    def __init__(
+        self,
+        dtype: torch.dtype,
+        seed: int,
+        *,
+        steps: int = 3,
+        spins: int = 2,
+        axes: int = 1,
+        channels: int = 0,
+        batch: Shape = (),
+        rf_batch: Shape = (),
+        with_b1: bool = True,
+        scalars: bool = False,
+        moving: bool = False,
+        wide: float = 1.0,
+    ) -> None:
+        self.generator = torch.Generator().manual_seed(seed)
+        self.real = dtype.to_real()
+        self.lanes = () if scalars else (*batch, spins)
+        several = (channels,) if channels else ()
+        normal, positive = self.normal, self.positive
+        self.waveform: dict[str, Tensor | None] = {
+            "rf": 0.15 * wide * normal(*rf_batch, *several, steps, of=dtype),
+            "gradient": 0.15 * wide * normal(*rf_batch, steps, axes) if axes else None,
+            "dt": positive() if scalars else positive(*rf_batch, steps),
+            "position": normal(*batch, spins, axes) if axes else None,
+        }
+        self.field: dict[str, Tensor | None] = {
+            "off_resonance": 0.1 * normal(*self.lanes),
+            "b1": 1 + 0.3 * normal(*batch, *several, spins, of=dtype) if with_b1 else None,
+        }
+        self.velocity: dict[str, Tensor | None] = {"velocity": normal(*batch, spins, axes) if moving else None}
+
+    def normal(self, *shape: int, of: torch.dtype | None = None) -> Tensor:
+        """Normally distributed, drawn in double precision."""
+        of = of or self.real
+        drawn = torch.randn(shape, dtype=torch.complex128 if of.is_complex else torch.float64, generator=self.generator)
+        return drawn.to(of)
+
+    def positive(self, *shape: int) -> Tensor:
+        """Between 0.5 and 1.5."""
+        return (0.5 + torch.rand(shape, dtype=torch.float64, generator=self.generator)).to(self.real)
+
+
+def largest(sample: Sample, name: str, absent: float = 0.0) -> float:
+    """Largest size of an argument."""
+    value = sample.tensors[name]
+    return absent if value is None or not value.numel() else float(value.abs().max())
+
+
+def turned(sample: Sample, steps: int, roundings: float, more: float = 0.0) -> int:
+    """Points for a tolerance of eps log2(points).
+
+    Each step adds ``roundings`` eps of its own, and its angle times eps: how large that gets, from the largest values
+    of all that makes it, and ``more`` frequencies.
+    """
+    frequency = largest(sample, "rf") * largest(sample, "b1", 1) + largest(sample, "off_resonance") + more
+    frequency += 3 * largest(sample, "gradient") * (largest(sample, "position") + largest(sample, "velocity"))
+    return 2 ** math.ceil(steps * (roundings + 2 * math.pi * largest(sample, "dt") * frequency))
 
 
 def _make(
@@ -21,51 +85,24 @@ def _make(
     seed: int,
     *,
     coils: int = 0,
-    steps: int = 3,
-    spins: int = 2,
-    axes: int = 1,
-    channels: int = 0,
     batch: Shape = (),
-    rf_batch: Shape = (),
-    with_b1: bool = True,
+    spins: int = 2,
     relaxing: bool = True,
-    scalars: bool = False,
-    moving: bool = False,
     start: bool = True,
     record: tuple[int, ...] | None = None,
     integrator: str = "exact",
-    wide: float = 1.0,
+    **shape: Any,
 ) -> Sample:
-    """Arguments in units in which everything is near one: angles per step of about ``wide`` rad, ``gamma`` 1."""
-    generator = torch.Generator().manual_seed(seed)
-    real = dtype.to_real()
-
-    def normal(*shape: int, of: torch.dtype = real) -> Tensor:
-        wide_type = torch.complex128 if of.is_complex else torch.float64
-        return torch.randn(shape, dtype=wide_type, generator=generator).to(of)
-
-    def positive(*shape: int) -> Tensor:
-        return (0.5 + torch.rand(shape, dtype=torch.float64, generator=generator)).to(real)
-
-    lanes = () if scalars else (*batch, spins)
-    several = (channels,) if channels else ()
-    tensors: dict[str, Tensor | None] = {
-        "rf": 0.15 * wide * normal(*rf_batch, *several, steps, of=dtype),
-        "gradient": 0.15 * wide * normal(*rf_batch, steps, axes) if axes else None,
-        "dt": positive() if scalars else positive(*rf_batch, steps),
-        "position": normal(*batch, spins, axes) if axes else None,
-        "t1": 4 * positive(*lanes) if relaxing else None,
-        "t2": 2 * positive(*lanes) if relaxing else None,
-    }
+    drawn = BlochArguments(dtype, seed, batch=batch, spins=spins, **shape)
+    tensors = dict(drawn.waveform)
+    tensors["t1"] = 4 * drawn.positive(*drawn.lanes) if relaxing else None
+    tensors["t2"] = 2 * drawn.positive(*drawn.lanes) if relaxing else None
     if coils:
-        tensors["receive"] = normal(*batch, coils, spins, of=dtype)
-    tensors |= {
-        "off_resonance": 0.1 * normal(*lanes),
-        "b1": 1 + 0.3 * normal(*batch, *several, spins, of=dtype) if with_b1 else None,
-        "magnetization": normal(*batch, spins, 3) if start else None,
-        "velocity": normal(*batch, spins, axes) if moving else None,
-    }
-    keywords: dict[str, Any] = {"multi_transmit": bool(channels), "integrator": integrator, "gamma": 1.0}
+        tensors["receive"] = drawn.normal(*batch, coils, spins, of=dtype)
+    tensors |= drawn.field
+    tensors["magnetization"] = drawn.normal(*batch, spins, 3) if start else None
+    tensors |= drawn.velocity
+    keywords: dict[str, Any] = {"multi_transmit": bool(shape.get("channels")), "integrator": integrator, "gamma": 1.0}
     return Sample(tensors, keywords | {"record": record})
 
 
@@ -109,17 +146,8 @@ def _flops(sample: Sample) -> float:
 
 
 def _points(sample: Sample) -> int:
-    # The tolerance is eps log2(points). Each step adds 3 eps of its own, and its angle times eps: how large that gets,
-    # from the largest values of all that makes it.
-    def most(name: str, absent: float) -> float:
-        value = sample.tensors[name]
-        return absent if value is None or not value.numel() else float(value.abs().max())
-
     rf = sample.tensors["rf"]
-    frequency = most("rf", 0) * most("b1", 1) + most("off_resonance", 0)
-    frequency += 3 * most("gradient", 0) * (most("position", 0) + most("velocity", 0))
-    steps = 1 if rf is None else rf.shape[-1]
-    return 2 ** math.ceil(steps * (3 + 2 * math.pi * most("dt", 0) * frequency))
+    return turned(sample, 1 if rf is None else rf.shape[-1], 3)
 
 
 def _row(name: str, coils: int) -> OpCase:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
 
+from .bloch_cases import BlochArguments, largest, turned
 from .op_case import OpCase, Sample
 
 __all__ = ["BLOCH_EXCHANGE_CASES"]
@@ -20,51 +20,27 @@ def _make(
     dtype: torch.dtype,
     seed: int,
     *,
-    steps: int = 3,
-    spins: int = 2,
-    axes: int = 1,
-    channels: int = 0,
     batch: Shape = (),
-    rf_batch: Shape = (),
-    with_b1: bool = True,
+    spins: int = 2,
     relaxing: bool = True,
-    scalars: bool = False,
-    moving: bool = False,
     start: bool = True,
     record: tuple[int, ...] | None = None,
-    wide: float = 1.0,
+    **shape: Any,
 ) -> Sample:
-    """Arguments in units in which everything is near one: angles per step of about ``wide`` rad, ``gamma`` 1."""
-    generator = torch.Generator().manual_seed(seed)
-    real = dtype.to_real()
-
-    def normal(*shape: int, of: torch.dtype = real) -> Tensor:
-        wide_type = torch.complex128 if of.is_complex else torch.float64
-        return torch.randn(shape, dtype=wide_type, generator=generator).to(of)
-
-    def positive(*shape: int) -> Tensor:
-        return (0.5 + torch.rand(shape, dtype=torch.float64, generator=generator)).to(real)
-
-    lanes = () if scalars else (*batch, spins)
-    several = (channels,) if channels else ()
-    tensors: dict[str, Tensor | None] = {
-        "rf": 0.15 * wide * normal(*rf_batch, *several, steps, of=dtype),
-        "gradient": 0.15 * wide * normal(*rf_batch, steps, axes) if axes else None,
-        "dt": positive() if scalars else positive(*rf_batch, steps),
-        "position": normal(*batch, spins, axes) if axes else None,
-        "t1": 4 * positive(*lanes) if relaxing else None,
-        "t2": 2 * positive(*lanes) if relaxing else None,
-        "t1_b": 3 * positive(*lanes) if relaxing else None,
-        "t2_b": positive(*lanes) if relaxing else None,
-        "fraction": 0.3 * positive(*lanes),
-        "exchange_rate": positive(*lanes),
-        "off_resonance_b": 0.1 * normal(*lanes),
-        "off_resonance": 0.1 * normal(*lanes),
-        "b1": 1 + 0.3 * normal(*batch, *several, spins, of=dtype) if with_b1 else None,
-        "magnetization": normal(*batch, spins, 2, 3) if start else None,
-        "velocity": normal(*batch, spins, axes) if moving else None,
+    drawn = BlochArguments(dtype, seed, batch=batch, spins=spins, **shape)
+    longest = {"t1": 4, "t2": 2, "t1_b": 3, "t2_b": 1}
+    tensors = drawn.waveform | {
+        name: time * drawn.positive(*drawn.lanes) if relaxing else None for name, time in longest.items()
     }
-    return Sample(tensors, {"multi_transmit": bool(channels), "gamma": 1.0, "record": record})
+    tensors |= {
+        "fraction": 0.3 * drawn.positive(*drawn.lanes),
+        "exchange_rate": drawn.positive(*drawn.lanes),
+        "off_resonance_b": 0.1 * drawn.normal(*drawn.lanes),
+    }
+    tensors |= drawn.field
+    tensors["magnetization"] = drawn.normal(*batch, spins, 2, 3) if start else None
+    tensors |= drawn.velocity
+    return Sample(tensors, {"multi_transmit": bool(shape.get("channels")), "gamma": 1.0, "record": record})
 
 
 _SHAPES: Mapping[str, Mapping[str, Any]] = {
@@ -93,15 +69,7 @@ def _sizes(sample: Sample) -> tuple[int, int]:
 
 
 def _points(sample: Sample) -> int:
-    # The tolerance is eps log2(points). Each step adds 6 eps of its own, and its angle times eps: how large that gets,
-    # from the largest values of all that makes it.
-    def most(name: str, absent: float) -> float:
-        value = sample.tensors[name]
-        return absent if value is None or not value.numel() else float(value.abs().max())
-
-    frequency = most("rf", 0) * most("b1", 1) + most("off_resonance", 0) + most("off_resonance_b", 0)
-    frequency += 3 * most("gradient", 0) * (most("position", 0) + most("velocity", 0))
-    return 2 ** math.ceil(_sizes(sample)[0] * (6 + 2 * math.pi * most("dt", 0) * frequency))
+    return turned(sample, _sizes(sample)[0], 6, largest(sample, "off_resonance_b"))
 
 
 BLOCH_EXCHANGE_CASES: tuple[OpCase, ...] = (

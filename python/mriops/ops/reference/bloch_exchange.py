@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from mriops._native.relaxation import SHORTEST_TIME
+
 from .bloch import GAMMA, _field, _turn, _value
 
 __all__ = ["bloch_exchange"]
@@ -53,7 +55,7 @@ def bloch_exchange(
     dt, times = _value(dt, 0.0, real), [_value(t, infinite, real) for t in (t1, t2, t1_b, t2_b)]
     fraction, exchange_rate = _value(fraction, 0.0, real), _value(exchange_rate, 0.0, real)
     off_resonance, off_resonance_b = _value(off_resonance, 0.0, real), _value(off_resonance_b, 0.0, real)
-    rates = tuple(1 / torch.where(t > 0, t, torch.nan) for t in times)
+    rates = tuple(1 / torch.where(t >= 0, t, torch.nan).clamp(min=SHORTEST_TIME) for t in times)
     exchange = torch.where(exchange_rate >= 0, exchange_rate, torch.nan)
     rates += (exchange * fraction, exchange * (1 - fraction))
     steps = rf.shape[-1]

@@ -17,6 +17,7 @@ from mriops._native.epg_shapes import (
     SEGMENT_INVERTS,
     SEGMENT_SPOIL,
 )
+from mriops._native.relaxation import SHORTEST_TIME
 
 __all__ = ["jacobian", "train"]
 
@@ -44,7 +45,7 @@ def train(*arguments: Any) -> Tensor:
     """
     flip, phase, duration, time, receiver = arguments[:N_SEQUENCE]
     t1, t2, b1, off_resonance, m0, diffusion, inversion, program, orders = arguments[N_SEQUENCE:]
-    t1, t2 = (torch.where(t > 0, t, torch.nan) for t in (t1, t2))
+    t1, t2 = (torch.where(t >= 0, t, torch.nan).clamp(min=SHORTEST_TIME) for t in (t1, t2))
     own = [t for t in (t1, t2, b1, off_resonance, m0, diffusion, inversion) if t is not None]
     shape = torch.broadcast_shapes(*(t.shape for t in own))
     zero = torch.zeros(shape, dtype=t1.dtype, device=t1.device)
