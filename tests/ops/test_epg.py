@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import math
-import shutil
-import subprocess
 import warnings
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -229,20 +226,6 @@ def test_states_are_the_fourier_transform_of_isochromats(module) -> None:
     transform = np.fft.fft(isochromats(64, flips, phases, shifts, 0.013, 0.9, 0.07, 7.0)) / 64
     # Moved by `order`, the state F_{-order} is what order 0 then holds.
     np.testing.assert_allclose(signal, [transform[-order % 64] for order in orders], rtol=0, atol=1e-14)
-
-
-# --- other programs --------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.skipif(shutil.which("bart") is None, reason="needs BART")
-def test_bart_cpmg(tmp_path: Path) -> None:
-    from mriops.io import read_cfl
-
-    command = ["bart", "epg", "-C", "-1", "1", "-2", ".1", "-b", ".9", "-e", ".01", "-n", "16", "-u", "7"]
-    subprocess.run([*command, "sig", "st", "ds"], cwd=tmp_path, check=True, capture_output=True)
-    echoes = ops.epg_fse(constant(180, 16), *seconds(1.0, 0.1), 0.9, echo_spacing=0.01)
-    theirs = np.abs(np.asarray(read_cfl(tmp_path / "sig"))).reshape(-1)[:16]
-    np.testing.assert_allclose(echoes, theirs, rtol=0, atol=1e-6)  # BART computes in single precision
 
 
 # --- orders, instruction sets, bad input -----------------------------------------------------------------------------
