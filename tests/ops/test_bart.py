@@ -1,7 +1,7 @@
 """Signal models, phase graphs and Bloch steady states beside BART 0.8, an independent program in single precision.
 
-Tolerances: BART computes and writes float32, hence 1e-6 of signals of order 1; `bart sim` has pulses of 10 us, 2e-3 of a
-TR, by which its steady states differ from those of pulses of no length.
+Tolerances: BART computes and writes float32, hence 1e-6 of signals of order 1; `bart sim` has pulses of 10 us, 2e-3 of
+a TR, by which its steady states differ from those of pulses of no length.
 """
 
 import math
