@@ -5,9 +5,12 @@ Peers get their sequence built outside the clock where their interface allows it
 
 from __future__ import annotations
 
+import ctypes
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,6 +18,8 @@ from torch import Tensor
 
 from benchmarks.case import Built, Case
 from benchmarks.contender import Contender
+from benchmarks.machine import ROOT
+from benchmarks.peers import torchvision_stand_in
 
 PULSES, ORDERS = 1000, 20
 INVERSION = 0.02  # s
@@ -124,6 +129,30 @@ def _fisp_torchsim(d: Dictionary, what: str) -> list[Contender]:
     return [Contender("torchsim", what, calls[what], canonical[what])]
 
 
+def _fisp_mrpro(d: Dictionary, what: str) -> list[Contender]:
+    if what == "jacobian":
+        return []
+    torchvision_stand_in.install()
+    from mrpro.operators.models import EPG
+
+    phase = torch.zeros(()) if d.phase is None else d.phase
+
+    def train(flips: Tensor) -> Any:
+        fisp = EPG.FispBlock(flips, phase, 0.0, d.repetition_time)
+        return EPG.EPGSequence([EPG.InversionBlock(INVERSION), fisp])
+
+    def signal(t1: Tensor, t2: Tensor, b1: Tensor, sequence: Any) -> Tensor:
+        _, echoes = sequence(EPG.Parameters(torch.ones(()), t1, t2, b1), ORDERS)
+        return torch.stack(echoes)
+
+    ready = train(d.flip_angle)
+    calls: dict[str, Callable[[], Any]] = {
+        "forward": lambda: signal(d.t1, d.t2, d.b1, ready),
+        "vjp": lambda: _pull(lambda *v: signal(*v[:3], train(v[3])), (d.t1, d.t2, d.b1, d.flip_angle))[0],
+    }
+    return [Contender("mrpro", what, calls[what], CANONICAL[what])]
+
+
 def torch_step(p: Tensor, m: Tensor, z: Tensor, angle: Tensor, e1: Tensor, e2: Tensor) -> tuple[Tensor, ...]:
     """One repetition in real numbers, states (orders, atoms): what a skilled user of torch writes."""
     c, s = torch.cos(angle), torch.sin(angle)
@@ -190,6 +219,7 @@ def _build_fisp(what: str, atoms: int, phases: bool, peers: Sequence[str] | None
         "mriops": lambda: _fisp_mriops(d, what),
         "torch": lambda: _fisp_torch(d, what),
         "torchsim": lambda: _fisp_torchsim(d, what),
+        "mrpro": lambda: _fisp_mrpro(d, what),
     }
 
     def truth() -> Tensor:
@@ -198,6 +228,46 @@ def _build_fisp(what: str, atoms: int, phases: bool, peers: Sequence[str] | None
         return CANONICAL[what](result)
 
     return _built(makers, peers, truth)
+
+
+@lru_cache(maxsize=1)
+def _scalar_library() -> ctypes.CDLL:
+    """Compile `cpmg_scalar.cpp` into ``build/benchmarks``, once."""
+    from torch.utils import cpp_extension
+
+    folder = ROOT / "build" / "benchmarks"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = cpp_extension.load(
+        "mriops_benchmark_cpmg",
+        [str(Path(__file__).with_name("cpmg_scalar.cpp"))],
+        extra_cflags=["-O3", "-march=native"],
+        build_directory=str(folder),
+        is_python_module=False,
+    )
+    return ctypes.CDLL(str(path))
+
+
+def _cpmg_scalar(t1: Tensor, t2: Tensor, b1: Tensor, flips: Tensor) -> list[Contender]:
+    """The scalar program in both precisions."""
+    library = _scalar_library()
+
+    def contender(variant: str, dtype: torch.dtype, real: Any) -> Contender:
+        function = getattr(library, f"cpmg_{variant}")
+        function.argtypes = (
+            *(ctypes.c_void_p, ctypes.c_int, real),
+            *(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_long, ctypes.c_void_p),
+        )
+        x1, x2, xb, angles = (v.to(dtype) for v in (t1, t2, b1, flips))
+
+        def call() -> Tensor:
+            echoes = torch.empty(len(x1), len(angles), dtype=dtype)
+            tissue = (x1.data_ptr(), x2.data_ptr(), xb.data_ptr())
+            function(angles.data_ptr(), len(angles), SPACING, *tissue, len(x1), echoes.data_ptr())
+            return echoes
+
+        return Contender("scalar C++", variant, call, lambda x: x.T, note="-O3 -march=native, one thread")
+
+    return [contender("float", torch.float32, ctypes.c_float), contender("double", torch.float64, ctypes.c_double)]
 
 
 def _build_cpmg(what: str, voxels: int, peers: Sequence[str] | None) -> Built:
@@ -237,7 +307,10 @@ def _build_cpmg(what: str, voxels: int, peers: Sequence[str] | None) -> Built:
         wide = tuple(v.double() for v in (t1, t2, b1, flips))
         return ours(*wide) if what == "forward" else _pull(ours, wide)[1]
 
-    return _built({"mriops": mriops, "torchsim": torchsim}, peers, truth)
+    makers = {"mriops": mriops, "torchsim": torchsim}
+    if what == "forward":
+        makers["scalar C++"] = lambda: _cpmg_scalar(t1, t2, b1, flips)
+    return _built(makers, peers, truth)
 
 
 def _fisp(what: str, atoms: int, goals: dict[str, float], *, phases: bool = False) -> Case:
@@ -254,23 +327,23 @@ def _fisp(what: str, atoms: int, goals: dict[str, float], *, phases: bool = Fals
     )
 
 
-def _cpmg(what: str, goal: float) -> Case:
+def _cpmg(what: str, goals: dict[str, float]) -> Case:
     words = {"forward": "echoes", "vjp": "echoes and gradients t1, t2, b1, every flip angle"}
     return Case(
         name=f"epg-cpmg-100000x{ECHOES}-{what}",
         title=f"CPMG, 100,000 voxels x {ECHOES} echoes, {words[what]}",
         build=lambda peers: _build_cpmg(what, 100_000, peers),
-        goals={"torchsim": goal},
+        goals=goals,
         memory=False,
         seconds=4.0,
     )
 
 
 CASES: tuple[Case, ...] = (
-    _fisp("forward", 10_000, {"torchsim": 20.0, "torch": 6.0}),
+    _fisp("forward", 10_000, {"torchsim": 20.0, "torch": 6.0, "mrpro": 100.0}),
     _fisp("forward", 10_000, {"torchsim": 60.0}, phases=True),
     _fisp("jacobian", 10_000, {"torchsim": 15.0}),
-    _fisp("vjp", 2_000, {"torchsim": 100.0}),
-    _cpmg("forward", 300.0),
-    _cpmg("vjp", 400.0),
+    _fisp("vjp", 2_000, {"torchsim": 100.0, "mrpro": 100.0}),
+    _cpmg("forward", {"torchsim": 300.0, "scalar C++": 12.0}),
+    _cpmg("vjp", {"torchsim": 400.0}),
 )

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from benchmarks import accuracy, direct_sums, scans
-from benchmarks.cases import cg_sense, espirit, nufft, nufft_trajectory, overhead, toeplitz
+from benchmarks.cases import bloch, cg_sense, epg, espirit, fit, nufft, nufft_trajectory, overhead, toeplitz
 from benchmarks.peers import bart
 
 
@@ -109,6 +109,43 @@ def test_gradients_of_the_trajectory_agree():
     for contender in built.contenders:
         if contender.peer != "forward":
             assert built.quality(contender, contender.call()) < 2e-3
+
+
+# numba sums 512 turns in single precision; MRphy relaxes after each turn, which is half a step later: 4 us of a T2 of
+# 50 ms or more.
+@pytest.mark.parametrize(("peer", "tolerance"), [("numba", 2e-5), ("mrphy", 1e-4)])
+def test_bloch_peers_simulate_the_same_pulse(peer, tolerance):
+    pytest.importorskip(peer)
+    built = bloch.build_forward([peer], split=False, spins=200)
+    assert [c.peer for c in built.contenders] == ["mriops", peer]
+    for contender in built.contenders:
+        assert built.quality(contender, contender.call()) < tolerance
+
+
+@pytest.mark.parametrize(("what", "phases"), [("forward", False), ("forward", True), ("vjp", False)])
+def test_mrpro_simulates_the_same_fingerprints(what, phases):
+    pytest.importorskip("torchnd")
+    built = epg._build_fisp(what, 4, phases, ["mriops", "mrpro"])
+    assert [c.peer for c in built.contenders] == ["mriops", "mrpro"], built.missing
+    for contender in built.contenders:
+        assert built.quality(contender, contender.call()) < 5e-6
+
+
+@pytest.mark.skipif(not (shutil.which("ninja") and shutil.which("c++")), reason="needs ninja and a compiler")
+def test_the_scalar_program_has_the_same_echoes():
+    built = epg._build_cpmg("forward", 50, ["mriops", "scalar C++"])
+    assert [c.variant for c in built.contenders] == ["forward", "float", "double"], built.missing
+    errors = [built.quality(c, c.call()) for c in built.contenders]
+    assert max(errors) < 2e-6 and errors[-1] < 1e-13
+
+
+@pytest.mark.parametrize("model", ["mono", "ir"])
+def test_torchsim_fits_the_same_voxels(model, monkeypatch):
+    pytest.importorskip("torchsim")
+    monkeypatch.setattr(fit, "TORCHSIM_PART", 500)
+    ours, theirs = fit.build(model, ["mriops", "torchsim"]).contenders
+    ratio = theirs.canonical(theirs.call()) / ours.canonical(ours.call())[:500]
+    assert (ratio - 1).abs().quantile(0.95) < 1e-3
 
 
 def test_a_setting_is_as_loose_as_its_error_allows():
