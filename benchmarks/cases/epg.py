@@ -9,7 +9,7 @@ import ctypes
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -230,26 +230,33 @@ def _build_fisp(what: str, atoms: int, phases: bool, peers: Sequence[str] | None
     return _built(makers, peers, truth)
 
 
-@lru_cache(maxsize=1)
-def _scalar_library() -> ctypes.CDLL:
+#: One program, compiled as it is written, and with what g++ makes of its loop over orders.
+_CPMG_FLAGS = {
+    "scalar C++": ["-O3", "-march=native", "-fno-tree-vectorize"],
+    "vectorised C++": ["-O3", "-march=native"],
+}
+
+
+@lru_cache(maxsize=2)
+def _cpmg_library(peer: str) -> ctypes.CDLL:
     """Compile `cpmg_scalar.cpp` into ``build/benchmarks``, once."""
     from torch.utils import cpp_extension
 
     folder = ROOT / "build" / "benchmarks"
     folder.mkdir(parents=True, exist_ok=True)
     path = cpp_extension.load(
-        "mriops_benchmark_cpmg",
+        f"mriops_benchmark_cpmg_{peer.split()[0]}",
         [str(Path(__file__).with_name("cpmg_scalar.cpp"))],
-        extra_cflags=["-O3", "-march=native"],
+        extra_cflags=_CPMG_FLAGS[peer],
         build_directory=str(folder),
         is_python_module=False,
     )
     return ctypes.CDLL(str(path))
 
 
-def _cpmg_scalar(t1: Tensor, t2: Tensor, b1: Tensor, flips: Tensor) -> list[Contender]:
-    """The scalar program in both precisions."""
-    library = _scalar_library()
+def _cpmg_program(peer: str, t1: Tensor, t2: Tensor, b1: Tensor, flips: Tensor) -> list[Contender]:
+    """A C++ program, voxel by voxel, in both precisions."""
+    library = _cpmg_library(peer)
 
     def contender(variant: str, dtype: torch.dtype, real: Any) -> Contender:
         function = getattr(library, f"cpmg_{variant}")
@@ -265,7 +272,7 @@ def _cpmg_scalar(t1: Tensor, t2: Tensor, b1: Tensor, flips: Tensor) -> list[Cont
             function(angles.data_ptr(), len(angles), SPACING, *tissue, len(x1), echoes.data_ptr())
             return echoes
 
-        return Contender("scalar C++", variant, call, lambda x: x.T, note="-O3 -march=native, one thread")
+        return Contender(peer, variant, call, lambda x: x.T, note=" ".join((*_CPMG_FLAGS[peer], "one thread")))
 
     return [contender("float", torch.float32, ctypes.c_float), contender("double", torch.float64, ctypes.c_double)]
 
@@ -309,7 +316,7 @@ def _build_cpmg(what: str, voxels: int, peers: Sequence[str] | None) -> Built:
 
     makers = {"mriops": mriops, "torchsim": torchsim}
     if what == "forward":
-        makers["scalar C++"] = lambda: _cpmg_scalar(t1, t2, b1, flips)
+        makers |= {peer: partial(_cpmg_program, peer, t1, t2, b1, flips) for peer in _CPMG_FLAGS}
     return _built(makers, peers, truth)
 
 

@@ -91,9 +91,11 @@ struct Block {
         for (int i = 0; i < LaneOf<T>::width; ++i)
             if (t2.v[i] > longest) longest = double(t2.v[i]);
         const T* duration = arguments.value(epg_duration);
-        for (size_t n = 0; n + 1 < train.segments.size(); ++n)
-            if (train.segments[n].shift && !train.segments[n].spoil)
-                shortest = std::min(shortest, double(duration[n]) / std::abs(train.segments[n].shift));
+        for (size_t n = 0; n + 1 < train.segments.size(); ++n) {
+            const EpgSegment& s = train.segments[n];
+            const double time = double(duration[n]);  // divided where it may be the shortest: that takes longest here
+            if (s.shift && !s.spoil && time < shortest * std::abs(s.shift)) shortest = time / std::abs(s.shift);
+        }
         if (!(shortest > 0)) return train.most_orders;
         const double wanted = -std::log(epg_dropped) * longest / (2 * shortest) + 2;
         return wanted < double(train.most_orders) ? int64_t(wanted) + 1 : train.most_orders;
@@ -190,6 +192,8 @@ struct Block {
             mriops::advance<false>(x, live(n - 1), out, live(n), s);
         return s;
     }
+    // Before, after and between the pulses n and n + 1.
+    int64_t most_live(int64_t n) const { return std::max(live(n - 1), std::max(live(n), live(n + 1))); }
     // Whether advance_twice may go from pulse n - 1 to n + 1, and has all that the samples between them read.
     MRIOPS_LANE_INLINE bool goes_twice(int64_t n) const {
         if (StateOf<S>::complex || damped || n + 1 >= int64_t(train.segments.size())) return false;
@@ -197,7 +201,7 @@ struct Block {
         if (train.segments[n - 1].shift != 1 || segment.shift != 1) return false;
         for (int64_t j = segment.first_sample; j < segment.first_sample + segment.samples; ++j)
             if (train.offsets[j] != 0) return false;
-        return live(n) >= 2 && live(n - 1) == live(n) && live(n + 1) == live(n);
+        return most_live(n) >= 2;
     }
     // After the first pulse, which finds equilibrium.
     MRIOPS_LANE_INLINE void start(States<S> x) {

@@ -37,7 +37,7 @@ void run_block(const EpgProblem& p, const EpgTrain& train, const EpgArrays& arra
                 S u, v;
                 const States<S> middle{&u, &v, nullptr};
                 const Step<S> first = block.step(n);
-                advance_twice(now, middle, now, block.live(n), first, block.step(n + 1));
+                advance_twice(now, block.live(n - 1), middle, now, block.most_live(n), first, block.step(n + 1));
                 sample(n, middle);
                 sample(++n, now);
                 continue;

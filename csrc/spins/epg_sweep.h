@@ -125,12 +125,12 @@ MRIOPS_LANE_INLINE void advance(States<S> x, int64_t live, States<S> out, int64_
     }
 }
 
-// Two steps that each shift by 1, of real states with as many orders before, between and after, at least 2: what lies
-// between them stays in registers but for order 0, which is left in `middle`.
+// Two steps that each shift by 1, of real states of at most `most` orders, at least 2, before, between and after: what
+// lies between them stays in registers but for order 0, which is left in `middle`.
 template <class R>
-MRIOPS_LANE_INLINE void advance_twice(States<R> x, States<R> middle, States<R> out, int64_t live, const Step<R>& first,
-                                      const Step<R>& second) {
-    fill_pads(x, live, live, first);
+MRIOPS_LANE_INLINE void advance_twice(States<R> x, int64_t live, States<R> middle, States<R> out, int64_t most,
+                                      const Step<R>& first, const Step<R>& second) {
+    fill_pads(x, live, most, first);
     const Turn<R> one(first), two(second);
     R u0, v0, w0, u1, v1, w1, below;
     one(x.u[-1], x.v[1], x.w[0], u0, v0, w0);
@@ -143,7 +143,7 @@ MRIOPS_LANE_INLINE void advance_twice(States<R> x, States<R> middle, States<R> o
     if (!second.odd_orders) two.recover(out.u[0], out.v[0], out.w[0]);
     int64_t k = 1;
 #pragma GCC unroll 2
-    for (; k + 1 < live; ++k) {
+    for (; k + 1 < most; ++k) {
         R u2, v2, w2;
         one(x.u[k], x.v[k + 2], x.w[k + 1], u2, v2, w2);
         two(u0, v2, w1, out.u[k], out.v[k], out.w[k]);

@@ -132,8 +132,9 @@ def test_mrpro_simulates_the_same_fingerprints(what, phases):
 
 
 @pytest.mark.skipif(not (shutil.which("ninja") and shutil.which("c++")), reason="needs ninja and a compiler")
-def test_the_scalar_program_has_the_same_echoes():
-    built = epg._build_cpmg("forward", 50, ["mriops", "scalar C++"])
+@pytest.mark.parametrize("peer", ["scalar C++", "vectorised C++"])
+def test_the_program_in_cpp_has_the_same_echoes(peer):
+    built = epg._build_cpmg("forward", 50, ["mriops", peer])
     assert [c.variant for c in built.contenders] == ["forward", "float", "double"], built.missing
     errors = [built.quality(c, c.call()) for c in built.contenders]
     assert max(errors) < 2e-6 and errors[-1] < 1e-13
