@@ -11,15 +11,11 @@ from torch import Tensor
 
 from mriops._native.epg_shapes import OWN
 
-from .op_case import OpCase, Sample
+from .op_case import OpCase, Sample, between
 
-__all__ = ["EPG_CASES"]
+__all__ = ["EPG_CASES", "chained", "train_size"]
 
 Shape = tuple[int, ...]
-
-
-def _between(low: float, high: float, shape: Sequence[int], generator: torch.Generator) -> Tensor:
-    return low + (high - low) * torch.rand(tuple(shape), dtype=torch.float64, generator=generator)
 
 
 def _atoms(atoms: Shape, present: str, slow: float, generator: torch.Generator) -> dict[str, Tensor | None]:
@@ -29,11 +25,11 @@ def _atoms(atoms: Shape, present: str, slow: float, generator: torch.Generator) 
     """
     shared = (*atoms[:-1], 1) if atoms else ()
     return {
-        "t1": _between(0.5, 2.0, atoms, generator),
-        "t2": slow * _between(0.03, 0.2, atoms, generator),
-        "b1": _between(0.7, 1.3, shared, generator) if "b" in present else None,
-        "off_resonance": _between(-20, 20, atoms, generator) / slow if "o" in present else None,
-        "m0": _between(0.5, 2.0, atoms[-1:], generator) if "m" in present else None,
+        "t1": between(0.5, 2.0, atoms, generator),
+        "t2": slow * between(0.03, 0.2, atoms, generator),
+        "b1": between(0.7, 1.3, shared, generator) if "b" in present else None,
+        "off_resonance": between(-20, 20, atoms, generator) / slow if "o" in present else None,
+        "m0": between(0.5, 2.0, atoms[-1:], generator) if "m" in present else None,
     }
 
 
@@ -51,14 +47,14 @@ def _make(
     generator = torch.Generator().manual_seed(seed)
     own = _atoms(atoms, present, slow, generator)
     makers: dict[str, tuple[str, Callable[[], Tensor | None]]] = {
-        "f": ("flip_angle", lambda: _between(0.3, 2.5, (n,), generator)),
-        "r": ("repetition_time", lambda: slow * _between(0.010, 0.015, (n,), generator)),
-        "d": ("duration", lambda: slow * _between(0.005, 0.015, (n,), generator)),
-        "p": ("phase", lambda: _between(-3, 3, (n,), generator) if "p" in present else None),
-        "s": ("sample_time", lambda: slow * _between(0.001, 0.004, (n,), generator) if "s" in present else None),
-        "v": ("diffusion", lambda: _between(0.5, 2.0, atoms[-1:], generator) if "v" in present else None),
-        "e": ("inversion_efficiency", lambda: _between(0.5, 1.0, atoms, generator) if "e" in present else None),
-        "x": ("receiver_phase", lambda: _between(-3, 3, (n,), generator) if "x" in present else None),
+        "f": ("flip_angle", lambda: between(0.3, 2.5, (n,), generator)),
+        "r": ("repetition_time", lambda: slow * between(0.010, 0.015, (n,), generator)),
+        "d": ("duration", lambda: slow * between(0.005, 0.015, (n,), generator)),
+        "p": ("phase", lambda: between(-3, 3, (n,), generator) if "p" in present else None),
+        "s": ("sample_time", lambda: slow * between(0.001, 0.004, (n,), generator) if "s" in present else None),
+        "v": ("diffusion", lambda: between(0.5, 2.0, atoms[-1:], generator) if "v" in present else None),
+        "e": ("inversion_efficiency", lambda: between(0.5, 1.0, atoms, generator) if "e" in present else None),
+        "x": ("receiver_phase", lambda: between(-3, 3, (n,), generator) if "x" in present else None),
     }
     tensors: dict[str, Tensor | None] = {}
     for letter in arguments:
@@ -95,21 +91,21 @@ def _without(names: str) -> Mapping[str, Mapping[str, Any]]:
     return {k: {**v, "present": "".join(c for c in v["present"] if c not in names)} for k, v in _COMMON.items()}
 
 
-def _sizes(sample: Sample) -> tuple[int, int]:
+def train_size(sample: Sample, own: Sequence[str] = OWN) -> tuple[int, int]:
+    """Pulses, and atoms, to which the arguments ``own`` broadcast."""
     flips = sample.tensors["flip_angle"]
-    own = [t for name, t in sample.tensors.items() if name in OWN]
-    atoms = math.prod(torch.broadcast_shapes(*(t.shape for t in own if t is not None)))
-    return (0 if flips is None else flips.shape[0]), atoms
+    shapes = [t.shape for name, t in sample.tensors.items() if name in own and t is not None]
+    return (0 if flips is None else flips.shape[0]), math.prod(torch.broadcast_shapes(*shapes))
 
 
 def _flops(sample: Sample) -> float:
-    n, atoms = _sizes(sample)
+    n, atoms = train_size(sample)
     return 22.0 * atoms * n * (n + 1) / 2
 
 
-def _points(sample: Sample) -> int:
-    # A state is the end of a chain of n pulses: its error grows with n, not with log2 n.
-    return 2 ** min(_sizes(sample)[0], 400)
+def chained(sample: Sample) -> int:
+    """Points for a tolerance of eps log2(points): a state is the end of a chain of n pulses, its error grows with n."""
+    return 2 ** min(train_size(sample)[0], 400)
 
 
 def _row(name: str, arguments: str, keywords: Mapping[str, Any], shapes: Mapping[str, Mapping[str, Any]]) -> OpCase:
@@ -121,7 +117,7 @@ def _row(name: str, arguments: str, keywords: Mapping[str, Any], shapes: Mapping
     differentiable: list[str] = []
     for letter in arguments:
         differentiable += ["t1", "t2", "b1", "off_resonance", "m0"] if letter == "a" else [names[letter]]
-    return OpCase(name, "epg", make, shapes, tuple(differentiable), _flops, _points, "many_atoms")
+    return OpCase(name, "epg", make, shapes, tuple(differentiable), _flops, chained, "many_atoms")
 
 
 _TABLE = {

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from .op_case import OpCase, Sample
+from .epg_cases import chained, train_size
+from .op_case import OpCase, Sample, between
 
 __all__ = ["EPGX_CASES"]
 
 _OWN = ("t1", "t2", "t1_b", "t2_b", "fraction", "exchange_rate", "off_resonance_b", "b1", "off_resonance", "m0")
-
-
-def _between(low: float, high: float, shape: Sequence[int], generator: torch.Generator) -> Tensor:
-    return low + (high - low) * torch.rand(tuple(shape), dtype=torch.float64, generator=generator)
 
 
 def _make(
@@ -37,7 +33,7 @@ def _make(
     generator = torch.Generator().manual_seed(seed)
 
     def own(low: float, high: float, letter: str = "", shape: Sequence[int] = atoms) -> Tensor | None:
-        return _between(low, high, shape, generator) if letter in present else None
+        return between(low, high, shape, generator) if letter in present else None
 
     tensors = {
         "flip_angle": own(0.3, 2.5, shape=(n,)),
@@ -93,21 +89,9 @@ _SHAPES: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def _sizes(sample: Sample) -> tuple[int, int]:
-    flips = sample.tensors["flip_angle"]
-    own = [sample.tensors.get(name) for name in _OWN]
-    atoms = math.prod(torch.broadcast_shapes(*(t.shape for t in own if t is not None)))
-    return (0 if flips is None else flips.shape[0]), atoms
-
-
 def _flops(sample: Sample) -> float:
-    n, atoms = _sizes(sample)
+    n, atoms = train_size(sample, _OWN)
     return 100.0 * atoms * n * (n + 1) / 2
-
-
-def _points(sample: Sample) -> int:
-    # A state is the end of a chain of n pulses: its error grows with n, not with log2 n.
-    return 2 ** min(_sizes(sample)[0], 400)
 
 
 def _row(name: str, bound: bool) -> OpCase:
@@ -121,7 +105,7 @@ def _row(name: str, bound: bool) -> OpCase:
         _SHAPES,
         tuple(make(torch.complex128, 0, **_SHAPES["one_atom"]).tensors),
         _flops,
-        _points,
+        chained,
         "many_atoms",
     )
 

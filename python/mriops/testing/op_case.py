@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ import mriops.array
 import mriops.ops
 import mriops.ops.reference
 
-__all__ = ["OpCase", "Sample", "relative_error"]
+__all__ = ["OpCase", "Sample", "between", "relative_error"]
 
 
 @dataclass(frozen=True)
@@ -132,3 +132,8 @@ def relative_error(value: Tensor, truth: Tensor) -> float:
     norm = torch.linalg.vector_norm(truth)
     difference = torch.linalg.vector_norm(value - truth)
     return float(difference / norm) if norm > 0 else float(difference)
+
+
+def between(low: float, high: float, shape: Sequence[int], generator: torch.Generator) -> Tensor:
+    """Uniform numbers in double precision."""
+    return low + (high - low) * torch.rand(tuple(shape), dtype=torch.float64, generator=generator)

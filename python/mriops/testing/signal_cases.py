@@ -14,7 +14,7 @@ from mriops._native.signal_functions import signature_of
 from mriops._native.signal_models import SIGNAL_MODELS
 from mriops._native.signal_words import SignalModel
 
-from .op_case import OpCase, Sample
+from .op_case import OpCase, Sample, between
 
 __all__ = ["SIGNAL_CASES"]
 
@@ -57,23 +57,19 @@ class SignalCase(OpCase):
         return 64 * torch.finfo(dtype).eps
 
 
-def _uniform(shape: Shape, low: float, high: float, generator: torch.Generator) -> Tensor:
-    return low + (high - low) * torch.rand(shape, dtype=torch.float64, generator=generator)
-
-
 def _design(name: str, times: int, generator: torch.Generator) -> Tensor:
     if name in ("direction", "encoding"):
         vectors = torch.randn((times, 3), dtype=torch.float64, generator=generator)
         return vectors / vectors.norm(dim=-1, keepdim=True)
     if name in ("fat_frequency", "fat_amplitude"):
-        return _uniform((3,), 0.2, 0.5, generator)
+        return between(0.2, 0.5, (3,), generator)
     if name in ("n_before", "n_after"):
         return torch.tensor([2.0, 3.0, 1.0, 4.0, 5.0, 2.0, 0.0][:times], dtype=torch.float64)
     if name in ("final_delay", "partition"):
-        return _uniform((1,), *_RANGES.get(name, (0.8, 0.95)), generator)
+        return between(*_RANGES.get(name, (0.8, 0.95)), (1,), generator)
     if name in _INCREASING:
         return 0.17 + 0.45 * torch.arange(times, dtype=torch.float64)
-    return _uniform((times,), *_RANGES.get(name, (0.5, 1.5)), generator)
+    return between(*_RANGES.get(name, (0.5, 1.5)), (times,), generator)
 
 
 def _make(
@@ -93,9 +89,9 @@ def _make(
     values: dict[str, Tensor] = {}
     for i, p in enumerate(model.parameters):
         shape = (*((p.kind,) if isinstance(p.kind, int) else ()), *(() if one and i > 1 else voxels))
-        value = _uniform(shape, *_RANGES.get(p.name, (0.5, 1.5)), generator)
+        value = between(*_RANGES.get(p.name, (0.5, 1.5)), shape, generator)
         if p.kind == "complex" or (p.name == "m0" and complex_m0):
-            value = torch.complex(value, _uniform(shape, -0.5, 0.5, generator)).to(dtype)
+            value = torch.complex(value, between(-0.5, 0.5, shape, generator)).to(dtype)
         values[p.name] = value if value.is_complex() else value.to(real)
     for d in model.design:
         value = _design(d.name, times, generator)
@@ -148,8 +144,8 @@ def _make_general(dtype: torch.dtype, seed: int, *, voxels: Shape, model: str, m
     generator = torch.Generator().manual_seed(seed)
     n_rows = SIGNAL_MODELS[model].n_rows
     rows = {"spgr": 2, "water_fat": 3}[model]
-    parameters = _uniform((n_rows, *voxels), 0.5, 1.0, generator)
-    design = _uniform((rows, 4), 0.3, 0.9, generator)
+    parameters = between(0.5, 1.0, (n_rows, *voxels), generator)
+    design = between(0.3, 0.9, (rows, 4), generator)
     return Sample(
         {"parameters": parameters.to(dtype.to_real()), "design": design.to(dtype.to_real())},
         {"model": model, "magnitude": magnitude},

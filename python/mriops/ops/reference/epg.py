@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,17 +20,60 @@ from mriops._native.epg_shapes import (
 )
 from mriops._native.relaxation import SHORTEST_TIME
 
+from .phase_graph import Segment, kept_orders, pulse, segments
+
 __all__ = ["jacobian", "train"]
 
 
-def _pulse(f: Tensor, z: Tensor, angle: Tensor, phase: Tensor) -> tuple[Tensor, Tensor]:
-    """Rotation of ``f (orders -K ... K, *atoms)`` and ``z`` by ``angle (*atoms)`` about the axis at ``phase``."""
-    mirrored = f.flip(0).conj()
-    turn = torch.polar(torch.ones_like(phase), phase)
-    cos2, sin2 = torch.cos(angle / 2) ** 2, torch.sin(angle / 2) ** 2
-    transverse = cos2 * f + turn**2 * sin2 * mirrored + 1j * turn * torch.sin(angle) * z
-    longitudinal = torch.cos(angle) * z + 0.5j * torch.sin(angle) * (turn.conj() * f - turn * mirrored)
-    return transverse, longitudinal
+class _Tissue(NamedTuple):
+    """What each atom has. Frequency in rad/s; without m0 or diffusion there is nothing to multiply by."""
+
+    shape: torch.Size
+    t1: Tensor
+    t2: Tensor
+    b1: Tensor
+    frequency: Tensor
+    m0: Tensor | None
+    diffusion: Tensor | None
+    inversion: Tensor
+
+    def transverse(self, time: Tensor, moment: Tensor | float) -> Tensor:
+        """Factor of transverse states after a time, in which gradients of a mean squared ``moment`` act."""
+        factor = torch.exp(-time / self.t2 - 1j * self.frequency * time)
+        return factor if self.diffusion is None else factor * torch.exp(-self.diffusion * time * moment)
+
+
+def _tissue(*own: Any) -> _Tissue:
+    shape = torch.broadcast_shapes(*(t.shape for t in own if t is not None))
+    t1, t2, b1, off_resonance, m0, diffusion, inversion = own
+    t1, t2 = (torch.where(t >= 0, t, torch.nan).clamp(min=SHORTEST_TIME) for t in (t1, t2))
+    zero = torch.zeros(shape, dtype=t1.dtype, device=t1.device)
+    return _Tissue(
+        shape,
+        t1,
+        t2,
+        b1=zero + 1 if b1 is None else b1,
+        frequency=2 * math.pi * (zero if off_resonance is None else off_resonance),
+        m0=m0,
+        diffusion=None if diffusion is None else torch.where(diffusion >= 0, diffusion, torch.nan),
+        inversion=zero + 1 if inversion is None else inversion,
+    )
+
+
+def _phases(phase: Tensor | None, flip: Tensor, real: bool) -> Tensor:
+    if phase is not None and not real:
+        return phase
+    phase = torch.zeros_like(flip)
+    # Real echoes come of an excitation 90 degrees from the refocusing pulses.
+    return torch.cat([phase[:1] - math.pi / 2, phase[1:]]) if real else phase
+
+
+def _rows(program: Sequence[int]) -> list[Segment]:
+    """Segments; of odd orders entry j is order 2 j + 1, and the half interval of the excitation moves by one."""
+    rows = segments(program)
+    if not program[0] & ODD_ORDERS:
+        return rows
+    return [Segment(2 * s + (i == 0), flags, tuple(2 * k + 1 for k in ks)) for i, (s, flags, ks) in enumerate(rows)]
 
 
 def _shifted(f: Tensor, by: int) -> Tensor:
@@ -44,70 +88,38 @@ def train(*arguments: Any) -> Tensor:
     The number of orders is taken as a limit only where it is not 0; without it nothing is dropped.
     """
     flip, phase, duration, time, receiver = arguments[:N_SEQUENCE]
-    t1, t2, b1, off_resonance, m0, diffusion, inversion, program, orders = arguments[N_SEQUENCE:]
-    t1, t2 = (torch.where(t >= 0, t, torch.nan).clamp(min=SHORTEST_TIME) for t in (t1, t2))
-    own = [t for t in (t1, t2, b1, off_resonance, m0, diffusion, inversion) if t is not None]
-    shape = torch.broadcast_shapes(*(t.shape for t in own))
-    zero = torch.zeros(shape, dtype=t1.dtype, device=t1.device)
-    b1 = zero + 1 if b1 is None else b1
-    inversion = zero + 1 if inversion is None else inversion
-    if diffusion is not None:
-        diffusion = torch.where(diffusion >= 0, diffusion, torch.nan)
-    frequency = 2 * math.pi * (zero if off_resonance is None else off_resonance)
-    odd, real = bool(program[0] & ODD_ORDERS), bool(program[0] & REAL_SIGNAL)
-    if real:  # an excitation 90 degrees from the refocusing pulses, whose echoes are real
-        phase = torch.zeros_like(flip)
-        phase = torch.cat([phase[:1] - math.pi / 2, phase[1:]])
-    elif phase is None:
-        phase = torch.zeros_like(flip)
-
-    rows = []  # shift, flags, offsets of each segment
-    at = 1
-    while at < len(program):
-        count, shift, flags, samples = program[at : at + 4]
-        rows += [(shift, flags, program[at + 4 : at + 4 + samples])] * count
-        at += 4 + samples
-    if odd:  # entry j is order 2 j + 1, and the excitation's half interval moves one order
-        rows = [
-            (2 * s + (i == 0), flags, tuple(2 * o + 1 for o in offsets)) for i, (s, flags, offsets) in enumerate(rows)
-        ]
-    most = sum(abs(shift) for shift, _, _ in rows) + max((abs(o) for _, _, os in rows for o in os), default=0)
-    kept = most if orders == 0 else min(most, 2 * orders if odd else orders - 1)
-    order = torch.arange(-most, most + 1, dtype=t1.dtype, device=t1.device).reshape(-1, *(1,) * len(shape))
+    *own, program, orders = arguments[N_SEQUENCE:]
+    tissue, rows, real = _tissue(*own), _rows(program), bool(program[0] & REAL_SIGNAL)
+    phase = _phases(phase, flip, real)
+    limit = 2 * orders if program[0] & ODD_ORDERS else orders - 1
+    most, kept = kept_orders(rows, limit if orders else None)
+    dtype, device = tissue.t1.dtype, tissue.t1.device
+    order = torch.arange(-most, most + 1, dtype=dtype, device=device).reshape(-1, *(1,) * len(tissue.shape))
     inside = order.abs() <= kept
 
-    f = torch.zeros((2 * most + 1, *shape), dtype=t1.dtype, device=t1.device).to(
-        torch.promote_types(t1.dtype, torch.complex64)
-    )
-    z = torch.zeros_like(f)
-    equilibrium = torch.zeros_like(z)
+    f = torch.zeros((2 * most + 1, *tissue.shape), dtype=torch.promote_types(dtype, torch.complex64), device=device)
+    equilibrium = torch.zeros_like(f)
     equilibrium[most] = 1
-    z = z + equilibrium
-    signals = []
-    j = 0
-    for i, (shift, flags, offsets) in enumerate(rows):
-        angle = flip[i] * (torch.ones_like(b1) if flags & SEGMENT_ADIABATIC else b1)
+    z = equilibrium
+    signals: list[Tensor] = []
+    for i, (shift, flags, sampled) in enumerate(rows):
         if flags & SEGMENT_INVERTS:
-            f, z = torch.zeros_like(f), -inversion * equilibrium
+            f, z = torch.zeros_like(f), -tissue.inversion * equilibrium
         else:
-            f, z = _pulse(f, z, angle, phase[i])
-        for offset in offsets:
-            factor = torch.exp(-time[j] / t2 - 1j * frequency * time[j])
-            if diffusion is not None:
-                factor = factor * torch.exp(-diffusion * time[j] * (offset**2 / 3))
-            sample = f[most - offset] * factor
+            f, z = pulse(f, z, flip[i] * (1 if flags & SEGMENT_ADIABATIC else tissue.b1), phase[i])
+        for k in sampled:
+            j = len(signals)
+            sample = f[most - k] * tissue.transverse(time[j], k**2 / 3)
             if receiver is not None:
                 sample = sample * torch.polar(torch.ones_like(receiver[j]), -receiver[j])
-            signals.append(sample if m0 is None else m0 * sample)
-            j += 1
-        f = _shifted(f, shift) * inside * torch.exp(-duration[i] / t2 - 1j * frequency * duration[i])
-        if diffusion is not None:
-            f = f * torch.exp(-diffusion * duration[i] * (order**2 - order * shift + shift**2 / 3))
-            z = z * torch.exp(-diffusion * duration[i] * order**2)
+            signals.append(sample if tissue.m0 is None else tissue.m0 * sample)
+        f = _shifted(f, shift) * inside * tissue.transverse(duration[i], order**2 - order * shift + shift**2 / 3)
         if flags & SEGMENT_SPOIL:
             f = torch.zeros_like(f)
-        z = equilibrium + (z * inside - equilibrium) * torch.exp(-duration[i] / t1)
-    signal = torch.stack(signals) if signals else torch.zeros((0, *shape), dtype=f.dtype, device=f.device)
+        if tissue.diffusion is not None:
+            z = z * torch.exp(-tissue.diffusion * duration[i] * order**2)
+        z = equilibrium + (z * inside - equilibrium) * torch.exp(-duration[i] / tissue.t1)
+    signal = torch.stack(signals) if signals else torch.zeros((0, *tissue.shape), dtype=f.dtype, device=f.device)
     return signal.real.contiguous() if real else signal
 
 

@@ -12,17 +12,9 @@ from torch import Tensor
 from mriops._native.epg_shapes import SEGMENT_ADIABATIC, SEGMENT_SPOIL
 from mriops.ops._epgx_words import packed
 
+from .phase_graph import kept_orders, pulse, segments
+
 __all__ = ["epg_exchange", "epg_mt"]
-
-
-def _pulse(f: Tensor, z: Tensor, angle: Tensor, phase: Tensor) -> tuple[Tensor, Tensor]:
-    """Rotation of ``f (orders -K ... K, pools, atoms)`` and ``z`` by ``angle (atoms)`` about the axis at ``phase``."""
-    mirrored = f.flip(0).conj()
-    turn = torch.polar(torch.ones_like(phase), phase)
-    cos2, sin2 = torch.cos(angle / 2) ** 2, torch.sin(angle / 2) ** 2
-    transverse = cos2 * f + turn**2 * sin2 * mirrored + 1j * turn * torch.sin(angle) * z
-    longitudinal = torch.cos(angle) * z + 0.5j * torch.sin(angle) * (turn.conj() * f - turn * mirrored)
-    return transverse, longitudinal
 
 
 def _rates(a: Tensor, b: Tensor, k_ab: Tensor, k_ba: Tensor) -> Tensor:
@@ -35,29 +27,17 @@ def _after(rates: Tensor, time: Tensor, state: Tensor) -> Tensor:
     return torch.einsum("apq,kqa->kpa", torch.linalg.matrix_exp(rates * time).to(state.dtype), state)
 
 
-def _rows(program: Sequence[int]) -> list[tuple]:
-    """Shift, flags and offsets of each segment."""
-    rows = []
-    at = 1
-    while at < len(program):
-        count, shift, flags, samples = program[at : at + 4]
-        rows += [(shift, flags, program[at + 4 : at + 4 + samples])] * count
-        at += 4 + samples
-    return rows
-
-
 def _train(pulses: Tensor, readouts: Tensor, tissue: Tensor, program: Sequence[int], orders: int, both: bool) -> Tensor:
     """Signal ``(samples, atoms)``; 0 orders means that nothing is dropped."""
     r1_a, r2_a, r1_b, r2_b, k_ab, k_ba, fraction, b1, off_resonance, off_resonance_b, m0 = tissue
-    rows = _rows(program)
+    rows = segments(program)
     frequency = 2 * math.pi * off_resonance
     longitudinal = _rates(r1_a, r1_b, k_ab, k_ba)
     mixed = (k_ab, k_ba) if both else (0 * k_ab, 0 * k_ba)
     transverse = _rates(
         torch.complex(r2_a, frequency), torch.complex(r2_b, frequency + 2 * math.pi * off_resonance_b), *mixed
     )
-    most = sum(abs(shift) for shift, _, _ in rows) + max((abs(o) for _, _, os in rows for o in os), default=0)
-    kept = most if orders == 0 else min(most, orders - 1)
+    most, kept = kept_orders(rows, orders - 1 if orders else None)
     inside = (torch.arange(-most, most + 1, device=tissue.device).abs() <= kept).reshape(-1, 1, 1)
 
     origin = torch.zeros((2 * most + 1, 1, 1), dtype=transverse.dtype, device=tissue.device)
@@ -67,16 +47,16 @@ def _train(pulses: Tensor, readouts: Tensor, tissue: Tensor, program: Sequence[i
     f = torch.zeros_like(z)
     seen = torch.tensor([1, 1 if both else 0], dtype=tissue.dtype, device=tissue.device).reshape(1, 2, 1)
     signals = []
-    for i, (shift, flags, offsets) in enumerate(rows):
+    for i, (shift, flags, sampled) in enumerate(rows):
         flip, phase, duration, saturation = pulses[:, i]
         scale = torch.ones_like(b1) if flags & SEGMENT_ADIABATIC else b1
-        f, turned = _pulse(f, z, flip * scale, phase)
+        f, turned = pulse(f, z, flip * scale, phase)
         if not both:
             turned = torch.stack([turned[:, 0], z[:, 1] * torch.exp(-saturation * scale**2)], 1)
         f, z = f * seen, turned
-        for offset in offsets:
+        for k in sampled:
             time, receiver = readouts[:, len(signals)]
-            sample = _after(transverse, time, f[most - offset : most - offset + 1]).sum((0, 1))
+            sample = _after(transverse, time, f[most - k : most - k + 1]).sum((0, 1))
             signals.append(m0 * sample * torch.polar(torch.ones_like(receiver), -receiver))
         f = torch.zeros_like(f) if flags & SEGMENT_SPOIL else _after(transverse, duration, f.roll(shift, 0) * inside)
         z = equilibrium + _after(longitudinal, duration, z * inside - equilibrium)
