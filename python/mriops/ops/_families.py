@@ -24,6 +24,20 @@ def _filled(tangents: tuple[Tensor | None, ...], tensors: tuple[Tensor, ...]) ->
     return tuple(torch.zeros_like(t) if d is None else d for d, t in zip(tangents, tensors, strict=True))
 
 
+def _rank_rule(rank: int) -> Callable[..., int]:
+    return lambda *_: rank
+
+
+def _refuses_third_order(name: str) -> Callable[..., NoReturn]:
+    def refuse(*_: Any, **__: Any) -> NoReturn:
+        raise RuntimeError(
+            f"{name}: expected derivatives up to the second order, got a request for the third, or for forward "
+            "mode over forward mode (use reverse mode for one of the two)"
+        )
+
+    return refuse
+
+
 def define_family(
     natives: tuple[NativeOp, NativeOp, NativeOp, NativeOp], parameters: str, core_rank: Callable[[str], int]
 ) -> Callable[..., Any]:
@@ -48,14 +62,7 @@ def define_family(
     inputs = tuple(value.kinds)
     n = len(inputs)
 
-    def rank_rule(name: str) -> Callable[..., int]:
-        return lambda *_: core_rank(name)
-
-    def no_third_order(*_: Any, **__: Any) -> NoReturn:
-        raise RuntimeError(
-            f"{value.name}: expected derivatives up to the second order, got a request for the third, or for forward "
-            "mode over forward mode (use reverse mode for one of the two)"
-        )
+    no_third_order = _refuses_third_order(value.name)
 
     def declare(native: NativeOp, outputs: int, **rules: Any) -> Callable[..., Any]:
         tensors = ", ".join(f"Tensor {name}" for name in native.kinds)
@@ -64,7 +71,7 @@ def define_family(
             OpDeclaration(
                 native=native,
                 schema=f"({tensors}, {parameters}) -> {result}",
-                core_rank={name: rank_rule(name) for name in native.kinds},
+                core_rank={name: _rank_rule(core_rank(name)) for name in native.kinds},
                 derivative=native is not value,
                 **rules,
             )
