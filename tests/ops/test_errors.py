@@ -43,7 +43,7 @@ SHAPE_ERRORS: list[tuple[str, Callable[[Any], Any], str]] = [
     (
         "batch",
         lambda o: o.sense(full(2, 4, 5), full(3, 3, 4, 5)),
-        r"csm: expected batch axes that broadcast with \[\(2,\)\], got \(3,\)",
+        r"csm: expected batch axes that broadcast with \{'image': \(2,\)\}, got \(3,\)",
     ),
     (
         "mask size",
@@ -53,7 +53,7 @@ SHAPE_ERRORS: list[tuple[str, Callable[[Any], Any], str]] = [
     (
         "mask with coils",
         lambda o: o.sense(full(2, 4, 5), full(3, 4, 5), full(3, 4, 5, dtype=F32)),
-        r"mask: expected batch axes that broadcast with \[\(2,\), \(\)\], got \(3,\)",
+        r"mask: expected batch axes that broadcast with \{'image': \(2,\), 'csm': \(\)\}, got \(3,\)",
     ),
     ("ndim", lambda o: o.sense(full(4, 5), full(3, 4, 5), ndim=4), r"ndim: expected 2 or 3, got 4"),
     (

@@ -12,6 +12,7 @@ __all__ = [
     "Array",
     "Flat",
     "broadcast",
+    "broadcasts_to",
     "flatten",
     "lay_out",
     "leading",
@@ -46,17 +47,22 @@ def take_apart(name: str, facts: Facts, axes: tuple[str, ...]) -> Array:
 
 def broadcast(arrays: Sequence[Array]) -> Shape:
     """Common batch shape, numpy's rules."""
-    result = list(max((a.batch for a in arrays), key=len))
+    result = [1] * max([0, *(len(a.batch) for a in arrays)])
     for array in arrays:
         offset = len(result) - len(array.batch)
         for i, size in enumerate(array.batch):
             if size == 1 or result[offset + i] == size:
                 continue
             if result[offset + i] != 1:
-                others = [a.batch for a in arrays if a is not array]
+                others = {a.name: a.batch for a in arrays if a is not array}
                 raise ValueError(f"{array.name}: expected batch axes that broadcast with {others}, got {array.batch}")
             result[offset + i] = size
     return tuple(result)
+
+
+def broadcasts_to(shape: Shape, to: Shape) -> bool:
+    """Whether an array of ``shape`` broadcasts to ``to``, and not the other way round."""
+    return len(shape) <= len(to) and all(n in (1, m) for n, m in zip(shape[::-1], to[::-1], strict=False))
 
 
 def pad(batch: Shape, rank: int) -> Shape:

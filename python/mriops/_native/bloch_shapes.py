@@ -11,6 +11,7 @@ from itertools import pairwise
 from math import prod
 from typing import Any, NamedTuple
 
+from .batches import Array, broadcast, once_or_each
 from .dtypes import COMPLEX_OF, DTYPE_CODE
 from .plan import Facts, NativeOp, Output, Plan
 
@@ -75,17 +76,9 @@ class BlochLayout(NamedTuple):
     spin_batch: Shape
 
 
-def _broadcast(shapes: Mapping[str, Shape]) -> Shape:
-    """Common batch shape, numpy's rules."""
-    rank = max([0, *(len(s) for s in shapes.values())])
-    result = [1] * rank
-    for name, shape in shapes.items():
-        for i, size in enumerate(shape, start=rank - len(shape)):
-            if size != 1 and result[i] not in (1, size):
-                others = {n: s for n, s in shapes.items() if n != name}
-                raise ValueError(f"{name}: expected batch axes that broadcast with {others}, got {shape}")
-            result[i] = size if result[i] == 1 else result[i]
-    return tuple(result)
+def _common(batches: Mapping[str, Shape], names: Sequence[str]) -> Shape:
+    """Batch to which those of the present ones among ``names`` broadcast."""
+    return broadcast([Array(name, batches[name], ()) for name in names if name in batches])
 
 
 def _split_core(name: str, shape: Shape, multi_transmit: bool, sizes: dict[str, tuple[int, str]]) -> Shape:
@@ -160,8 +153,8 @@ def bloch_layout(shapes: Mapping[str, Shape | None], *, multi_transmit: bool, ga
         steps=sizes["steps"][0],
         channels=sizes.get("channels", (1, ""))[0],
         axes=axes * (2 if shapes.get("velocity") is not None else 1),
-        waveform_batch=_broadcast({n: batches[n] for n in _OF_WAVEFORM if n in batches}),
-        spin_batch=_broadcast({n: batches[n] for n in _OF_SPINS if n in batches}),
+        waveform_batch=_common(batches, _OF_WAVEFORM),
+        spin_batch=_common(batches, _OF_SPINS),
     )
 
 
@@ -222,11 +215,7 @@ def check_record(record: Sequence[int] | None, steps: int) -> tuple[int, ...]:
 
 # --- the kernels' rules ----------------------------------------------------------------------------------------------
 
-_BITS = {"waveform": 1, "spins": 2, "magnetization": 4, "receive": 8}
-
-
-def _pad(batch: Shape, rank: int) -> Shape:
-    return (1,) * (rank - len(batch)) + batch
+_KERNEL_INPUTS = ("waveform", "spins", "magnetization", "receive")
 
 
 def _rule(names: tuple[str, ...], kind: str) -> Any:
@@ -257,27 +246,18 @@ def _rule(names: tuple[str, ...], kind: str) -> Any:
                 raise ValueError(
                     f"{name}: expected axes {expected[name.removeprefix('d_')]} after the batch, got {core}"
                 )
-        batch = _broadcast(batches)
+        batch = _common(batches, names)
         count = prod(batch)
-        own, layouts = 0, []
-        for name in names:
-            group = name.removeprefix("d_")
-            # A tangent and its argument are read alike: once per batch item, or once for all.
-            shared = all(prod(batches[n]) == 1 for n in (group, "d_" + group) if n in batches)
-            if shared and group != "grad":
-                layouts.append(None)
-                continue
-            own |= _BITS.get(group, 0)
-            layouts.append(None if _pad(batches[name], len(batch)) == batch else (*batch, *cores[name]))
+        own, layouts = once_or_each(batches, batch, cores, _KERNEL_INPUTS)
         real = arrays[0].dtype
         data = COMPLEX_OF[real] if signal or spinor else real
         if kind == "value":
             outputs = (Output((*batch, *expected["grad"]), data),)
         else:
-            wanted = [n for n in ("waveform", "spins", "magnetization", "receive") if n in names]
+            wanted = [n for n in _KERNEL_INPUTS if n in names]
             outputs = tuple(Output((*batch, *cores[n]), data if n == "receive" else real) for n in wanted)
         numbers = (count, spins, steps, channels, axes, bool(b1), bool(split), own, coils, record, DTYPE_CODE[real])
-        return Plan(outputs=outputs, arguments=numbers, layouts=tuple(layouts), zero=count == 0)  # type: ignore[arg-type]
+        return Plan(outputs=outputs, arguments=numbers, layouts=layouts, zero=count == 0)  # type: ignore[arg-type]
 
     return rule
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from math import prod
 from typing import NamedTuple
 
-from .batches import Array, broadcast, lay_out, leading, pad, per_group, take_apart
+from .batches import Array, broadcast, broadcasts_to, lay_out, leading, pad, per_group, take_apart
 from .dtypes import DTYPE_CODE
 from .plan import Facts, NativeOp, Output, Plan
 
@@ -136,8 +136,7 @@ def _sense_csm_adjoint(
     m = _mask_array(mask, im)
     batch = broadcast([k, x] if m is None else [k, x, m])
     wanted = tuple(csm_batch)
-    own = pad(wanted, len(batch))
-    if len(own) > len(batch) or any(w != 1 and w != n for w, n in zip(own, batch, strict=True)):
+    if not broadcasts_to(wanted, batch):
         raise ValueError(f"csm_batch: expected axes that broadcast to the batch {batch}, got {wanted}")
     groups = leading([wanted], batch)
     mask_plan = _mask_plan(mask, m, batch)
@@ -145,7 +144,9 @@ def _sense_csm_adjoint(
     core = (*x.core[:-ndim], coils, *im)
     arguments = _arguments(batch, n_maps, coils, im, per_group(groups, batch), mask_plan, kspace.dtype)
     return Plan(
-        outputs=(Output((*wanted, *core), kspace.dtype, None if groups == own else (*groups, *core)),),
+        outputs=(
+            Output((*wanted, *core), kspace.dtype, None if groups == pad(wanted, len(batch)) else (*groups, *core)),
+        ),
         arguments=arguments,
         layouts=(lay_out(k, batch), lay_out(x, batch), mask_plan.layout),
         zero=prod(batch) == 0,

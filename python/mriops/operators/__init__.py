@@ -1,7 +1,8 @@
 """Linear operators as torch modules, and their algebra (floor F4).
 
-May import ``mriops.ops``, ``mriops.solvers`` and torch. An operator maps one tensor to one tensor, acts on all leading
-axes that it does not know as a batch, and offers ``A(x)``, ``A.H(y)``, ``A.gram(x)``, ``A @ B``, ``A + B``, ``2 * A``.
+May import ``mriops._native``, ``mriops.ops``, ``mriops.solvers`` and torch. An operator maps one tensor to one tensor,
+acts on all leading axes that it does not know as a batch, and offers ``A(x)``, ``A.H(y)``, ``A.gram(x)``, ``A @ B``,
+``A + B``, ``2 * A``.
 """
 
 from mriops.operators.adapters import from_deepinv, from_scipy, from_sigpy, to_deepinv, to_scipy, to_sigpy

@@ -229,7 +229,7 @@ class ComposedOp(LinearOperator):
         super().__init__()
         self.outer, self.inner = outer, inner
         left, right = outer.domain_shape, inner.range_shape
-        if left is not None and right is not None and not _fits(left, right):
+        if left is not None and right is not None and not trailing_axes_agree(left, right):
             raise ValueError(
                 f"A @ B: expected the range of B to fit the domain of A, trailing axes {left}, got {right} "
                 f"({type(outer).__name__} @ {type(inner).__name__})"
@@ -267,7 +267,7 @@ class SumOp(LinearOperator):
         self.left, self.right = left, right
         for name in ("domain_shape", "range_shape"):
             a, b = getattr(left, name), getattr(right, name)
-            if a is not None and b is not None and not _fits(a, b):
+            if a is not None and b is not None and not trailing_axes_agree(a, b):
                 raise ValueError(f"A + B: expected operators with the same {name}, got {a} and {b}")
 
     @property
@@ -330,7 +330,7 @@ class ScaledOp(LinearOperator):
         return abs(self._scalar()) ** 2 * self.op.normal(x)
 
 
-def _fits(a: Shape, b: Shape) -> bool:
+def trailing_axes_agree(a: Shape, b: Shape) -> bool:
     """Whether trailing axes agree; an axis of length one may stand for a batch that broadcasts."""
     return all(n == m or 1 in (n, m) for n, m in zip(a[::-1], b[::-1], strict=False))
 

@@ -2,6 +2,7 @@
 
 import torch
 
+from mriops._native.batches import broadcasts_to
 from mriops.operators.algebra import LinearOperator, Shape
 
 
@@ -63,7 +64,7 @@ class DiagonalOp(LinearOperator):
 
     def _check(self, x: torch.Tensor, name: str) -> None:
         shape, own = tuple(x.shape), tuple(self.weights.shape)
-        if len(own) > len(shape) or not all(w in (1, n) for w, n in zip(own[::-1], shape[::-1], strict=False)):
+        if not broadcasts_to(own, shape):
             raise ValueError(f"{name}: expected a shape that weights of shape {own} broadcast to, got {shape}")
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from mriops import ops
+from mriops._native.batches import broadcasts_to
 from mriops.operators.algebra import LinearOperator, Shape
 from mriops.operators.sampling import check_argument
 from mriops.ops.reference.precision import complex_of, real_of
@@ -117,8 +118,7 @@ class NufftOp(LinearOperator):
         if dcf.is_complex() or dcf.dtype == torch.bool:
             raise TypeError(f"dcf: expected real weights, got {dcf.dtype}")
         shape = tuple(self.trajectory.shape[:-1])
-        padded = (1,) * (len(shape) - dcf.ndim) + tuple(dcf.shape)
-        if len(padded) != len(shape) or any(n not in (1, m) for n, m in zip(padded, shape, strict=True)):
+        if not broadcasts_to(tuple(dcf.shape), shape):
             raise ValueError(f"dcf: expected a shape that broadcasts to {shape}, got {tuple(dcf.shape)}")
         least = float(dcf.detach().min())
         if not least >= 0:  # NaN is none of them either

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import torch
 
-from mriops.operators.algebra import LinearOperator, Shape
+from mriops._native.batches import broadcasts_to
+from mriops.operators.algebra import LinearOperator, Shape, trailing_axes_agree
 from mriops.ops.reference.precision import complex_of
 
 # Frequencies that stand for the field map; decay rates that stand for an R2* map.
@@ -127,17 +128,15 @@ def segment(
 def _check_mask(mask: torch.Tensor, shape: Shape) -> None:
     if not isinstance(mask, torch.Tensor) or mask.dtype != torch.bool:
         raise TypeError(f"mask: expected a tensor of bool, got {_kind(mask)}")
-    if mask.ndim > len(shape) or any(n not in (1, m) for n, m in zip(mask.shape[::-1], shape[::-1])):
+    if not broadcasts_to(tuple(mask.shape), shape):
         raise ValueError(f"mask: expected a shape that broadcasts to {shape}, got {tuple(mask.shape)}")
     if not bool(mask.any()):
         raise ValueError("mask: expected at least one voxel, got none")
 
 
-def _broadcasts(shape: Shape, to: Shape | None) -> bool:
-    """Whether an array fits the trailing axes of another, which may not be known and where 1 stands for any."""
-    if to is None:
-        return True
-    return len(shape) <= len(to) and all(n == 1 or n == m or m == 1 for n, m in zip(shape[::-1], to[::-1]))
+def _fits(shape: Shape, to: Shape | None) -> bool:
+    """Whether an array fits the trailing axes of what an operator takes or gives, where that is known."""
+    return to is None or (len(shape) <= len(to) and trailing_axes_agree(shape, to))
 
 
 class OffResonanceOp(LinearOperator):
@@ -201,11 +200,11 @@ class OffResonanceOp(LinearOperator):
         if not 0 < eps < 1:
             raise ValueError(f"eps: expected 0 < eps < 1, got {eps!r}")
         domain, im = op.domain_shape, tuple(off_resonance.shape)
-        if not _broadcasts(im, domain):
+        if not _fits(im, domain):
             raise ValueError(f"off_resonance: expected a shape that broadcasts to the image {domain}, got {im}")
-        if not _broadcasts(tuple(times.shape), op.range_shape):
+        if not _fits(tuple(times.shape), op.range_shape):
             raise ValueError(f"times: expected a shape that broadcasts to {op.range_shape}, got {tuple(times.shape)}")
-        if r2star is not None and not _broadcasts(tuple(r2star.shape), im):
+        if r2star is not None and not _fits(tuple(r2star.shape), im):
             raise ValueError(f"r2star: expected a shape that broadcasts to {im}, got {tuple(r2star.shape)}")
         self.op, self.eps = op, eps
         self.keep("off_resonance", off_resonance)

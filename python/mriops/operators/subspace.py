@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from mriops import ops
+from mriops._native.batches import broadcasts_to
 from mriops.operators.algebra import LinearOperator, Shape
 from mriops.operators.nufft import NufftOp
 from mriops.operators.sampling import check_argument, check_csm, in_precision, shape_of
@@ -74,7 +75,7 @@ class SubspaceNufftOp(LinearOperator):
         self.samples = tuple(trajectory.shape[:3])
         if dcf is not None and not isinstance(dcf, torch.Tensor):
             raise TypeError(f"dcf: expected a torch.Tensor or None, got {type(dcf).__name__}")
-        if dcf is not None and not _broadcasts(tuple(dcf.shape), self.samples):
+        if dcf is not None and not broadcasts_to(tuple(dcf.shape), self.samples):
             raise ValueError(f"dcf: expected a shape that broadcasts to {self.samples}, got {tuple(dcf.shape)}")
         weights = None if dcf is None else dcf.expand(self.samples).reshape(-1)
         flat = in_precision(trajectory, csm.dtype.to_real()).reshape(-1, self.ndim)
@@ -156,7 +157,3 @@ class SubspaceNufftOp(LinearOperator):
         check_argument(kspace, "kspace", self.range_shape, 4)
         root = self.sampling.sample_weights(kspace)
         return kspace if root is None else kspace * root.reshape(self.samples).unsqueeze(1)
-
-
-def _broadcasts(shape: Shape, to: Shape) -> bool:
-    return len(shape) <= len(to) and all(n in (1, m) for n, m in zip(shape[::-1], to[::-1], strict=False))

@@ -6,6 +6,7 @@ from typing import Literal, overload
 
 import torch
 
+from mriops._native.batches import broadcasts_to
 from mriops.solvers.flat import Layout, Operator, check_problem, peak, stop_interval
 from mriops.solvers.implicit import ClosureProbe, attach, derivatives_wanted, in_transform, no_derivatives
 from mriops.solvers.info import SolverInfo
@@ -163,7 +164,7 @@ def _damped(A: Operator, damping: float | torch.Tensor, layout: Layout) -> Opera
         return layout.check(A(x), "A(x)")
 
     if isinstance(damping, torch.Tensor):
-        if damping.is_complex() or not _broadcasts(damping.shape, layout.shape):
+        if damping.is_complex() or not broadcasts_to(damping.shape, layout.shape):
             raise ValueError(
                 f"damping: expected a real tensor broadcastable to b of shape {layout.shape}, got {damping.dtype} of "
                 f"shape {tuple(damping.shape)}"
@@ -173,10 +174,6 @@ def _damped(A: Operator, damping: float | torch.Tensor, layout: Layout) -> Opera
     if not 0 <= damping < float("inf"):
         raise ValueError(f"damping: expected a finite number >= 0 or a tensor, got {damping!r}")
     return checked if damping == 0 else lambda x: damped(checked(x), x, damping, layout)
-
-
-def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
-    return len(shape) <= len(to) and all(n in (1, m) for n, m in zip(shape[::-1], to[::-1], strict=False))
 
 
 def _quotient(active: torch.Tensor, a: torch.Tensor, b: torch.Tensor, in_place: bool) -> torch.Tensor:
