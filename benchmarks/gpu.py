@@ -23,6 +23,7 @@ import torch
 
 from benchmarks import machine
 from benchmarks.gpu_nufft import NUFFT_WORKLOADS, NufftProblem
+from benchmarks.gpu_pools import POOL_WORKLOADS
 from benchmarks.gpu_sense import SenseProblem
 from benchmarks.gpu_spins import SPIN_WORKLOADS
 from benchmarks.workloads import WORKLOADS as SENSE_WORKLOADS
@@ -142,6 +143,7 @@ WORKLOADS: dict[str, Callable[[torch.device], GpuProblem]] = {
     **{w.name: partial(SenseProblem, w) for w in SENSE_WORKLOADS},
     **{w.name: partial(NufftProblem, w) for w in NUFFT_WORKLOADS},
     **SPIN_WORKLOADS,
+    **POOL_WORKLOADS,
 }
 
 

@@ -39,13 +39,14 @@ class SpinProblem:
         return float((found - self.expected).norm() / self.expected.norm())
 
 
-def _fingerprints(device: torch.device) -> SpinProblem:
+def fingerprints(device: torch.device, atoms: int = 10_000, every: int = 100) -> SpinProblem:
+    """`epg_fisp`: a dictionary of fingerprints."""
+
     def dictionary(every: int, to: torch.device | torch.dtype) -> epg.Dictionary:
-        made = epg.make_dictionary(10_000)
+        made = epg.make_dictionary(atoms)
         t1, t2, b1 = (x[::every].to(to) for x in (made.t1, made.t2, made.b1))
         return epg.Dictionary(t1, t2, b1, made.flip_angle.to(to), made.repetition_time.to(to), None)
 
-    every = 100
     d, wide = dictionary(1, device), dictionary(every, torch.float64)
     values = (d.t1, d.t2, d.b1, d.flip_angle)
     expected = epg.fisp_signal(wide, wide.t1, wide.t2, wide.b1, wide.flip_angle).abs()
@@ -56,8 +57,9 @@ def _fingerprints(device: torch.device) -> SpinProblem:
     return SpinProblem(calls, (*values, d.repetition_time), expected, every)
 
 
-def _pulse(device: torch.device) -> SpinProblem:
-    p = bloch.make()
+def pulse(device: torch.device, spins: int = bloch.SPINS) -> SpinProblem:
+    """`bloch`: a slice-selective pulse."""
+    p = bloch.make(spins)
     wide = p.double()  # of every 50th isochromat
     p = p.to(device)
     calls = {
@@ -68,8 +70,8 @@ def _pulse(device: torch.device) -> SpinProblem:
     return SpinProblem(calls, arrays, wide.run().movedim(-1, 0), 50)
 
 
-def _decay(device: torch.device) -> SpinProblem:
-    voxels, every = 1 << 20, 1 << 10
+def decay(device: torch.device, voxels: int = 1 << 20, every: int = 1 << 10) -> SpinProblem:
+    """`signal_mono_exponential`: decays of 32 echoes."""
     generator = torch.Generator().manual_seed(0)
     m0, t2 = (low + torch.rand(voxels, generator=generator) for low in (0.5, 0.02))
     times = 0.01 * torch.arange(1, 33)
@@ -87,7 +89,7 @@ def _decay(device: torch.device) -> SpinProblem:
 
 
 SPIN_WORKLOADS: dict[str, Callable[[torch.device], SpinProblem]] = {
-    "epg-fisp-10000x1000": _fingerprints,
-    "bloch-512x100k": _pulse,
-    "mono-exponential-32x1M": _decay,
+    "epg-fisp-10000x1000": fingerprints,
+    "bloch-512x100k": pulse,
+    "mono-exponential-32x1M": decay,
 }

@@ -79,11 +79,11 @@ def make(spins: int = SPINS, *, b1: bool = True) -> Pulse:
     )
 
 
-def torch_step(
-    m: tuple[torch.Tensor, ...], wx: torch.Tensor, wy: torch.Tensor, wz: torch.Tensor, e: tuple[torch.Tensor, ...]
+def torch_turn(
+    m: tuple[torch.Tensor, ...], wx: torch.Tensor, wy: torch.Tensor, wz: torch.Tensor
 ) -> tuple[torch.Tensor, ...]:
-    """Half a relaxation, a turn by Rodrigues' formula, half a relaxation, by components."""
-    x, y, z = m[0] * e[1], m[1] * e[1], 1 + (m[2] - 1) * e[0]
+    """A turn by Rodrigues' formula, by components."""
+    x, y, z = m
     angle = torch.sqrt(wx * wx + wy * wy + wz * wz) + 1e-20
     s = torch.sin(angle) / angle
     c = (1 - torch.cos(angle)) / (angle * angle)
@@ -92,7 +92,15 @@ def torch_step(
     nx = rest * x + s * (y * wz - z * wy) + along * wx
     ny = rest * y + s * (z * wx - x * wz) + along * wy
     nz = rest * z + s * (x * wy - y * wx) + along * wz
-    return nx * e[1], ny * e[1], 1 + (nz - 1) * e[0]
+    return nx, ny, nz
+
+
+def torch_step(
+    m: tuple[torch.Tensor, ...], wx: torch.Tensor, wy: torch.Tensor, wz: torch.Tensor, e: tuple[torch.Tensor, ...]
+) -> tuple[torch.Tensor, ...]:
+    """Half a relaxation, a turn, half a relaxation."""
+    x, y, z = torch_turn((m[0] * e[1], m[1] * e[1], 1 + (m[2] - 1) * e[0]), wx, wy, wz)
+    return x * e[1], y * e[1], 1 + (z - 1) * e[0]
 
 
 def torch_pulse(p: Pulse, step: Callable[..., tuple[torch.Tensor, ...]]) -> torch.Tensor:
