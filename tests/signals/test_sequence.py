@@ -116,7 +116,7 @@ def test_signal_of_a_phantom_is_its_kspace() -> None:
         (lambda: Gradient(np.array([0.0, -1.0]), np.ones(2)), "times: expected two or more increasing"),
         (lambda: Gradient(np.array([0.0, 1.0]), np.ones(3)), "amplitudes: expected 2 finite values"),
         (lambda: Adc(0, 1e-5), "samples: expected at least 1"),
-        (lambda: Adc(4, 0.0), "dwell, delay: expected positive"),
+        (lambda: Adc(4, 0.0), "dwell: expected a positive time"),
         (lambda: Block(-1.0), "duration: expected a time"),
         (lambda: Block(1e-3, gradients={"q": trapezoid(1, 1e-4, 1e-4)}), "gradients: expected axes among"),
         (lambda: Block(1e-3, adc=Adc(200, 1e-5)), "duration: expected at least .*the end of adc"),

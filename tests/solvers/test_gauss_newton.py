@@ -98,7 +98,7 @@ def test_projection_keeps_bounds_and_callback_stops() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"alpha": -1.0}, "alpha, alpha_min: expected finite numbers >= 0, got -1.0"),
+        ({"alpha": -1.0}, "alpha: expected a finite number >= 0, got -1.0"),
         ({"alpha_factor": 0.0}, r"alpha_factor: expected a number in \(0, 1\], got 0.0"),
         ({"max_iter": -1}, "max_iter: expected an integer >= 0, got -1"),
         ({"reference": torch.zeros(3)}, r"reference: expected the shape of x0 \(2, 3\), got \(3,\)"),
@@ -155,5 +155,5 @@ def test_proximal_step_of_correlated_data_is_optimal() -> None:
 
 
 def test_bad_split() -> None:
-    with pytest.raises(ValueError, match="rho, admm_iter: expected a number > 0 and an integer >= 1, got 0 and 10"):
+    with pytest.raises(ValueError, match="rho: expected a finite number > 0, got 0"):
         irgnm(lambda x: x, torch.ones(3), torch.ones(3), rho=0)

@@ -6,7 +6,7 @@ by the callers with the arithmetic of their arrays, as :func:`bloch_layout` says
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from math import prod
 from typing import Any, NamedTuple
@@ -203,6 +203,8 @@ def check_record(record: Sequence[int] | None, steps: int) -> tuple[int, ...]:
     """
     if record is None:
         return (steps,)
+    if not isinstance(record, Iterable):
+        raise TypeError(f"record: expected integers, got {record!r}")
     found = tuple(record)
     for step in found:
         if isinstance(step, bool) or not isinstance(step, int):

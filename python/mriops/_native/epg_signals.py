@@ -45,14 +45,14 @@ class TrainSignals:
     words
         The words of its framework.
     optional
-        ``optional(value, t1)``: a number as an array, ``None`` stays.
+        ``optional(name, value, t1)``: a number as an array, ``None`` stays.
     signal
         ``signal(train, atoms, orders, jacobian, b1_factor=1.0)``; ``atoms`` in the order of :class:`Atoms`.
     """
 
     own: Callable[[Any], Any]
     words: Callable[[Any], Words]
-    optional: Callable[[Any, Any], Any]
+    optional: Callable[[str, Any, Any], Any]
     signal: Callable[..., Any]
 
     def gradient_echo(
@@ -133,7 +133,7 @@ class TrainSignals:
         kept = kept_orders(orders, odd=True)
         return over_profile(
             lambda b1, factor: self.signal(train, (t1, atoms.t2, b1, *atoms[3:]), kept, jacobian, factor),
-            self.optional(atoms.b1, t1),
+            self.optional("b1", atoms.b1, t1),
             slice_profile,
             slice_weights,
         )

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
+from .arguments import numbers
 from .epg_shapes import ODD_ORDERS, OWN, REAL_SIGNAL, SEGMENT_ADIABATIC, SEGMENT_INVERTS, SEGMENT_SPOIL
 
 __all__ = [
@@ -250,10 +251,12 @@ def over_profile(
         if weights is not None:
             raise ValueError("slice_weights: expected None without a slice_profile")
         return signal(b1, 1.0)
-    factors = [float(value) for value in profile]
-    parts = [1 / len(factors)] * len(factors) if weights is None else [float(value) for value in weights]
-    if not factors or len(parts) != len(factors):
-        raise ValueError(f"slice_weights: expected {max(1, len(factors))} numbers, got {len(parts)}")
+    factors = numbers("slice_profile", profile, "finite numbers")
+    parts = (1 / len(factors),) * len(factors)
+    if weights is not None:
+        parts = numbers("slice_weights", weights, f"{len(factors)} numbers")
+    if len(parts) != len(factors):
+        raise ValueError(f"slice_weights: expected {len(factors)} numbers, got {len(parts)}")
     total = None
     for factor, part in zip(factors, parts, strict=True):
         one = part * signal(factor if b1 is None else factor * b1, factor)
@@ -276,6 +279,8 @@ def diffusion_rate(diffusion: Any, gradient_moment: Any) -> tuple[Any, Any]:
 
 def directions(jacobian: Sequence[str], values: Sequence[Any]) -> list[list[float] | None]:
     """For each argument of atoms its tangents, one number per name in ``jacobian``; ``None`` where all are 0."""
+    if not isinstance(jacobian, Sequence):
+        raise TypeError(f"jacobian: expected names of arguments, got {jacobian!r}")
     names = [jacobian] if isinstance(jacobian, str) else list(jacobian)
     given = [name for name, value in zip(OWN, values, strict=True) if value is not None]
     for name in names:

@@ -116,7 +116,8 @@ def choose_kernel(
     Comput Harmon Anal 2021;51:1-16.
     """
     for name, value in (("eps", eps), ("upsampling", upsampling)):
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+        absent = value is None and name == "upsampling"
+        if not absent and (isinstance(value, bool) or not isinstance(value, int | float)):
             raise TypeError(f"{name}: expected a number, got {value!r}")
     least = MIN_EPS.get(dtype, MIN_EPS["float32"])
     if not least <= eps < 1:

@@ -112,8 +112,8 @@ def check_lengths(model: SignalModel, shapes: Sequence[tuple[int, ...]]) -> int:
     for d, shape in zip(model.design, shapes, strict=True):
         if not d.per_time:
             continue
-        if len(shape) > 2 or (len(shape) == 2 and shape[1] != 3):
-            raise ValueError(f"{d.name}: expected shape (times,), got {shape}")
+        if len(shape) > 1 + d.vector or (len(shape) == 2 and shape[1] != 3):
+            raise ValueError(f"{d.name}: expected shape {'(times, 3)' if d.vector else '(times,)'}, got {shape}")
         length = shape[0] if shape else 1
         if length == 0:
             raise ValueError(f"{d.name}: expected at least one value, got none")

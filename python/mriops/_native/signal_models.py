@@ -43,7 +43,7 @@ _TI = DesignInput("inversion_time", "s", "(times,)")
 _FLIP = DesignInput("flip_angle", "rad", "(times,)")
 _TR = DesignInput("repetition_time", "s", "(times,) or one for all")
 _B = DesignInput("b_value", "s/m^2", "(times,); 1000 s/mm^2 is 1e9")
-_DIRECTION = DesignInput("direction", "unit vector", "(times, 3)")
+_DIRECTION = DesignInput("direction", "unit vector", "(times, 3)", vector=True)
 _BLOCH = "Bloch F. Nuclear induction. Phys Rev 1946;70:460-474."
 
 _TABLE: tuple[SignalModel, ...] = (
@@ -306,7 +306,7 @@ _TABLE: tuple[SignalModel, ...] = (
             _m0("complex image without encoding", kind="complex"),
             Parameter("velocity", "m/s", "three components", -10.0, 10.0, (0.0,), kind=3),
         ),
-        (DesignInput("encoding", "rad s/m", "(times, 3); pi / venc along the encoded axis"),),
+        (DesignInput("encoding", "rad s/m", "(times, 3); pi / venc along the encoded axis", vector=True),),
         "Pelc NJ, et al. Encoding strategies for three-direction phase-contrast MR imaging of flow. J Magn Reson "
         "Imaging 1991;1:405-413.",
         is_complex=True,

@@ -38,13 +38,16 @@ class Parameter(NamedTuple):
 
 
 class DesignInput(NamedTuple):
-    """One argument that all voxels share: times, angles. ``per_time``: it has a value for each time, or one for all."""
+    """One argument that all voxels share: times, angles. ``per_time``: it has a value for each time, or one for all;
+    ``vector``: each has three components.
+    """
 
     name: str
     unit: str
     meaning: str
     default: float | None = None
     per_time: bool = True
+    vector: bool = False
 
 
 class SignalModel(NamedTuple):

@@ -143,7 +143,10 @@ def call(op: NativeOp, arrays: tuple[Any, ...], parameters: tuple) -> Any:
 
 def _prepared(op: NativeOp, arrays: tuple[Any, ...], parameters: tuple) -> _Prepared:
     key = (op.name, parameters, *[(a.shape, a.dtype) if type(a) is np.ndarray else _device_key(a) for a in arrays])
-    prepared = _plans.get(key)
+    try:
+        prepared = _plans.get(key)
+    except TypeError:  # a list, where the rule below wants a number
+        prepared, key = None, None
     if prepared is None:
         facts = tuple(
             None if array is None and name in op.optional else array_facts(name, array)
@@ -152,7 +155,8 @@ def _prepared(op: NativeOp, arrays: tuple[Any, ...], parameters: tuple) -> _Prep
         prepared = _prepare(op, facts, parameters)
         if len(_plans) >= _MAX_PLANS:
             _plans.clear()
-        _plans[key] = prepared
+        if key is not None:
+            _plans[key] = prepared
     return prepared
 
 

@@ -25,9 +25,12 @@ class _ArrayWords:
         self.stacklevel = stacklevel
 
     def vector(self, name: str, value: Any, n: int | None, like: Any) -> Any:
+        kind = type(value)
         value = self.xp.asarray(value)
         if value.dtype.kind == "c":
             raise TypeError(f"{name}: expected a real dtype, got {value.dtype}")
+        if value.dtype.kind not in "biuf":
+            raise TypeError(f"{name}: expected numpy.ndarray, cupy.ndarray or numbers, got {kind.__name__}")
         value = value.astype(like.dtype)
         if n is None:
             if value.ndim != 1:
@@ -67,9 +70,13 @@ def own(t1: Any) -> Any:
     return t1 if t1.dtype.name in ("float32", "float64") else t1.astype(np.float32)
 
 
-def optional(value: Any, like: Any) -> Any:
+def optional(name: str, value: Any, like: Any) -> Any:
     """An array, or a number as one; ``None`` stays."""
-    return words(like).xp.asarray(value, dtype=like.dtype) if isinstance(value, (int, float, np.generic)) else value
+    if isinstance(value, (int, float, np.generic)):
+        return words(like).xp.asarray(value, dtype=like.dtype)
+    if value is not None and not hasattr(value, "ndim"):
+        raise TypeError(f"{name}: expected numpy.ndarray, cupy.ndarray or a number, got {type(value).__name__}")
+    return value
 
 
 def _signal_of(
@@ -77,9 +84,11 @@ def _signal_of(
 ) -> Any:
     """Signal of a train for atoms, perhaps with derivatives."""
     t1, t2, b1, off_resonance, m0, diffusion, gradient_moment, inversion_efficiency = atoms
-    rate, squared = diffusion_rate(optional(diffusion, t1), optional(gradient_moment, t1))
+    rate, squared = diffusion_rate(
+        optional("diffusion", diffusion, t1), optional("gradient_moment", gradient_moment, t1)
+    )
     own = (t1, t2, b1, off_resonance, m0, rate, inversion_efficiency)
-    values = tuple(optional(value, t1) for value in own)
+    values = tuple(optional(name, value, t1) for name, value in zip(OWN, own, strict=True))
     if jacobian is None:
         return call(EPG, (*train[:5], *values), (train.program, orders))
     xp = array_module(t1)

@@ -19,7 +19,7 @@ def _atoms(t1: Any, values: tuple) -> dict[str, Any]:
     """Real arrays of t1's precision, by name."""
     found = {}
     for name, value in zip(ATOM_ARGUMENTS, values, strict=True):
-        value = optional(value, t1)
+        value = optional(name, value, t1)
         if value is None and name in ("t2", "t1_b", "fraction", "exchange_rate"):
             raise TypeError(f"{name}: expected an array or a number, got None")
         if value is not None:

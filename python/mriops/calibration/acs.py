@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from mriops._native.arguments import instance, integer
+
 __all__ = ["check_kspace", "detect_acs", "extract_acs"]
 
 
@@ -159,7 +161,8 @@ def extract_acs(kspace: Tensor, acs: int | Sequence[int] | Sequence[slice] | Non
     ValueError
         If ``acs`` has the wrong number of entries, is empty or not positive.
     """
-    if kspace.ndim < ndim + 1:
+    instance("kspace", kspace, Tensor, "a torch.Tensor")
+    if kspace.ndim < integer("ndim", ndim, 1) + 1:
         raise ValueError(
             f"kspace: expected (*batch, coils, *im_size) with {ndim} spatial axes, got {tuple(kspace.shape)}"
         )
@@ -167,7 +170,7 @@ def extract_acs(kspace: Tensor, acs: int | Sequence[int] | Sequence[slice] | Non
     if acs is None:
         region: tuple[slice, ...] = detect_acs(kspace, ndim=ndim)
     else:
-        entries = (acs,) * ndim if isinstance(acs, int) else tuple(acs)
+        entries: tuple = tuple(acs) if hasattr(acs, "__len__") else (acs,) * ndim  # type: ignore[arg-type]
         if len(entries) != ndim:
             raise ValueError(f"acs: expected {ndim} entries (one per spatial axis), got {len(entries)}")
         region = tuple(_as_slice(e, n) for e, n in zip(entries, im_size, strict=True))
@@ -180,8 +183,6 @@ def _as_slice(entry: int | slice, size: int) -> slice:
         if step != 1 or stop <= start:
             raise ValueError(f"acs: expected a non-empty slice of step 1 within an axis of {size}, got {entry}")
         return slice(start, stop)
-    if entry < 1:
-        raise ValueError(f"acs: expected a positive width, got {entry}")
-    width = min(int(entry), size)
+    width = min(integer("acs", entry, 1, "a positive width"), size)
     start = size // 2 - width // 2
     return slice(start, start + width)

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from mriops._native.arguments import instance, integer, number, sizes
+from mriops._native.batches import broadcasts_to
 from mriops.calibration.acs import check_kspace
 from mriops.calibration.eigenmaps import leading_eigenvector
 from mriops.calibration.noise import cholesky_factor
@@ -43,7 +45,9 @@ def rss(coil_images: Tensor, *, ndim: int = 2) -> Tensor:
     """
     if not isinstance(coil_images, Tensor):
         raise TypeError(f"coil_images: expected a torch.Tensor, got {type(coil_images).__name__}")
-    if coil_images.ndim < ndim + 1:
+    if not (coil_images.is_floating_point() or coil_images.is_complex()):
+        raise TypeError(f"coil_images: expected a floating-point or complex tensor, got {coil_images.dtype}")
+    if coil_images.ndim < integer("ndim", ndim, 1) + 1:
         raise ValueError(
             f"coil_images: expected (*batch, coils, *im_size) with {ndim} spatial axes, got {tuple(coil_images.shape)}"
         )
@@ -98,15 +102,22 @@ def walsh(
     Walsh DO, Gmitro AF, Marcellin MW. Adaptive reconstruction of phased array MR imagery. Magn Reson Med 43:682 (2000).
     """
     images = check_kspace(coil_images, ndim=ndim, name="coil_images")
-    widths = (window,) * ndim if isinstance(window, int) else tuple(window)
-    if len(widths) != ndim or any(w < 1 or w % 2 == 0 for w in widths):
-        raise ValueError(f"window: expected an odd positive int or {ndim} of them, got {window!r}")
+    expected = f"an odd positive int or {ndim} of them"
+    widths = sizes("window", window if hasattr(window, "__len__") else [window] * ndim, expected, ndim)
+    if any(w % 2 == 0 for w in widths):
+        raise ValueError(f"window: expected {expected}, got {window!r}")
+    integer("max_iter", max_iter, 1)
+    number("tol", tol, "a number >= 0", lambda value: value >= 0)
     coils, im_size = images.shape[-ndim - 1], images.shape[-ndim:]
     batch = images.shape[: -ndim - 1]
     flat = images.reshape(-1, coils, *im_size)
     factor = None
     if noise_covariance is not None:
+        instance("noise_covariance", noise_covariance, Tensor, "a torch.Tensor or None")
         factor = cholesky_factor(noise_covariance.to(images.dtype), coils)
+        if not broadcasts_to(tuple(factor.shape[:-2]), tuple(batch)):
+            shape = tuple(noise_covariance.shape)
+            raise ValueError(f"noise_covariance: expected batch axes that broadcast to {tuple(batch)}, got {shape}")
         factor = factor.expand(*batch, coils, coils).reshape(-1, coils, coils)
         white = torch.linalg.solve_triangular(factor, flat.reshape(flat.shape[0], coils, -1), upper=False)
         flat = white.reshape(flat.shape)

@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 
+from mriops._native.arguments import instance
 from mriops.calibration.acs import check_kspace
 
 __all__ = ["cholesky_factor", "noise_covariance", "noise_from_corners", "prewhiten", "whitening_matrix"]
@@ -138,6 +139,7 @@ def prewhiten(
     kspace = check_kspace(kspace, ndim=ndim)
     coils = kspace.shape[-ndim - 1]
     if noise is not None and covariance is None:
+        instance("noise", noise, Tensor, "a torch.Tensor or None")
         if noise.ndim < 1 or noise.shape[0] != coils:
             raise ValueError(f"noise: expected {coils} coils on axis 0, got {tuple(noise.shape)}")
         covariance = noise_covariance(noise)

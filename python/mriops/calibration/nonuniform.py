@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from mriops import ops, trajectories
+from mriops._native.arguments import instance, sizes
 from mriops.calibration.adaptive import walsh
 from mriops.solvers import cg
 
@@ -172,9 +173,9 @@ def check_samples(kspace: Tensor, trajectory: Tensor, im_size: Sequence[int]) ->
     ValueError
         If shapes do not fit.
     """
-    size = tuple(int(n) for n in im_size)
-    if len(size) not in (2, 3) or any(n < 1 for n in size):
-        raise ValueError(f"im_size: expected (y, x) or (z, y, x) of positive ints, got {tuple(im_size)}")
+    size = sizes("im_size", im_size, "(y, x) or (z, y, x) of positive ints", 2, 3)
+    for name, tensor in (("kspace", kspace), ("trajectory", trajectory)):
+        instance(name, tensor, Tensor, "a torch.Tensor")
     if trajectory.ndim < 3 or trajectory.shape[-1] != len(size):
         raise ValueError(
             f"trajectory: expected (*batch, shots, readout, {len(size)}) for im_size {size}, "

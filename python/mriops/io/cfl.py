@@ -96,6 +96,8 @@ def write_cfl(array: npt.ArrayLike, path: str | os.PathLike[str]) -> None:
     OSError
         If the folder cannot be written to.
     """
+    if np.asarray(array).dtype.kind not in "biufc":
+        raise TypeError(f"array: expected numbers, got {type(array).__name__}")
     array = np.asarray(array, np.complex64)
     if array.size == 0 or array.ndim > 16:
         raise ValueError(f"array: expected up to 16 axes, none of them empty, got shape {array.shape}")

@@ -8,6 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from mriops._native.arguments import integer, number
+from mriops._native.batches import broadcasts_to
+
 
 def nmse(image: Tensor, reference: Tensor, *, ndim: int = 2) -> Tensor:
     """Normalised mean squared error ||image - reference||^2 / ||reference||^2.
@@ -161,7 +164,7 @@ def _check(image: Tensor, reference: Tensor, ndim: int) -> None:
             raise TypeError(f"{name}: expected a torch.Tensor, got {type(tensor).__name__}")
         if not (tensor.is_floating_point() or tensor.is_complex()):
             raise TypeError(f"{name}: expected a floating-point or complex tensor, got {tensor.dtype}")
-    if not 1 <= ndim <= 3:
+    if integer("ndim", ndim, 1, "1, 2 or 3") > 3:
         raise ValueError(f"ndim: expected 1, 2 or 3, got {ndim}")
     if image.shape != reference.shape or image.ndim < ndim or 0 in image.shape:
         raise ValueError(
@@ -184,7 +187,12 @@ def _magnitude(x: Tensor) -> Tensor:
 def _data_range(data_range: float | Tensor | None, reference: Tensor, ndim: int) -> Tensor:
     if data_range is None:
         return reference.detach().abs().amax(tuple(range(-ndim, 0)))
+    if not isinstance(data_range, Tensor):
+        data_range = number("data_range", data_range, "positive values, a number or a tensor", lambda value: value > 0)
     value = torch.as_tensor(data_range, dtype=reference.dtype, device=reference.device)
+    if not broadcasts_to(tuple(value.shape), tuple(reference.shape[:-ndim])):
+        batch, shape = tuple(reference.shape[:-ndim]), tuple(value.shape)
+        raise ValueError(f"data_range: expected a number or a shape that broadcasts to {batch}, got {shape}")
     if not bool((value > 0).all()):
         raise ValueError("data_range: expected positive values, got some that are not")
     return value.expand(reference.shape[:-ndim])

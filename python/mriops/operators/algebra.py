@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from mriops._native.arguments import instance
+
 Shape = tuple[int, ...]
 
 
@@ -290,6 +292,8 @@ class ScaledOp(LinearOperator):
 
     Raises
     ------
+    TypeError
+        If the scalar is no number, or `op` no operator.
     ValueError
         If a tensor has more elements.
     """
@@ -304,8 +308,8 @@ class ScaledOp(LinearOperator):
                 )
             self.keep("scalar", scalar)
         else:
-            self.scalar = scalar
-        self.op = op
+            self.scalar = instance("scalar", scalar, Number, "a number or a tensor with one element")
+        self.op = instance("op", op, LinearOperator, "a LinearOperator")
 
     @property
     def domain_shape(self) -> Shape | None:  # type: ignore[override]

@@ -3,6 +3,7 @@
 import torch
 
 from mriops import ops
+from mriops._native.arguments import integer, sizes
 from mriops.operators.algebra import LinearOperator
 from mriops.operators.sampling import batch_of, check_argument, check_mask_shape, compress_mask, shape_of
 from mriops.ops.reference.precision import real_of
@@ -41,13 +42,11 @@ class FourierOp(LinearOperator):
     ):
         super().__init__()
         if im_size is not None:
-            im_size = tuple(int(n) for n in im_size)
-            if not im_size or min(im_size) < 1:
-                raise ValueError(f"im_size: expected positive lengths, got {im_size}")
-            if ndim is not None and ndim != len(im_size):
+            im_size = sizes("im_size", im_size, "one to three positive ints", 1, 2, 3)
+            if ndim is not None and integer("ndim", ndim, 1) != len(im_size):
                 raise ValueError(f"ndim: expected {len(im_size)}, the length of im_size {im_size}, got {ndim}")
         ndim = ndim if ndim is not None else 2 if im_size is None else len(im_size)
-        if ndim not in (1, 2, 3):
+        if integer("ndim", ndim, 1, "1, 2 or 3") > 3:
             raise ValueError(f"ndim: expected 1, 2 or 3, got {ndim!r}")
         self.im_size, self.ndim = im_size, ndim
         mask = compress_mask(mask, ndim, None, im_size)

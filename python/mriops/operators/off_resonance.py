@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import torch
 
+from mriops._native.arguments import number
 from mriops._native.batches import broadcasts_to
 from mriops.operators.algebra import LinearOperator, Shape, trailing_axes_agree
 from mriops.ops.reference.precision import complex_of
@@ -197,8 +198,7 @@ class OffResonanceOp(LinearOperator):
         for name, tensor in maps.items():
             if not isinstance(tensor, torch.Tensor) or not tensor.is_floating_point():
                 raise TypeError(f"{name}: expected a real floating-point tensor, got {_kind(tensor)}")
-        if not 0 < eps < 1:
-            raise ValueError(f"eps: expected 0 < eps < 1, got {eps!r}")
+        number("eps", eps, "0 < eps < 1", lambda value: 0 < value < 1)
         domain, im = op.domain_shape, tuple(off_resonance.shape)
         if not _fits(im, domain):
             raise ValueError(f"off_resonance: expected a shape that broadcasts to the image {domain}, got {im}")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import torch
 
+from mriops._native.arguments import instance
 from mriops.operators.algebra import LinearOperator
 
 MAX_MOMENTS = 10
@@ -85,6 +86,7 @@ class WaveletOp(LinearOperator):
     def _levels(
         self, x: torch.Tensor, step: Callable[[torch.Tensor, int], torch.Tensor], levels: Iterable[int]
     ) -> torch.Tensor:
+        instance("x", x, torch.Tensor, "a torch.Tensor")
         if x.ndim < self.ndim:
             raise ValueError(f"x: expected at least {self.ndim} axes, got shape {tuple(x.shape)}")
         sizes = [tuple(x.shape[x.ndim - self.ndim :])]

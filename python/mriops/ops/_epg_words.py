@@ -28,7 +28,7 @@ class TorchWords:
     @staticmethod
     def vector(name: str, value: Any, n: int | None, like: Tensor) -> Tensor:
         if not isinstance(value, Tensor):
-            value = torch.as_tensor(value, dtype=torch.float64)
+            value = _tensor_of(name, value, torch.float64)
         if value.is_complex():
             raise TypeError(f"{name}: expected a real dtype, got {value.dtype}")
         value = value.to(like.dtype) if value.device == like.device else value.to(like)
@@ -60,6 +60,16 @@ class TorchWords:
         warnings.warn(message, UserWarning, stacklevel=self.stacklevel)
 
 
+def _tensor_of(name: str, value: Any, dtype: torch.dtype, device: Any = None) -> Tensor:
+    try:
+        return torch.as_tensor(value, dtype=dtype, device=device)
+    except (TypeError, ValueError, RuntimeError):
+        kind = type(value)
+        raise TypeError(
+            f"{name}: expected torch.Tensor or numbers, got {kind.__module__}.{kind.__qualname__}"
+        ) from None
+
+
 def own(t1: Any) -> Tensor:
     """t1, whose dtype and device are those of the whole call."""
     if not isinstance(t1, Tensor):
@@ -69,11 +79,11 @@ def own(t1: Any) -> Tensor:
     return t1 if t1.dtype in (torch.float32, torch.float64) else t1.to(torch.float32)
 
 
-def optional(value: Any, like: Tensor) -> Tensor | None:
+def optional(name: str, value: Any, like: Tensor) -> Tensor | None:
     """A tensor, or a number as one; ``None`` stays."""
     if value is None or isinstance(value, Tensor):
         return value
-    return torch.as_tensor(value, dtype=like.dtype, device=like.device)
+    return _tensor_of(name, value, like.dtype, like.device)
 
 
 def signal_of(
@@ -86,9 +96,11 @@ def signal_of(
 ) -> Tensor:
     """Signal of a train for atoms, perhaps with derivatives, by the ops or by the references: ``calls`` are both."""
     t1, t2, b1, off_resonance, m0, diffusion, gradient_moment, inversion_efficiency = atoms
-    rate, squared = diffusion_rate(optional(diffusion, t1), optional(gradient_moment, t1))
+    rate, squared = diffusion_rate(
+        optional("diffusion", diffusion, t1), optional("gradient_moment", gradient_moment, t1)
+    )
     own = (t1, t2, b1, off_resonance, m0, rate, inversion_efficiency)
-    values = tuple(optional(value, t1) for value in own)
+    values = tuple(optional(name, value, t1) for name, value in zip(OWN, own, strict=True))
     if jacobian is None:
         return calls[0](*train[:5], *values, train.program, orders)
     factors = {"b1": b1_factor, "diffusion": squared}  # the kernels' argument for the caller's

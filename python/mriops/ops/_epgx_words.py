@@ -22,7 +22,7 @@ def _atoms(t1: Tensor, values: tuple) -> dict[str, Tensor]:
         if value is None and name in ("t2", "t1_b", "fraction", "exchange_rate"):
             raise TypeError(f"{name}: expected torch.Tensor or a number, got None")
         if isinstance(value, int | float) and not isinstance(value, bool):
-            value = optional(value, t1)
+            value = optional(name, value, t1)
         if value is None:
             continue
         if not isinstance(value, Tensor):

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mriops._native.arguments import instance, integer, number, sizes
+
 WIRE_SEGMENTS = 64  # trapezoid rule on a circle: error falls as exp(-segments x distance/radius)
 
 
@@ -89,14 +91,16 @@ class FourierCoils:
     residual: float = 0.0
 
     def __post_init__(self) -> None:
-        a = self.coefficients
+        a = instance("coefficients", self.coefficients, Tensor, "a torch.Tensor")
         if a.ndim not in (3, 4) or any(n % 2 == 0 for n in a.shape[1:]) or not a.is_complex():
             raise ValueError(
                 "coefficients: expected complex (coils, odd, odd) or (coils, odd, odd, odd), "
                 f"got {a.dtype} {tuple(a.shape)}"
             )
-        if int(self.period) != self.period or self.period < 1:
-            raise ValueError(f"period: expected a positive int, got {self.period}")
+        if not a.numel() or not bool(torch.isfinite(a).all()):
+            raise ValueError("coefficients: expected at least one coil of finite values, got none, or NaN or Inf")
+        integer("period", self.period, 1, "a positive int")
+        number("residual", self.residual, "a number >= 0", lambda value: value >= 0)
 
     @property
     def ndim(self) -> int:
@@ -182,10 +186,7 @@ def fourier_coils(
 
 
 def _check_size(im_size: Sequence[int]) -> tuple[int, ...]:
-    size = tuple(int(n) for n in im_size)
-    if len(size) not in (2, 3) or any(n < 1 for n in size):
-        raise ValueError(f"im_size: expected 2 or 3 positive ints, got {tuple(im_size)}")
-    return size
+    return sizes("im_size", im_size, "2 or 3 positive ints", 2, 3)
 
 
 def _loops(n_coils: int, ndim: int, n_rings: int | None, distance: float, loop_radius: float | None) -> Tensor:

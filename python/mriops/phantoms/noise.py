@@ -7,6 +7,9 @@ import math
 import torch
 from torch import Tensor
 
+from mriops._native.arguments import instance, integer, number
+from mriops._native.batches import broadcasts_to
+
 
 def add_noise(
     kspace: Tensor,
@@ -46,11 +49,19 @@ def add_noise(
     ValueError
         If not exactly one of covariance and sigma is given, or shapes or definiteness do not fit.
     """
-    if not kspace.is_complex():
+    if not instance("kspace", kspace, Tensor, "a torch.Tensor").is_complex():
         raise TypeError(f"kspace: expected a complex tensor, got {kspace.dtype}")
-    if kspace.ndim < ndim + 1:
+    if kspace.ndim < integer("ndim", ndim, 1) + 1:
         raise ValueError(f"kspace: expected shape (*batch, coils, {ndim} sample axes), got {tuple(kspace.shape)}")
     n_coils = kspace.shape[-ndim - 1]
+    if not n_coils:
+        raise ValueError(f"kspace: expected at least one coil, got shape {tuple(kspace.shape)}")
+    if mask is not None:
+        instance("mask", mask, Tensor, "a torch.Tensor or None")
+        spatial, batch = tuple(kspace.shape[kspace.ndim - ndim :]), tuple(kspace.shape[: -ndim - 1])
+        if not broadcasts_to(tuple(mask.shape), (*batch, *spatial)):
+            expected = f"a shape that broadcasts to {(*batch, *spatial)} (no coil axis)"
+            raise ValueError(f"mask: expected {expected}, got {tuple(mask.shape)}")
     factor = _factor(covariance, sigma, n_coils)
     samples = tuple(kspace.shape[kspace.ndim - ndim :])
     white = _white_noise((*kspace.shape[: kspace.ndim - ndim - 1], math.prod(samples), n_coils), seed)
@@ -140,7 +151,7 @@ def coil_covariance(
 
 
 def _white_noise(shape: tuple[int, ...], seed: int) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(integer("seed", seed, -(2**63), "an integer"))
     return torch.randn(shape, generator=generator, dtype=torch.complex128)  # E|n|^2 = 1
 
 
@@ -150,7 +161,13 @@ def _factor(covariance: Tensor | float | None, sigma: float | None, n_coils: int
         raise ValueError(
             "covariance: expected exactly one of covariance and sigma, got " + ("none" if sigma is None else "both")
         )
-    matrix = torch.as_tensor(sigma**2 if sigma is not None else covariance, dtype=torch.complex128).detach().cpu()
+    if sigma is not None:
+        covariance = number("sigma", sigma, "a finite number >= 0", lambda value: 0 <= value < math.inf) ** 2
+    try:
+        matrix = torch.as_tensor(covariance, dtype=torch.complex128).detach().cpu()
+    except (TypeError, ValueError, RuntimeError):
+        expected = f"a number or shape {(n_coils, n_coils)}"
+        raise TypeError(f"covariance: expected {expected}, got {type(covariance).__name__}") from None
     if matrix.ndim == 0:
         matrix = matrix * torch.eye(n_coils, dtype=torch.complex128)
     if tuple(matrix.shape) != (n_coils, n_coils):

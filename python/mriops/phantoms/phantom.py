@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from mriops._native.arguments import sizes
 from mriops.phantoms.coils import FourierCoils
 from mriops.phantoms.raster import coverage
 from mriops.phantoms.shapes import Shape
@@ -197,10 +198,7 @@ class Phantom:
         return self.values.reshape(-1, len(self.shapes)).to(device or "cpu")
 
     def _check_size(self, im_size: Sequence[int]) -> tuple[int, ...]:
-        size = tuple(int(n) for n in im_size)
-        if len(size) != self.ndim or any(n < 1 for n in size):
-            raise ValueError(f"im_size: expected {self.ndim} positive ints, got {tuple(im_size)}")
-        return size
+        return sizes("im_size", im_size, f"{self.ndim} positive ints", self.ndim)
 
     def _check_coords(self, coords: Tensor, device: torch.device | str | None) -> Tensor:
         if coords.ndim == 0 or coords.shape[-1] != self.ndim:

@@ -82,7 +82,10 @@ class Shape(ABC):
 
 def as_points(value: object, name: str, ndim: int | None = None) -> Tensor:
     """A float64 tensor (points, ndim) from nested sequences, arrays or tensors."""
-    points = torch.as_tensor(value, dtype=torch.float64).detach().cpu()
+    try:
+        points = torch.as_tensor(value, dtype=torch.float64).detach().cpu()
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(f"{name}: expected coordinates of points, got {type(value).__name__} ({error})") from None
     if points.ndim != 2 or (ndim is not None and points.shape[1] != ndim):
         wanted = "ndim" if ndim is None else str(ndim)
         raise ValueError(f"{name}: expected shape (points, {wanted}), got {tuple(points.shape)}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from mriops import calibration, ops
+from mriops._native.arguments import instance, integer
 
 
 def rss(kspace: Tensor, *, ndim: int = 2) -> Tensor:
@@ -30,7 +31,8 @@ def rss(kspace: Tensor, *, ndim: int = 2) -> Tensor:
     ----------
     Roemer et al., The NMR phased array, Magn Reson Med 16 (1990) 192-225.
     """
-    if kspace.ndim < ndim + 1:
+    instance("kspace", kspace, Tensor, "a torch.Tensor")
+    if kspace.ndim < integer("ndim", ndim, 1) + 1:
         raise ValueError(
             f"kspace: expected (*batch, coils, *im_size) with {ndim} spatial axes, got {tuple(kspace.shape)}"
         )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
 from mriops import calibration, ops, trajectories
+from mriops._native.arguments import instance, number
 from mriops.operators import SenseOp
 from mriops.recon.coil_maps import estimate_csm
 from mriops.solvers import cg
@@ -124,8 +126,7 @@ def noncartesian_sense(
     for the normal operator as a convolution.
     """
     size = calibration.check_samples(kspace, trajectory, im_size)
-    if not l2 >= 0:
-        raise ValueError(f"l2: expected a number >= 0, got {l2}")
+    number("l2", l2, "a number >= 0", lambda value: 0 <= value < math.inf)
     if csm is None:
         csm = nonuniform_csm(kspace.detach(), trajectory.detach(), size, calib=calib, acs=acs, eps=eps)
     weights = _weights(trajectory, size, dcf).unflatten(-1, trajectory.shape[-3:-1])
@@ -178,7 +179,7 @@ def _weights(trajectory: Tensor, size: tuple[int, ...], dcf: Tensor | None) -> T
     """W (*batch, samples)."""
     if dcf is None:
         return trajectories.dcf_pipe(trajectory, size).flatten(-2)
-    if dcf.is_complex() or dcf.shape[-2:] != trajectory.shape[-3:-1]:
+    if instance("dcf", dcf, Tensor, "a torch.Tensor or None").is_complex() or dcf.shape[-2:] != trajectory.shape[-3:-1]:
         shots, readout = trajectory.shape[-3:-1]
         raise ValueError(f"dcf: expected real (*batch, {shots}, {readout}), got {dcf.dtype} {tuple(dcf.shape)}")
     return dcf.flatten(-2)

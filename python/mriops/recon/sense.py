@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
+from mriops._native.arguments import number
 from mriops.operators import SenseOp
 from mriops.recon.coil_maps import estimate_csm
 from mriops.solvers import cg
@@ -74,8 +76,7 @@ def sense(
             f"kspace: expected complex (*batch, coils, *im_size) with {ndim} spatial axes, "
             f"got {kspace.dtype} {tuple(kspace.shape)}"
         )
-    if not l2 >= 0:
-        raise ValueError(f"l2: expected a number >= 0, got {l2}")
+    number("l2", l2, "a number >= 0", lambda value: 0 <= value < math.inf)
     maps = n_maps > 1
     if csm is None:
         csm = estimate_csm(kspace.detach(), method=calib, acs=acs, n_maps=n_maps, ndim=ndim)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from mriops import trajectories
+from mriops._native.arguments import number
 from mriops.operators import LinearOperator, SenseOp, SubspaceNufftOp, SubspaceOp
 from mriops.recon.coil_maps import estimate_csm
 from mriops.recon.nonuniform import nonuniform_csm
@@ -76,8 +78,7 @@ def subspace_sense(
     Assländer et al. Low rank alternating direction method of multipliers reconstruction for MR fingerprinting. Magn
     Reson Med 79, 2018.
     """
-    if not l2 >= 0:
-        raise ValueError(f"l2: expected a number >= 0, got {l2}")
+    number("l2", l2, "a number >= 0", lambda value: 0 <= value < math.inf)
     if not kspace.is_complex() or kspace.ndim < 4:
         raise ValueError(
             f"kspace: expected complex (frames, coils, shots, readout) or (frames, coils, y, x), "

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mriops._native.arguments import instance, integer, number
 
 __all__ = ["Adc", "Block", "Gradient", "RfPulse", "Sequence", "Waveform"]
 
@@ -48,8 +51,12 @@ class RfPulse:
         signal, edges = np.asarray(self.signal), np.asarray(self.edges)
         if signal.ndim != 1 or signal.size == 0 or not np.isfinite(signal).all():
             raise ValueError(f"signal: expected finite samples (samples,), got shape {signal.shape}")
+        if edges.dtype.kind == "c":
+            raise TypeError(f"edges: expected real times, got {edges.dtype}")
         if edges.shape != (signal.size + 1,) or not (np.diff(edges) > _SAME).all() or edges[0] < 0:
             raise ValueError(f"edges: expected {signal.size + 1} increasing times from 0 on, got shape {edges.shape}")
+        number("frequency", self.frequency, "a finite number [Hz]")
+        number("phase", self.phase, "a finite number [rad]")
 
 
 @dataclass(frozen=True)
@@ -119,10 +126,11 @@ class Adc:
     phase: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.samples < 1:
-            raise ValueError(f"samples: expected at least 1, got {self.samples}")
-        if not self.dwell > 0 or self.delay < 0:
-            raise ValueError(f"dwell, delay: expected positive times, got {self.dwell}, {self.delay}")
+        integer("samples", self.samples, 1, "at least 1")
+        number("dwell", self.dwell, "a positive time [s]", lambda value: 0 < value < math.inf)
+        number("delay", self.delay, "a time >= 0 [s]", lambda value: 0 <= value < math.inf)
+        number("frequency", self.frequency, "a finite number [Hz]")
+        number("phase", self.phase, "a finite number [rad]")
 
     def times(self) -> NDArray[np.floating]:
         """When samples are taken, from the start of the block [s]."""
@@ -156,8 +164,7 @@ class Block:
     adc: Adc | None = None
 
     def __post_init__(self) -> None:
-        if not self.duration >= 0 or not np.isfinite(self.duration):
-            raise ValueError(f"duration: expected a time, got {self.duration}")
+        number("duration", self.duration, "a time >= 0 [s]", lambda value: 0 <= value < math.inf)
         ends = {"rf": self.rf.edges[-1]} if self.rf is not None else {}
         for axis, gradient in self.gradients.items():
             if axis not in AXES:
@@ -210,7 +217,7 @@ class Sequence:
 
     def __init__(self, blocks: Iterable[Block] = ()) -> None:
         self._blocks: list[Block] = []
-        for block in blocks:
+        for block in instance("blocks", blocks, Iterable, "an iterable of Block"):
             self.append(block)
 
     def append(self, block: Block) -> None:
@@ -266,8 +273,8 @@ class Sequence:
         ValueError
             The sequence is empty, or ``rf_step`` not positive.
         """
-        if rf_step is not None and not rf_step > 0:
-            raise ValueError(f"rf_step: expected a positive time [s], got {rf_step}")
+        if rf_step is not None:
+            number("rf_step", rf_step, "a positive time [s]", lambda value: value > 0)
         parts = [_block_steps(block, rf_step) for block in self if block.duration > 0]
         if not parts:
             raise ValueError("sequence: expected at least one block that takes time, got none")

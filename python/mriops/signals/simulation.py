@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from mriops import ops
+from mriops._native.arguments import instance
 from mriops._native.bloch_shapes import GAMMA
 
 from .sequence import Sequence
@@ -74,6 +75,8 @@ def simulate(
     Stocker T, Vahedipour K, Pflugfelder D, Shah NJ. High-performance computing MRI simulations. Magn Reson Med
     2010;64:186-193.
     """
+    instance("sequence", sequence, Sequence, "a Sequence")
+    instance("receive", receive, Tensor, "a torch.Tensor")
     if not receive.is_complex():
         raise TypeError(f"receive: expected complex64 or complex128, got {receive.dtype}")
     waveform = sequence.waveform(rf_step=rf_step)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
+from mriops._native.arguments import number
 from mriops._native.bloch_shapes import GAMMA
 
 __all__ = ["fat_spectrum"]
@@ -36,7 +39,6 @@ def fat_spectrum(field_strength: float) -> tuple[Tensor, Tensor]:
     Hernando D, et al. Chemical shift-based water/fat separation: a comparison of signal models (peaks of the ISMRM
     fat-water toolbox). Magn Reson Med 2010;64:811-822.
     """
-    if not field_strength > 0:
-        raise ValueError(f"field_strength: expected a positive number [T], got {field_strength}")
+    number("field_strength", field_strength, "a positive number [T]", lambda value: 0 < value < math.inf)
     amplitude = torch.tensor(_AMPLITUDE, dtype=torch.float64)
     return torch.tensor(_PPM, dtype=torch.float64) * 1e-6 * GAMMA * field_strength, amplitude / amplitude.sum()

@@ -6,8 +6,9 @@ from typing import Literal, overload
 
 import torch
 
+from mriops._native.arguments import number
 from mriops._native.batches import broadcasts_to
-from mriops.solvers.flat import Layout, Operator, check_problem, peak, stop_interval
+from mriops.solvers.flat import Layout, Operator, check_problem, not_negative, peak, stop_interval
 from mriops.solvers.implicit import ClosureProbe, attach, derivatives_wanted, in_transform, no_derivatives
 from mriops.solvers.info import SolverInfo
 from mriops.solvers.updates import Updates, damped, updates_for
@@ -123,7 +124,7 @@ def cg(
     Hestenes, Stiefel. Methods of conjugate gradients for solving linear systems. J Res NBS 49, 1952.
     """
     functions = [("A", A)] + [("preconditioner", preconditioner)] * (preconditioner is not None)
-    check_problem(b, batch_ndim, max_iter, tol, functions)
+    check_problem(b, batch_ndim, max_iter, tol, functions, callback)
     if grad_order not in (1, 2):
         raise ValueError(f"grad_order: expected 1 or 2, got {grad_order!r}")
     layout = Layout.of(b, batch_ndim)
@@ -171,8 +172,7 @@ def _damped(A: Operator, damping: float | torch.Tensor, layout: Layout) -> Opera
             )
         weight = damping.to(layout.dtype.to_real())
         return lambda x: checked(x) + weight * x
-    if not 0 <= damping < float("inf"):
-        raise ValueError(f"damping: expected a finite number >= 0 or a tensor, got {damping!r}")
+    number("damping", damping, "a finite number >= 0 or a tensor", not_negative)
     return checked if damping == 0 else lambda x: damped(checked(x), x, damping, layout)
 
 

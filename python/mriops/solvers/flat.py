@@ -6,6 +6,8 @@ from math import prod
 
 import torch
 
+from mriops._native.arguments import number
+
 Operator = Callable[[torch.Tensor], torch.Tensor]
 
 
@@ -83,8 +85,18 @@ def peak(a: torch.Tensor) -> torch.Tensor:
     return torch.where(scale == 0, torch.ones_like(scale), scale)
 
 
+def not_negative(value: float) -> bool:
+    """Of the finite numbers."""
+    return 0 <= value < float("inf")
+
+
 def check_problem(
-    b: object, batch_ndim: int, max_iter: int, tol: float, functions: Sequence[tuple[str, object]]
+    b: object,
+    batch_ndim: int,
+    max_iter: int,
+    tol: float,
+    functions: Sequence[tuple[str, object]],
+    callback: object = None,
 ) -> None:
     """Raise unless the arguments that all solvers share make sense."""
     if not isinstance(b, torch.Tensor):
@@ -95,11 +107,12 @@ def check_problem(
         raise ValueError(f"batch_ndim: expected an integer from 0 to {b.ndim} (the axes of b), got {batch_ndim!r}")
     if not isinstance(max_iter, int) or max_iter < 0:
         raise ValueError(f"max_iter: expected an integer >= 0, got {max_iter!r}")
-    if not 0 <= tol < float("inf"):
-        raise ValueError(f"tol: expected a finite number >= 0, got {tol!r}")
+    number("tol", tol, "a finite number >= 0", not_negative)
     for name, function in functions:
         if not callable(function):
             raise TypeError(f"{name}: expected a callable, got {type(function).__name__}")
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback: expected a callable or None, got {type(callback).__name__}")
 
 
 def stop_interval(device: torch.device, check_every: int | None) -> int:

@@ -6,8 +6,9 @@ from typing import NamedTuple
 import torch
 from torch.func import jvp, vjp
 
+from mriops._native.arguments import number
 from mriops.solvers.cg import cg
-from mriops.solvers.flat import Operator
+from mriops.solvers.flat import Operator, not_negative
 from mriops.solvers.implicit import no_derivatives
 
 Callback = Callable[[int, torch.Tensor, float], bool | None]
@@ -176,9 +177,14 @@ def irgnm(
     weights). Boyd et al. Distributed optimization and statistical learning via the alternating direction method of
     multipliers. Found Trends Mach Learn 3, 2011.
     """
-    if not (0 < rho < float("inf") and isinstance(admm_iter, int) and admm_iter >= 1):
-        raise ValueError(f"rho, admm_iter: expected a number > 0 and an integer >= 1, got {rho!r} and {admm_iter!r}")
-    _check(x0, adjoint_data, alpha, alpha_factor, alpha_min, max_iter)
+    number("rho", rho, "a finite number > 0", lambda value: 0 < value < float("inf"))
+    for name, count, least in (("admm_iter", admm_iter, 1), ("max_iter", max_iter, 0), ("cg_iter", cg_iter, 0)):
+        if not isinstance(count, int) or count < least:
+            raise ValueError(f"{name}: expected an integer >= {least}, got {count!r}")
+    for name, size in (("alpha", alpha), ("alpha_min", alpha_min), ("cg_tol", cg_tol)):
+        number(name, size, "a finite number >= 0", not_negative)
+    number("alpha_factor", alpha_factor, "a number in (0, 1]", lambda value: 0 < value <= 1)
+    _check(model, x0, adjoint_data)
     x = x0.detach().clone()
     pull = torch.zeros_like(x) if reference is None else reference.detach()
     if pull.shape != x.shape:
@@ -193,6 +199,8 @@ def irgnm(
                     f"adjoint_data: expected the shape of model(x0) {tuple(point.value.shape)}, got "
                     f"{tuple(adjoint_data.shape)}"
                 )
+            if adjoint_data.is_complex() and not point.value.is_complex():
+                raise TypeError(f"adjoint_data: expected real data, as model(x0) is, got {adjoint_data.dtype}")
             metric = (lambda d: d) if penalty is None else penalty(x)
             right = point.cotangent(adjoint_data - normal(point.value)) - weight * metric(x - pull)
             if not bool(torch.isfinite(right).all()):
@@ -235,17 +243,11 @@ def _split_step(
     return split
 
 
-def _check(
-    x0: object, adjoint_data: object, alpha: float, alpha_factor: float, alpha_min: float, max_iter: int
-) -> None:
+def _check(model: object, x0: object, adjoint_data: object) -> None:
+    if not callable(model):
+        raise TypeError(f"model: expected a callable, got {type(model).__name__}")
     for name, value in (("x0", x0), ("adjoint_data", adjoint_data)):
         if not isinstance(value, torch.Tensor):
             raise TypeError(f"{name}: expected a torch.Tensor, got {type(value).__name__}")
         if not (value.is_floating_point() or value.is_complex()):
             raise TypeError(f"{name}: expected a floating-point or complex tensor, got {value.dtype}")
-    if not 0 <= alpha < float("inf") or not 0 <= alpha_min < float("inf"):
-        raise ValueError(f"alpha, alpha_min: expected finite numbers >= 0, got {alpha!r} and {alpha_min!r}")
-    if not 0 < alpha_factor <= 1:
-        raise ValueError(f"alpha_factor: expected a number in (0, 1], got {alpha_factor!r}")
-    if not isinstance(max_iter, int) or max_iter < 0:
-        raise ValueError(f"max_iter: expected an integer >= 0, got {max_iter!r}")

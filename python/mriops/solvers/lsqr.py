@@ -6,8 +6,9 @@ from typing import Literal, overload
 
 import torch
 
+from mriops._native.arguments import number
 from mriops.solvers.cg import cg
-from mriops.solvers.flat import Layout, Operator, check_problem, peak, stop_interval
+from mriops.solvers.flat import Layout, Operator, check_problem, not_negative, peak, stop_interval
 from mriops.solvers.implicit import ClosureProbe, attach, derivatives_wanted, in_transform, no_derivatives
 from mriops.solvers.info import SolverInfo
 from mriops.solvers.updates import Updates, updates_for
@@ -111,7 +112,7 @@ def lsqr(
     ----------
     Paige, Saunders. LSQR: an algorithm for sparse linear equations and sparse least squares. ACM TOMS 8, 1982.
     """
-    check_problem(b, batch_ndim, max_iter, tol, [("A", A), ("AH", AH)])
+    check_problem(b, batch_ndim, max_iter, tol, [("A", A), ("AH", AH)], callback)
     if grad_order not in (1, 2):
         raise ValueError(f"grad_order: expected 1 or 2, got {grad_order!r}")
     damping = _check_damping(damping, b, batch_ndim)
@@ -151,8 +152,8 @@ def _check_damping(damping: float | torch.Tensor, b: torch.Tensor, batch_ndim: i
                 f"damping: expected one real number or one per batch item, shape {batch}, got {damping.dtype} of shape "
                 f"{tuple(damping.shape)}"
             )
-    elif not 0 <= damping < float("inf"):
-        raise ValueError(f"damping: expected a finite number >= 0 or a tensor, got {damping!r}")
+    else:
+        number("damping", damping, "a finite number >= 0 or a tensor", not_negative)
     return damping
 
 

@@ -74,7 +74,7 @@ def epi(
     """
     n_y, n_x = (int(2 * h) for h in half_size(im_size, 2))
     fov_y, fov_x = check_fov(field_of_view, 2)
-    check_limits(limits, dwell)
+    check_limits(limits, dwell, dtype)
     if check_count(shots, "shots") > n_y or n_y % shots:
         raise ValueError(f"shots: expected a divisor of {n_y}, got {shots}")
     lines = n_y // shots

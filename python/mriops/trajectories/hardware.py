@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mriops._native.arguments import instance, number, numbers
 from mriops._native.bloch_shapes import GAMMA as GAMMA
 from mriops.trajectories.masks import check_im_size
 
@@ -89,10 +90,12 @@ def gradient_and_slew(
     -----
     Differentiable with respect to the trajectory: penalties on the two train a trajectory that a scanner can play.
     """
+    instance("trajectory", trajectory, Tensor, "a torch.Tensor")
+    if not trajectory.is_floating_point():
+        raise TypeError(f"trajectory: expected a real floating-point dtype, got {trajectory.dtype}")
     if trajectory.ndim < 2 or trajectory.shape[-2] < 3:
         raise ValueError(f"trajectory: expected (*batch, readout >= 3, ndim), got {tuple(trajectory.shape)}")
-    if not dwell > 0:
-        raise ValueError(f"dwell: expected a positive time, got {dwell}")
+    number("dwell", dwell, "a positive time [s]", _positive)
     fov = torch.tensor(check_fov(field_of_view, trajectory.shape[-1]), dtype=trajectory.dtype, device=trajectory.device)
     gradient = trajectory.diff(dim=-2) / (GAMMA * dwell * fov)
     return gradient, gradient.diff(dim=-2) / dwell
@@ -100,17 +103,25 @@ def gradient_and_slew(
 
 def check_fov(field_of_view: float | Sequence[float], ndim: int) -> tuple[float, ...]:
     """One positive length [m] per axis."""
-    given = (field_of_view,) * ndim if isinstance(field_of_view, (int, float)) else tuple(field_of_view)
-    if len(given) != ndim or not all(math.isfinite(v) and v > 0 for v in given):
-        raise ValueError(f"field_of_view: expected a positive length or {ndim} of them [m], got {field_of_view}")
-    return tuple(float(v) for v in given)
+    expected = f"a positive length or {ndim} of them [m]"
+    if getattr(field_of_view, "ndim", 0) == 0 and not hasattr(field_of_view, "__len__"):
+        return (number("field_of_view", field_of_view, expected, _positive),) * ndim
+    given = numbers("field_of_view", field_of_view, expected)
+    if len(given) != ndim or not all(_positive(v) for v in given):
+        raise ValueError(f"field_of_view: expected {expected}, got {field_of_view}")
+    return given
 
 
-def check_limits(limits: GradientLimits, dwell: float) -> None:
-    """Positive and finite, all of them."""
+def check_limits(limits: GradientLimits, dwell: float, dtype: torch.dtype) -> None:
+    """Positive and finite, all of them; and the dtype of what will come."""
+    instance("dtype", dtype, torch.dtype, "torch.float32 or torch.float64")
+    instance("limits", limits, GradientLimits, "GradientLimits")
     for name, value in (*limits._asdict().items(), ("dwell", dwell)):
-        if not (math.isfinite(value) and value > 0):
-            raise ValueError(f"{name}: expected a positive number, got {value}")
+        number(name, value, "a positive number", _positive)
+
+
+def _positive(value: float) -> bool:
+    return 0 < value < math.inf
 
 
 def check_count(value: int, name: str, least: int = 1) -> int:

@@ -11,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mriops._native.arguments import sizes
+
 
 def mask_equispaced(
     im_size: Sequence[int],
@@ -233,10 +235,7 @@ def _phase_axes(im_size: Sequence[int], rate: int | Sequence[int] | None) -> tup
 
 def check_im_size(im_size: Sequence[int]) -> tuple[int, ...]:
     """im_size as a tuple of 2 or 3 positive ints."""
-    size = tuple(int(m) for m in im_size)
-    if len(size) not in (2, 3) or any(m < 1 for m in size):
-        raise ValueError(f"im_size: expected (y, x) or (z, y, x) of positive ints, got {tuple(im_size)}")
-    return size
+    return sizes("im_size", im_size, "(y, x) or (z, y, x) of positive ints", 2, 3)
 
 
 def _per_axis(value: int | Sequence[int], axes: int, name: str) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from mriops import ops
+from mriops._native.arguments import instance
 from mriops.trajectories.hardware import check_count, half_size
 
 
@@ -51,6 +52,7 @@ def dcf_pipe(trajectory: Tensor, im_size: Sequence[int], *, max_iter: int = 20, 
     """
     half = half_size(im_size)
     ndim = len(half)
+    instance("trajectory", trajectory, Tensor, "a torch.Tensor")
     if trajectory.ndim < 3 or trajectory.shape[-1] != ndim:
         raise ValueError(
             f"trajectory: expected (*batch, shots, readout, {ndim}) for im_size {tuple(im_size)}, "

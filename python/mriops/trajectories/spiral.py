@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mriops._native.arguments import numbers
 from mriops.trajectories.angles import golden_angle, rotations, spoke_angles
 from mriops.trajectories.hardware import (
     GAMMA,
@@ -94,7 +95,7 @@ def spiral(
     """
     scale = half_size(im_size, 2)
     fov = np.array(check_fov(field_of_view, 2))
-    check_limits(limits, dwell)
+    check_limits(limits, dwell, dtype)
     check_count(shots, "shots")
     radius = np.linspace(0, 1, _POINTS)
     turns = scale.max() / shots * _cumulative(_density(density, radius), radius)
@@ -158,7 +159,7 @@ def cones(
     """
     scale = half_size(im_size, 3)
     fov = np.array(check_fov(field_of_view, 3))
-    check_limits(limits, dwell)
+    check_limits(limits, dwell, dtype)
     check_count(shots, "shots")
     height = (2 * np.arange(shots) + 1) / shots - 1
     across = np.sqrt(1 - height**2)
@@ -203,11 +204,17 @@ def _replayed(
     return np.stack(out)
 
 
+_DENSITIES = "a function of the radius, a positive number or two of them (centre, edge)"
+
+
 def _density(density: Density, radius: NDArray[np.float64]) -> NDArray[np.float64]:
     if callable(density):
         values = np.broadcast_to(np.asarray(density(radius), float), radius.shape)
     else:
-        centre, edge = (density, density) if isinstance(density, (int, float)) else density
+        given = list(numbers("density", density if hasattr(density, "__len__") else [density], _DENSITIES))
+        if len(given) > 2:
+            raise ValueError(f"density: expected {_DENSITIES}, got {len(given)} numbers")
+        centre, edge = given[0], given[-1]
         values = centre + (edge - centre) * radius
     if not (np.isfinite(values).all() and (values > 0).all()):
         raise ValueError(f"density: expected positive values for radii in [0, 1], got a minimum of {values.min()}")
