@@ -2,6 +2,7 @@
 #include "../core/by_dtype.h"
 #include "image_pass.h"
 #include "kernels.h"
+#include "sample_turn.h"
 #include "samples.h"
 #include "spread.h"
 #include "strips.h"
@@ -75,8 +76,14 @@ void run_nufft(const NufftProblem& p, const T* image, const T* csm, const T* poi
         const bool turns = layout == SampleLayout::user;
         const Passes<T> run(p, taps, points + at.sample(b) * p.ndim, coils, turns);
         run.image.forward(image + at.image(b, c, csm), csm ? csm + at.csm(b, c) : nullptr, run.spectrum, inner);
-        const SortedSamples<T> to =
-            turns ? run.turn.sorted() : SortedSamples<T>{kspace + at.kspace(b) + 2 * c, 2 * p.coils, 2 * coils};
+        if (turns) {
+            const UserOrder user(order + at.sample(b), p.samples);
+            run.strips.interpolate(run.spectrum, false, inner, [&](const Block<T>& block) {
+                interpolate_block(run.grid.stored, block, run.turn.cells(), {&user, block.first, p.samples});
+            });
+            return run.turn.to_user(kspace + at.kspace(b, c), coils, inner);
+        }
+        const SortedSamples<T> to{kspace + at.kspace(b) + 2 * c, 2 * p.coils, 2 * coils};
         run.strips.interpolate(run.spectrum, false, inner, [&](const Block<T>& block) {
             if (T* const there = to.whole(block, run.cell_reals))
                 return interpolate_block(run.grid.stored, block, there);
@@ -84,7 +91,6 @@ void run_nufft(const NufftProblem& p, const T* image, const T* csm, const T* poi
             interpolate_block(run.grid.stored, block, values);
             write_samples(to, block, run.cell_reals, values);
         });
-        if (turns) run.turn.to_user(order + at.sample(b), kspace + at.kspace(b, c), coils, inner);
     });
 }
 
@@ -96,13 +102,13 @@ void run_nufft_adjoint(const NufftProblem& p, const T* kspace, const T* csm, con
     over_blocks<T>(p, threads, [&](int64_t b, int64_t c, int64_t coils, int inner) {
         const bool turns = layout == SampleLayout::user;
         const Passes<T> run(p, taps, points + at.sample(b) * p.ndim, coils, turns);
-        const int32_t* user = order + at.sample(b);
-        if (turns) run.turn.from_user(user, kspace + at.kspace(b, c), coils, inner);
-        const SortedSamples<const T> from =
-            turns ? run.turn.sorted_const()
-                  : SortedSamples<const T>{kspace + at.kspace(b) + 2 * c, 2 * p.coils, 2 * coils};
+        const UserOrder user(order + at.sample(b), p.samples);
         const T* weight = dcf ? dcf + (b / p.batch_per_traj) * dcf_stride : nullptr;
+        if (turns) run.turn.from_user(kspace + at.kspace(b, c), coils, weight, inner);
+        const T* const cells = run.turn.cells();
+        const SortedSamples<const T> from{kspace + at.kspace(b) + 2 * c, 2 * p.coils, 2 * coils};
         run.strips.spread(run.spectrum, inner, [&](const Block<T>& block) {
+            if (turns) return spread_block(run.grid.stored, block, cells, {&user, block.first, p.samples});
             alignas(64) T values[kBlockSamples * 32];
             spread_block(run.grid.stored, block, read_samples(from, block, run.grid.stored, weight, user, values));
         });
@@ -120,7 +126,7 @@ void run_nufft_gram(const NufftProblem& p, const T* image, const T* csm, const T
         const Passes<T> run(p, taps, points + at.sample(b) * p.ndim, coils, false);
         const T* maps = csm ? csm + at.csm(b, c) : nullptr;
         const T* weight = dcf ? dcf + (b / p.batch_per_traj) * dcf_stride : nullptr;
-        const int32_t* user = order + at.sample(b);
+        const UserOrder user(order + at.sample(b), p.samples);
         run.image.forward(image + at.image(b, c, csm), maps, run.spectrum, inner);
         run.strips.gram(run.spectrum, inner, [&](Block<T>& block, std::ptrdiff_t apart) {
             alignas(64) T values[kBlockSamples * 32];
@@ -155,21 +161,20 @@ void run_nufft_trajectory_grad(const NufftProblem& p, const T* image, const T* c
                 const int64_t coils = std::min(step, p.coils - c);
                 const bool add = c > 0 || b > t * p.batch_per_traj;
                 const Passes<T> run(p, taps, points + at.sample(b) * p.ndim, coils, true);
-                const int32_t* user = order + at.sample(b);
-                run.turn.from_user(user, kspace + at.kspace(b, c), coils, inner);
-                const SortedSamples<T> from = run.turn.sorted();
+                const UserOrder user(order + at.sample(b), p.samples);
+                run.turn.from_user(kspace + at.kspace(b, c), coils, nullptr, inner);
+                const T* const cells = run.turn.cells();
                 run.image.forward(image + at.image(b, c, csm), csm ? csm + at.csm(b, c) : nullptr, run.spectrum, inner);
                 run.strips.interpolate(run.spectrum, true, inner, [&](const Block<T>& block) {
                     alignas(64) T slopes[3 * kBlockSamples * 32];
-                    const T* const values = from.base + block.first * from.step;
                     slopes_of(run, block, slopes);
                     for (int s = 0; s < block.count; ++s)
                         for (int a = 0; a < p.ndim; ++a) {
                             const int axis = 3 - p.ndim + a;
                             const T* slope = slopes + (axis * kBlockSamples + s) * run.cell_reals;
+                            const T* values = cells + user[block.first + s] * run.cell_reals;
                             T sum = 0;
-                            for (int64_t i = 0; i < run.cell_reals; ++i)
-                                sum += values[s * run.cell_reals + i] * slope[i];
+                            for (int64_t i = 0; i < run.cell_reals; ++i) sum += values[i] * slope[i];
                             sum *= taps.axis[axis].cells_per_unit;
                             T& to = out[user[block.first + s] * p.ndim + a];
                             to = add ? to + sum : sum;
@@ -186,24 +191,24 @@ void run_nufft_trajectory_jvp(const NufftProblem& p, const T* image, const T* cs
     const Taps<T> taps(p);
     over_blocks<T>(p, threads, [&](int64_t b, int64_t c, int64_t coils, int inner) {
         const Passes<T> run(p, taps, points + at.sample(b) * p.ndim, coils, true);
-        const int32_t* user = order + at.sample(b);
-        const SortedSamples<T> to = run.turn.sorted();
+        const UserOrder user(order + at.sample(b), p.samples);
         const T* direction = tangent + at.sample(b) * p.ndim;
         run.image.forward(image + at.image(b, c, csm), csm ? csm + at.csm(b, c) : nullptr, run.spectrum, inner);
         run.strips.interpolate(run.spectrum, true, inner, [&](const Block<T>& block) {
             alignas(64) T slopes[3 * kBlockSamples * 32];
-            T* const values = to.base + block.first * to.step;
             slopes_of(run, block, slopes);
-            std::fill_n(values, block.count * run.cell_reals, T(0));
-            for (int s = 0; s < block.count; ++s)
+            for (int s = 0; s < block.count; ++s) {
+                T* const values = run.turn.cells() + user[block.first + s] * run.cell_reals;
+                std::fill_n(values, run.cell_reals, T(0));
                 for (int a = 0; a < p.ndim; ++a) {
                     const int axis = 3 - p.ndim + a;
                     const T* slope = slopes + (axis * kBlockSamples + s) * run.cell_reals;
                     const T factor = direction[user[block.first + s] * p.ndim + a] * taps.axis[axis].cells_per_unit;
-                    for (int64_t i = 0; i < run.cell_reals; ++i) values[s * run.cell_reals + i] += factor * slope[i];
+                    for (int64_t i = 0; i < run.cell_reals; ++i) values[i] += factor * slope[i];
                 }
+            }
         });
-        run.turn.to_user(user, kspace + at.kspace(b, c), coils, inner);
+        run.turn.to_user(kspace + at.kspace(b, c), coils, inner);
     });
 }
 

@@ -1,6 +1,7 @@
 // The inner loops: sums of taps over the grid for a block of samples, all coils of a cell at once.
 #pragma once
 #include "cells.h"
+#include "samples.h"
 #include "taps.h"
 
 namespace mriops {
@@ -96,12 +97,31 @@ struct RowWeights<T, N, 0> {
     }
 };
 
+// Where the numbers of a block's samples lie: one after the other, or in cells that are elsewhere in an array.
+struct SampleCells {
+    const UserOrder* order = nullptr;
+    int64_t first = 0, end = 0;  // of the block, and of all samples, in sorted order
+
+    MRIOPS_INLINE int64_t operator()(int s) const { return order ? (*order)[first + s] : s; }
+    // Asks for the cell of a sample that comes soon: cells lie in short runs, and no hardware looks ahead from one to
+    // the next.
+    template <class T, int N, int Write>
+    MRIOPS_INLINE void prefetch(const T* values, int s) const {
+        constexpr int64_t kAhead = 16;
+        if (!order || first + s + kAhead >= end) return;
+        const T* const next = values + (*order)[first + s + kAhead] * N;
+        for (int i = 0; i < N; i += int(64 / sizeof(T))) __builtin_prefetch(next + i, Write, 2);
+        __builtin_prefetch(next + N - 1, Write, 2);
+    }
+};
+
 // values[s] = sum of taps, [count][N]; D axes.
 template <class T, int N, int W, int D>
-__attribute__((noinline)) void interpolate(const Block<T>& b, T* values) {
+__attribute__((noinline)) void interpolate(const Block<T>& b, const SampleCells& cell, T* values) {
     const int rows = W ? W : b.width;
     for (int s = 0; s < b.count; ++s) {
         const int at = s * kWidest;
+        cell.prefetch<T, N, 1>(values, s);
         const RowWeights<T, N, W> x(b.weight[2] + at, b.width, b.odd[s]);
         using Sum = typename RowWeights<T, N, W>::Sum;
         const int64_t behind = b.rest[s];
@@ -120,23 +140,24 @@ __attribute__((noinline)) void interpolate(const Block<T>& b, T* values) {
                 total.add(b.weight[0][at + i] - Vec<T>{}, plane);
             }
         }
-        total.store_sample(values + s * N);
+        total.store_sample(values + cell(s) * N);
     }
 }
 
 // The transpose: the grid gains weight * values[s].
 template <class T, int N, int W, int D>
-__attribute__((noinline)) void spread(const Block<T>& b, const T* values) {
+__attribute__((noinline)) void spread(const Block<T>& b, const SampleCells& cell, const T* values) {
     const int rows = W ? W : b.width;
     for (int s = 0; s < b.count; ++s) {
         const int at = s * kWidest;
+        cell.prefetch<T, N, 0>(values, s);
         const RowWeights<T, N, W> x(b.weight[2] + at, b.width, b.odd[s]);
         using Sum = typename RowWeights<T, N, W>::Sum;
         const int64_t behind = b.rest[s];
         T* const* const line = b.lines + b.row[s];
         const int64_t offset = b.offset[s];
         const T* const y = b.weight[1] + at;
-        const Sum value = Sum::load_sample(values + s * N);
+        const Sum value = Sum::load_sample(values + cell(s) * N);
         for (int i = 0; i < rows; ++i) {
             if constexpr (D == 2) {
                 T* const row = line[i] + offset;
@@ -200,17 +221,17 @@ inline void with_cell_and_width(int64_t stored, int width, const F& f) {
     });
 }
 template <class T>
-inline void interpolate_block(int64_t stored, const Block<T>& block, T* values) {
+inline void interpolate_block(int64_t stored, const Block<T>& block, T* values, const SampleCells& cell = {}) {
     with_cell_and_width<T>(stored, block.width, [&](auto n, auto w) {
         constexpr int N = decltype(n)::value, W = decltype(w)::value;
-        block.ndim == 2 ? interpolate<T, N, W, 2>(block, values) : interpolate<T, N, W, 3>(block, values);
+        block.ndim == 2 ? interpolate<T, N, W, 2>(block, cell, values) : interpolate<T, N, W, 3>(block, cell, values);
     });
 }
 template <class T>
-inline void spread_block(int64_t stored, const Block<T>& block, const T* values) {
+inline void spread_block(int64_t stored, const Block<T>& block, const T* values, const SampleCells& cell = {}) {
     with_cell_and_width<T>(stored, block.width, [&](auto n, auto w) {
         constexpr int N = decltype(n)::value, W = decltype(w)::value;
-        block.ndim == 2 ? spread<T, N, W, 2>(block, values) : spread<T, N, W, 3>(block, values);
+        block.ndim == 2 ? spread<T, N, W, 2>(block, cell, values) : spread<T, N, W, 3>(block, cell, values);
     });
 }
 
