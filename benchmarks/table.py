@@ -36,7 +36,7 @@ _MRI_PACKAGES = ("sigpy", "mrpro", "deepinv", "bart", "mri-nufft", "torchkbnufft
 _MRI_PACKAGES += ("mrphy",)
 _PEERS = ("torch.fft", _COIL_LOOP, "ducc0", "finufft", "sigpy", "mrpro", "deepinv", "bart", "mri-nufft")
 _PEERS += ("pytorch-finufft", "torchkbnufft", "torch.compile", "torch", "numba", "torchsim", "mrphy", "scipy")
-_PEERS += ("scalar C++", "vectorised C++", "torch C++ op", "torch custom_op", "forward")
+_PEERS += ("scalar C++", "C++ in float", "torch C++ op", "torch custom_op", "forward")
 #: Not other software: the forward pass of mriops, beside gradients.
 _OWN = ("mriops", "forward")
 _NONE = "No measurement is recorded yet: run `python -m benchmarks run`.\n"

@@ -230,24 +230,26 @@ def _build_fisp(what: str, atoms: int, phases: bool, peers: Sequence[str] | None
     return _built(makers, peers, truth)
 
 
-#: One program, compiled as it is written, and with what g++ makes of its loop over orders.
-_CPMG_FLAGS = {
-    "scalar C++": ["-O3", "-march=native", "-fno-tree-vectorize"],
-    "vectorised C++": ["-O3", "-march=native"],
+#: How `cpmg_scalar.cpp` is compiled: as it is written, or with its loop over orders in vectors.
+_CPMG_FLAGS = {"scalar": ["-O3", "-march=native", "-fno-tree-vectorize"], "vectorised": ["-O3", "-march=native"]}
+#: Who stands for what: programs for spin echoes compute in double, voxel by voxel; in float, g++ may do its best.
+_CPMG_PROGRAMS = {
+    "scalar C++": [("scalar", "double")],
+    "C++ in float": [("scalar", "float"), ("vectorised", "float")],
 }
 
 
 @lru_cache(maxsize=2)
-def _cpmg_library(peer: str) -> ctypes.CDLL:
+def _cpmg_library(kind: str) -> ctypes.CDLL:
     """Compile `cpmg_scalar.cpp` into ``build/benchmarks``, once."""
     from torch.utils import cpp_extension
 
     folder = ROOT / "build" / "benchmarks"
     folder.mkdir(parents=True, exist_ok=True)
     path = cpp_extension.load(
-        f"mriops_benchmark_cpmg_{peer.split()[0]}",
+        f"mriops_benchmark_cpmg_{kind}",
         [str(Path(__file__).with_name("cpmg_scalar.cpp"))],
-        extra_cflags=_CPMG_FLAGS[peer],
+        extra_cflags=_CPMG_FLAGS[kind],
         build_directory=str(folder),
         is_python_module=False,
     )
@@ -255,11 +257,11 @@ def _cpmg_library(peer: str) -> ctypes.CDLL:
 
 
 def _cpmg_program(peer: str, t1: Tensor, t2: Tensor, b1: Tensor, flips: Tensor) -> list[Contender]:
-    """A C++ program, voxel by voxel, in both precisions."""
-    library = _cpmg_library(peer)
+    """A C++ program, voxel by voxel."""
 
-    def contender(variant: str, dtype: torch.dtype, real: Any) -> Contender:
-        function = getattr(library, f"cpmg_{variant}")
+    def contender(kind: str, precision: str) -> Contender:
+        function = getattr(_cpmg_library(kind), f"cpmg_{precision}")
+        dtype, real = {"float": (torch.float32, ctypes.c_float), "double": (torch.float64, ctypes.c_double)}[precision]
         function.argtypes = (
             *(ctypes.c_void_p, ctypes.c_int, real),
             *(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_long, ctypes.c_void_p),
@@ -272,9 +274,10 @@ def _cpmg_program(peer: str, t1: Tensor, t2: Tensor, b1: Tensor, flips: Tensor) 
             function(angles.data_ptr(), len(angles), SPACING, *tissue, len(x1), echoes.data_ptr())
             return echoes
 
-        return Contender(peer, variant, call, lambda x: x.T, note=" ".join((*_CPMG_FLAGS[peer], "one thread")))
+        note = " ".join((*_CPMG_FLAGS[kind], "one thread"))
+        return Contender(peer, f"{kind}, {precision}", call, lambda x: x.T, note=note)
 
-    return [contender("float", torch.float32, ctypes.c_float), contender("double", torch.float64, ctypes.c_double)]
+    return [contender(*program) for program in _CPMG_PROGRAMS[peer]]
 
 
 def _build_cpmg(what: str, voxels: int, peers: Sequence[str] | None) -> Built:
@@ -316,7 +319,7 @@ def _build_cpmg(what: str, voxels: int, peers: Sequence[str] | None) -> Built:
 
     makers = {"mriops": mriops, "torchsim": torchsim}
     if what == "forward":
-        makers |= {peer: partial(_cpmg_program, peer, t1, t2, b1, flips) for peer in _CPMG_FLAGS}
+        makers |= {peer: partial(_cpmg_program, peer, t1, t2, b1, flips) for peer in _CPMG_PROGRAMS}
     return _built(makers, peers, truth)
 
 
