@@ -116,6 +116,10 @@ TYPE_ERRORS = [
     ("array, a list", lambda: array_fse(b1=[1.0, 1.0, 1.0]), "b1: expected numpy.ndarray, .* got list"),
     ("eps", lambda: ops.nufft(KSPACE, RADIAL.flatten(0, 1), eps=None), "eps: expected a number, got None"),
     ("mask size", lambda: trajectories.mask_equispaced((8.5, 8), 2), r"im_size: expected \(y, x\).* got \(8.5, 8\)"),
+    ("rate", lambda: trajectories.mask_equispaced(IM, None), "acceleration: expected an int or 1 of them, got None"),
+    ("seed of", lambda: trajectories.mask_poisson(IM, 2, seed=0.5), "seed: expected an integer >= 0, got 0.5"),
+    ("frames", lambda: trajectories.mask_poisson(IM, 2, frames="2"), "frames: expected a positive int, got '2'"),
+    ("part", lambda: trajectories.mask_poisson(IM, 2, partial_fourier=None), r"partial_fourier: expected in \(0.5"),
     ("size", lambda: trajectories.radial("88", 4), r"im_size: expected \(y, x\)"),
     ("length", lambda: trajectories.epi(IM, field_of_view=None), "field_of_view: expected a positive length"),
     (

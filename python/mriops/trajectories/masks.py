@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mriops._native.arguments import sizes
+from mriops._native.arguments import integer, number, numbers, sizes
 
 
 def mask_equispaced(
@@ -66,8 +66,8 @@ def mask_equispaced(
     if seed is None:
         start = _per_axis(offset, len(n), "offset")
     else:
-        start = tuple(int(np.random.default_rng(seed).integers(r)) for r in rate)
-    lattice = [_lattice(n, rate, (*start[:-1], start[-1] + f * frame_step), 0) for f in range(_frame_count(frames))]
+        start = tuple(int(generator_of(seed).integers(r)) for r in rate)
+    lattice = [_lattice(n, rate, (*start[:-1], start[-1] + f * frame_step), 0) for f in range(frame_count(frames))]
     return _finish(lattice, n, acs, partial_fourier, frames, lift)
 
 
@@ -114,7 +114,7 @@ def mask_caipi(
     if not 0 <= shift < rate[1]:
         raise ValueError(f"shift: expected 0 <= shift < {rate[1]}, got {shift}")
     start = _per_axis(offset, 2, "offset")
-    lattice = [_lattice(n, rate, (start[0], start[1] + f * frame_step), shift) for f in range(_frame_count(frames))]
+    lattice = [_lattice(n, rate, (start[0], start[1] + f * frame_step), shift) for f in range(frame_count(frames))]
     return _finish(lattice, n, acs, partial_fourier, frames, lift)
 
 
@@ -212,9 +212,9 @@ def _mask_weighted(
         place = np.stack(np.unravel_index(candidates, n), -1)
         away = (place - np.array([m // 2 for m in n])) / np.array(n)
         log_weight = -(away**2).sum(-1) / (2.0 * sigma**2)
-    rng = np.random.default_rng(seed)
+    rng = generator_of(seed)
     drawn = []
-    for _ in range(_frame_count(frames)):
+    for _ in range(frame_count(frames)):
         # Gumbel keys: the largest `extra` of them are a weighted draw without replacement
         key = log_weight + rng.gumbel(size=candidates.size)
         mask = centre.copy()
@@ -239,9 +239,10 @@ def check_im_size(im_size: Sequence[int]) -> tuple[int, ...]:
 
 
 def _per_axis(value: int | Sequence[int], axes: int, name: str) -> tuple[int, ...]:
-    values = (value,) * axes if isinstance(value, (int, Real)) else tuple(value)
-    if len(values) != axes or not all(float(v).is_integer() for v in values):
-        raise ValueError(f"{name}: expected an int or {axes} of them, got {value}")
+    expected = f"an int or {axes} of them"
+    values = numbers(name, value if hasattr(value, "__len__") else [value] * axes, expected)
+    if len(values) != axes or not all(v.is_integer() for v in values):
+        raise ValueError(f"{name}: expected {expected}, got {value}")
     return tuple(int(v) for v in values)
 
 
@@ -261,10 +262,14 @@ def _lattice(n: tuple[int, ...], rate: tuple[int, ...], offset: tuple[int, ...],
     return (row % rate[0] == 0) & ((axes[1] - shift * (row // rate[0])) % rate[1] == 0)
 
 
-def _frame_count(frames: int | None) -> int:
-    if frames is not None and frames < 1:
-        raise ValueError(f"frames: expected a positive int, got {frames}")
-    return 1 if frames is None else frames
+def frame_count(frames: int | None) -> int:
+    """How many, 1 where there is no axis of them."""
+    return 1 if frames is None else integer("frames", frames, 1, "a positive int")
+
+
+def generator_of(seed: int) -> np.random.Generator:
+    """The same seed gives the same mask."""
+    return np.random.default_rng(integer("seed", seed, 0))
 
 
 def centre_box(n: tuple[int, ...], acs: int | Sequence[int]) -> NDArray[np.bool_]:
@@ -281,8 +286,7 @@ def centre_box(n: tuple[int, ...], acs: int | Sequence[int]) -> NDArray[np.bool_
 
 def allowed_region(n: tuple[int, ...], partial_fourier: float) -> NDArray[np.bool_]:
     """False for the lines along the last phase-encode axis that a partial Fourier scan leaves out."""
-    if not 0.5 < partial_fourier <= 1.0:
-        raise ValueError(f"partial_fourier: expected in (0.5, 1], got {partial_fourier}")
+    number("partial_fourier", partial_fourier, "in (0.5, 1]", lambda value: 0.5 < value <= 1.0)
     out = np.ones(n, dtype=bool)
     out[..., : n[-1] - math.ceil(partial_fourier * n[-1])] = False
     return out
@@ -290,8 +294,7 @@ def allowed_region(n: tuple[int, ...], partial_fourier: float) -> NDArray[np.boo
 
 def target_count(n: tuple[int, ...], rate: float, centre: NDArray[np.bool_], allowed: NDArray[np.bool_]) -> int:
     """round(N/R), if the fully sampled centre and the allowed region leave it possible."""
-    if not (math.isfinite(rate) and rate >= 1):
-        raise ValueError(f"acceleration: expected a number >= 1, got {rate}")
+    number("acceleration", rate, "a number >= 1", lambda value: 1 <= value < math.inf)
     check_centre(centre, allowed)
     count, least, most = max(1, round(math.prod(n) / rate)), int(centre.sum()), int(allowed.sum())
     if not least <= count <= most:

@@ -9,7 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mriops.trajectories.masks import allowed_region, centre_box, check_im_size, stack_frames, target_count
+from mriops._native.arguments import number
+from mriops.trajectories.masks import (
+    allowed_region,
+    centre_box,
+    check_im_size,
+    frame_count,
+    generator_of,
+    stack_frames,
+    target_count,
+)
 
 JAMMED = 0.697  # points x radius^2 per area when random sequential discs have filled a plane (coverage 0.547)
 SURPLUS = 1.03  # accepted before the last points are thinned out to the exact count
@@ -68,18 +77,16 @@ def mask_poisson(
     """
     size = check_im_size(im_size)
     n, lift = (size, size) if len(size) == 2 else (size[:2], (*size[:2], 1))
-    if not variation >= 0:
-        raise ValueError(f"variation: expected a number >= 0, got {variation}")
-    if frames is not None and frames < 1:
-        raise ValueError(f"frames: expected a positive int, got {frames}")
+    number("variation", variation, "a number >= 0", lambda value: 0 <= value < math.inf)
+    n_masks = frame_count(frames)
     axes = [(np.arange(m) - m // 2) / (m / 2) for m in n]
     rho = np.hypot(axes[0][:, None], axes[1][None, :])
     centre, allowed = centre_box(n, acs), allowed_region(n, partial_fourier)
     if elliptical:
         allowed &= (rho <= 1.0) | centre
     count = target_count(n, acceleration, centre, allowed)
-    rng = np.random.default_rng(seed)
-    masks = [_draw(1.0 + variation * rho, centre, allowed, count, rng) for _ in range(frames or 1)]
+    rng = generator_of(seed)
+    masks = [_draw(1.0 + variation * rho, centre, allowed, count, rng) for _ in range(n_masks)]
     return stack_frames(masks, frames, lift)
 
 
