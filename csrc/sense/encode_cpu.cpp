@@ -48,6 +48,71 @@ void run_split_sense(const SenseProblem& p, const T* image, const T* csm, const 
     });
 }
 
+// Where the first pass of a forward transform reads: maps times image.
+template <class T>
+struct CoilSource {
+    static constexpr bool kFuses = true;
+    const T *csm, *image;
+    const Arrays<T>& at_;
+    bool fuses() const { return at_.p.maps == 1; }
+    template <bool Fast>
+    ExpandInterleaved<T, Fast> at(int64_t from, int64_t step, int lanes, AheadBy by) const {
+        return {{csm + from, step, lanes},
+                at_.csm_map_step(),
+                {image + from, step, lanes},
+                at_.image_map_step(),
+                at_.p.maps,
+                {csm + from + by.factor, step},
+                {by.image ? image + from + by.image : nullptr, step}};
+    }
+};
+
+// Where the last pass of an adjoint writes: conj(factor) times the coil image, added to `sum`.
+template <class T>
+struct CoilSink {
+    static constexpr bool kFuses = true;
+    const T* factor;
+    int64_t factor_map_step;
+    T* sum;
+    int64_t sum_map_step;
+    const Arrays<T>& at_;
+    bool first;
+    bool fuses() const { return at_.p.maps == 1; }
+    template <bool Fast>
+    CombineInterleaved<T, Fast> at(int64_t from, int64_t step, int lanes, AheadBy by) const {
+        return {{factor + from, step, lanes},
+                factor_map_step,
+                sum + from,
+                sum_map_step,
+                at_.p.maps,
+                first,
+                {factor + from + by.factor, step},
+                {by.image ? sum + from + by.image : nullptr, step}};
+    }
+};
+
+// The same of a plain array.
+template <class T>
+struct PlainSource {
+    static constexpr bool kFuses = false;
+    const T* in;
+    bool fuses() const { return false; }
+    template <bool>
+    auto at(int64_t from, int64_t step, int lanes, AheadBy) const {
+        return [=, p = in + from](int64_t i) { return load_complex(p + i * step, lanes); };
+    }
+};
+template <class T>
+struct PlainSink {
+    static constexpr bool kFuses = false;
+    T* out;
+    bool fuses() const { return false; }
+    template <bool>
+    auto at(int64_t from, int64_t step, int lanes, AheadBy) const {
+        return [=, p = out + from](int64_t i, Cx<T> v) { store_complex(p + i * step, v, lanes); };
+    }
+};
+
 template <class T>
 void run_sense(const SenseProblem& p, const T* image, const T* csm, const void* mask, T* kspace, int threads) {
     threads = useful_threads(threads, p.batch * p.coils * p.nz * p.ny * p.nx);
@@ -55,46 +120,15 @@ void run_sense(const SenseProblem& p, const T* image, const T* csm, const void* 
     if (split<T>(p)) return run_split_sense(p, image, csm, mask, kspace, threads);
     const Arrays<T> at(p);
     const auto transform = transform_of<T>(p);
-    for_each_job(transform, p.batch * p.coils, threads, [&](int64_t job) {
-        const int64_t b = job / p.coils, c = job % p.coils;
-        const T *s = csm + at.csm(b, c), *x = image + at.image(b);
-        const auto source = [&](int64_t z, int64_t t, const auto& use) {
-            with_fast(at.fast(t), [&](auto fast) {
-                constexpr bool Fast = decltype(fast)::value;
-                const int64_t tile = at.tile(z, t);
-                use(fast, ExpandInterleaved<T, Fast>{{s + tile, at.row_step(), at.lanes(t)},
-                                                     at.csm_map_step(),
-                                                     {x + tile, at.row_step(), at.lanes(t)},
-                                                     at.image_map_step(),
-                                                     p.maps,
-                                                     {s + tile + 2 * kWidth<T>, at.row_step()},
-                                                     {}});
-            });
-        };
-        transform.forward(source, Weights<T>(p, mask, b), transform.axes.scale(), kspace + at.kspace(b, c), threads);
+    const int64_t held = transform.held(p.coils), groups = ceil_div(p.coils, held);
+    for_each_job(transform, p.batch * groups, threads, [&](int64_t job) {
+        const int64_t b = job / groups, first = job % groups * held;
+        transform.forward(
+            std::min(held, p.coils - first),
+            [&](int64_t i) { return CoilSource<T>{csm + at.csm(b, first + i), image + at.image(b), at}; },
+            [&](int64_t) { return Weights<T>(p, mask, b); }, transform.axes.scale(),
+            [&](int64_t i) { return kspace + at.kspace(b, first + i); }, threads);
     });
-}
-
-// One coil of one batch item, added to (or, if first, put into) `sum`, one volume per map.
-template <class T>
-void add_adjoint(const VolumeTransform<T>& transform, const Arrays<T>& at, const T* kspace, const T* factor,
-                 int64_t factor_map_step, const Weights<T>& weights, T* sum, int64_t sum_map_step, bool first,
-                 int threads) {
-    const auto sink = [&](int64_t z, int64_t t, const auto& use) {
-        with_fast(at.fast(t), [&](auto fast) {
-            constexpr bool Fast = decltype(fast)::value;
-            const int64_t tile = at.tile(z, t);
-            use(fast, CombineInterleaved<T, Fast>{{factor + tile, at.row_step(), at.lanes(t)},
-                                                  factor_map_step,
-                                                  sum + tile,
-                                                  sum_map_step,
-                                                  at.p.maps,
-                                                  first,
-                                                  {factor + tile + 2 * kWidth<T>, at.row_step()},
-                                                  {}});
-        });
-    };
-    transform.adjoint(kspace, weights, transform.axes.scale(), sink, threads);
 }
 
 // Arrays of an adjoint call, as sum_coils wants them.
@@ -154,9 +188,16 @@ void run_sense_adjoint(const SenseProblem& p, const T* kspace, const T* csm, con
         const int64_t b = job / chunks, chunk = job % chunks;
         T* sum = chunk == 0 ? image + at.image(b) : parts + (b * (chunks - 1) + chunk - 1) * item;
         const int64_t begin = chunk * p.coils / chunks, end = (chunk + 1) * p.coils / chunks;
-        for (int64_t c = begin; c < end; ++c)
-            add_adjoint(transform, at, kspace + at.kspace(b, c), csm + at.csm(b, c), at.csm_map_step(),
-                        Weights<T>(p, mask, b), sum, at.image_map_step(), c == begin, threads);
+        const int64_t held = transform.held(p.coils);
+        for (int64_t c = begin; c < end; c += held)
+            transform.adjoint(
+                std::min(held, end - c), [&](int64_t i) { return kspace + at.kspace(b, c + i); },
+                [&](int64_t) { return Weights<T>(p, mask, b); }, transform.axes.scale(),
+                [&](int64_t i) {
+                    return CoilSink<T>{csm + at.csm(b, c + i), at.csm_map_step(), sum, at.image_map_step(), at,
+                                       c + i == begin};
+                },
+                threads);
     });
     if (chunks == 1) return;
     constexpr int64_t kBlock = 4096;
@@ -179,11 +220,18 @@ void run_sense_csm_adjoint(const SenseProblem& p, const T* kspace, const T* imag
     const Arrays<T> at(p);
     const auto transform = transform_of<T>(p);
     for_each_job(transform, p.batch / p.batch_per_csm * p.coils, threads, [&](int64_t job) {
-        const int64_t group = job / p.coils, c = job % p.coils;
-        for (int64_t b = group * p.batch_per_csm; b < (group + 1) * p.batch_per_csm; ++b)
-            add_adjoint(transform, at, kspace + at.kspace(b, c), image + at.image(b), at.image_map_step(),
-                        Weights<T>(p, mask, b), csm + at.csm(b, c), at.csm_map_step(), b == group * p.batch_per_csm,
-                        threads);
+        const int64_t begin = job / p.coils * p.batch_per_csm, end = begin + p.batch_per_csm, c = job % p.coils;
+        const int64_t held = transform.held(p.batch_per_csm);
+        for (int64_t b = begin; b < end; b += held)
+            transform.adjoint(
+                std::min(held, end - b), [&](int64_t i) { return kspace + at.kspace(b + i, c); },
+                [&](int64_t i) { return Weights<T>(p, mask, b + i); }, transform.axes.scale(),
+                [&](int64_t i) {
+                    return CoilSink<T>{
+                        image + at.image(b + i), at.image_map_step(), csm + at.csm(b, c), at.csm_map_step(), at,
+                        b + i == begin};
+                },
+                threads);
     });
 }
 
@@ -198,20 +246,15 @@ void run_fft(const FftProblem& f, const T* x, T* out, int threads) {
     for_each_job(transform, f.batch, threads, [&](int64_t b) {
         const T* in = x + b * at.volume;
         T* to = out + b * at.volume;
-        if (f.inverse) {
-            const auto sink = [&](int64_t z, int64_t t, const auto& use) {
-                T* tile = to + at.tile(z, t);
-                use(std::false_type{},
-                    [=](int64_t i, Cx<T> v) { store_complex(tile + i * at.row_step(), v, at.lanes(t)); });
-            };
-            transform.adjoint(in, weights, axes.scale(), sink, threads);
-        } else {
-            const auto source = [&](int64_t z, int64_t t, const auto& use) {
-                const T* tile = in + at.tile(z, t);
-                use(std::false_type{}, [=](int64_t i) { return load_complex(tile + i * at.row_step(), at.lanes(t)); });
-            };
-            transform.forward(source, weights, axes.scale(), to, threads);
-        }
+        const auto unweighted = [&](int64_t) { return weights; };
+        if (f.inverse)
+            transform.adjoint(
+                1, [&](int64_t) { return in; }, unweighted, axes.scale(), [&](int64_t) { return PlainSink<T>{to}; },
+                threads);
+        else
+            transform.forward(
+                1, [&](int64_t) { return PlainSource<T>{in}; }, unweighted, axes.scale(), [&](int64_t) { return to; },
+                threads);
     });
 }
 

@@ -1,0 +1,39 @@
+// Transforms of neighbouring columns whose samples lie in rows that are far apart: a row is read and written whole, so
+// that memory is visited in runs and not in single lines.
+#pragma once
+#include "columns.h"
+
+namespace mriops {
+namespace {
+
+// Where the columns stay in between: that of transform t at data + t * pitch.
+template <class T>
+struct WideColumns {
+    Cx<T>* data;
+    int64_t pitch;
+};
+
+// Forward transforms of `count` columns of load(i, t), row by row, to store(k, t, v), k in the plan's order.
+template <class T, class Load, class Store>
+inline void forward_wide(const Plan<T>& plan, const WideColumns<T>& columns, int64_t count, Cx<T>* work,
+                         const Load& load, const Store& store) {
+    for (int64_t i = 0; i < plan.n; ++i)
+        for (int64_t t = 0; t < count; ++t) columns.data[t * columns.pitch + i] = load(i, t);
+    for (int64_t t = 0; t < count; ++t) forward_columns(plan, columns.data + t * columns.pitch, work);
+    for (int64_t k = 0; k < plan.n; ++k)
+        for (int64_t t = 0; t < count; ++t) store(k, t, columns.data[t * columns.pitch + k]);
+}
+
+// Inverse transforms of load(k, t), k in the plan's order, to store(i, t, v).
+template <class T, class Load, class Store>
+inline void inverse_wide(const Plan<T>& plan, const WideColumns<T>& columns, int64_t count, Cx<T>* work,
+                         const Load& load, const Store& store) {
+    for (int64_t k = 0; k < plan.n; ++k)
+        for (int64_t t = 0; t < count; ++t) columns.data[t * columns.pitch + k] = load(k, t);
+    for (int64_t t = 0; t < count; ++t) inverse_columns(plan, columns.data + t * columns.pitch, work);
+    for (int64_t i = 0; i < plan.n; ++i)
+        for (int64_t t = 0; t < count; ++t) store(i, t, columns.data[t * columns.pitch + i]);
+}
+
+}  // namespace
+}  // namespace mriops
