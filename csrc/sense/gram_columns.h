@@ -24,16 +24,17 @@ class ColumnGram {
 
     void run(const T* image, const T* csm, const void* mask, T* out, int threads) const {
         const SenseProblem& p = at_.p;
-        const int64_t per_batch = (axes_.z.plan ? 1 : p.nz) * tiles_;
+        const int64_t planes = axes_.z.plan ? 1 : p.nz, joint = joint_tiles(p.batch * planes, threads);
+        const int64_t groups = ceil_div(tiles_, joint), per_batch = planes * groups;
         const bool shared_weights = p.mask_sb == 0;
         const int64_t weight_count = p.ny * depth_;
         T* weights = scratch<T>(Scratch::weights, size_t(weight_count * (shared_weights ? 1 : p.batch)));
         for (int64_t b = 0; b < (shared_weights ? 1 : p.batch); ++b)
             arrange(Weights<T>(p, mask, b), weights + b * weight_count);
         parallel_for(p.batch * per_batch, threads, [&](int64_t job, int) {
-            const int64_t b = job / per_batch, z = (job % per_batch) / tiles_, t = job % tiles_;
-            one_tile(image + at_.image(b), csm + at_.csm(b, 0), weights + (shared_weights ? 0 : b * weight_count), z, t,
-                     out + at_.image(b));
+            const int64_t b = job / per_batch, z = (job % per_batch) / groups, t = job % groups * joint;
+            some_tiles(image + at_.image(b), csm + at_.csm(b, 0), weights + (shared_weights ? 0 : b * weight_count), z,
+                       t, std::min(tiles_, t + joint), out + at_.image(b));
         });
     }
 
@@ -48,29 +49,45 @@ class ColumnGram {
             }
     }
 
-    void one_tile(const T* image, const T* csm, const T* weights, int64_t z0, int64_t t, T* out) const {
+    // Tiles that go through a coil one after another: their rows of the maps lie in the same pages of memory, of which
+    // there are more than the TLB holds. Not so many that image and sums leave the cache or threads wait for work.
+    int64_t joint_tiles(int64_t planes, int threads) const {
+        constexpr int64_t kMost = 4, kBytes = 512 << 10;
+        const int64_t bytes = 2 * at_.p.maps * depth_ * pitch_ * int64_t(sizeof(Cx<T>));
+        const int64_t share = threads > 1 ? planes * tiles_ / (4 * threads) : kMost;
+        return std::max<int64_t>(1, std::min({kMost, kBytes / bytes, share}));
+    }
+
+    // Tiles [t0, t1).
+    void some_tiles(const T* image, const T* csm, const T* weights, int64_t z0, int64_t t0, int64_t t1, T* out) const {
         const SenseProblem& p = at_.p;
-        const int64_t block = depth_ * pitch_, tile = at_.tile(z0, t);
-        const int lanes = at_.lanes(t);
-        Cx<T>* planar = scratch<Cx<T>>(Scratch::image, size_t(p.maps * block));
-        Cx<T>* sum = scratch<Cx<T>>(Scratch::accumulator, size_t(p.maps * block));
+        const int64_t block = depth_ * pitch_, item = p.maps * block;
+        Cx<T>* planar = scratch<Cx<T>>(Scratch::image, size_t((t1 - t0) * item));
+        Cx<T>* sum = scratch<Cx<T>>(Scratch::accumulator, size_t((t1 - t0) * item));
         Cx<T>* data = scratch<Cx<T>>(Scratch::columns, size_t(block));
         Cx<T>* work = scratch<Cx<T>>(Scratch::work, size_t(axes_.work_rows()));
-        for_each_column(p.maps, [&](int64_t m, int64_t z) {
-            const T* in = image + m * at_.volume + tile + at_.tile(z, 0);
-            for (int64_t y = 0; y < p.ny; ++y)
-                planar[m * block + z * pitch_ + y] = load_complex(in + y * at_.row_step(), lanes);
-        });
-        with_fast(at_.fast(t), [&](auto fast) {
-            constexpr bool Fast = decltype(fast)::value;
-            for (int64_t c = 0; c < p.coils; ++c)
-                one_coil<Fast>(csm + c * at_.volume + tile, planar, weights, lanes, c == 0, data, sum, work);
-        });
-        for_each_column(p.maps, [&](int64_t m, int64_t z) {
-            T* to = out + m * at_.volume + tile + at_.tile(z, 0);
-            for (int64_t y = 0; y < p.ny; ++y)
-                store_complex(to + y * at_.row_step(), sum[m * block + z * pitch_ + y], lanes);
-        });
+        for (int64_t t = t0; t < t1; ++t)
+            for_each_column(p.maps, [&](int64_t m, int64_t z) {
+                const T* in = image + m * at_.volume + at_.tile(z0, t) + at_.tile(z, 0);
+                Cx<T>* to = planar + (t - t0) * item + m * block + z * pitch_;
+                for (int64_t y = 0; y < p.ny; ++y) to[y] = load_complex(in + y * at_.row_step(), at_.lanes(t));
+            });
+        for (int64_t c = 0; c < p.coils; ++c)
+            for (int64_t t = t0; t < t1; ++t) {
+                const T* maps = csm + c * at_.volume + at_.tile(z0, t);
+                const T* next = t + 1 < t1 ? maps + 2 * kWidth<T> : csm + (c + 1) * at_.volume + at_.tile(z0, t0);
+                const int64_t at = (t - t0) * item;
+                with_fast(at_.fast(t), [&](auto fast) {
+                    one_coil<decltype(fast)::value>(maps, next, planar + at, weights, at_.lanes(t), c == 0, data,
+                                                    sum + at, work);
+                });
+            }
+        for (int64_t t = t0; t < t1; ++t)
+            for_each_column(p.maps, [&](int64_t m, int64_t z) {
+                T* to = out + m * at_.volume + at_.tile(z0, t) + at_.tile(z, 0);
+                const Cx<T>* from = sum + (t - t0) * item + m * block + z * pitch_;
+                for (int64_t y = 0; y < p.ny; ++y) store_complex(to + y * at_.row_step(), from[y], at_.lanes(t));
+            });
     }
 
     template <class F>
@@ -79,18 +96,18 @@ class ColumnGram {
             for (int64_t z = 0; z < depth_; ++z) f(m, z);
     }
 
+    // `next`: the maps that are read after these.
     template <bool Fast>
-    void one_coil(const T* csm, const Cx<T>* image, const T* weights, int lanes, bool first, Cx<T>* data, Cx<T>* sum,
-                  Cx<T>* work) const {
+    void one_coil(const T* csm, const T* next, const Cx<T>* image, const T* weights, int lanes, bool first, Cx<T>* data,
+                  Cx<T>* sum, Cx<T>* work) const {
         const int64_t block = depth_ * pitch_, maps = at_.p.maps, ny = axes_.y.n;
         const auto expand = [&](int64_t z) {
-            return Expand<T, Fast>{
-                {csm + at_.tile(z, 0), at_.row_step(), lanes},
-                at_.csm_map_step(),
-                image + z * pitch_,
-                block,
-                maps,
-                {csm + at_.tile(z, 0) + (axes_.z.plan ? at_.tile(1, 0) : at_.volume), at_.row_step()}};
+            return Expand<T, Fast>{{csm + at_.tile(z, 0), at_.row_step(), lanes},
+                                   at_.csm_map_step(),
+                                   image + z * pitch_,
+                                   block,
+                                   maps,
+                                   {axes_.z.plan ? csm + at_.tile(z + 1, 0) : next, at_.row_step()}};
         };
         const auto combine = [&](int64_t z) {
             return Combine<T, Fast>{{csm + at_.tile(z, 0), at_.row_step(), lanes},
