@@ -24,7 +24,8 @@ class VolumeGram {
           tiles_(ceil_div(p.nx, W)),
           groups_(ceil_div(p.ny, W)),
           width_(tiles_ * W),
-          plane_(groups_ * width_ + 1) {}
+          plane_(groups_ * width_ + 1),
+          runs_(ceil_div(p.nx, kRun)) {}
 
     void run(const T* image, const T* csm, const void* mask, T* out, int threads) const {
         const SenseProblem& p = at_.p;
@@ -35,22 +36,32 @@ class VolumeGram {
             if (b == 0 || p.mask_sb != 0) arrange(Weights<T>(p, mask, b), weights, threads);
             // The way out of some coils and the way in of the next share a visit of each plane.
             for (int64_t c = 0; c < p.coils + held; c += held) {
-                const auto held_coils = [&](int64_t first, const auto& f) {
+                Step steps[2 * kHeld];
+                int64_t count = 0;
+                for (int64_t first : {c - held, c})
                     for (int64_t i = 0; i < held; ++i)
-                        if (first + i >= 0 && first + i < p.coils) f(first + i, volumes + i * size);
-                };
+                        if (first + i >= 0 && first + i < p.coils)
+                            steps[count++] = {first < c,
+                                              first + i == 0,
+                                              csm + at_.csm(b, first + i),
+                                              image + at_.image(b),
+                                              out + at_.image(b),
+                                              volumes + i * size};
                 parallel_for(p.nz, threads, [&](int64_t z, int) {
-                    held_coils(c - held, [&](int64_t coil, Cx<T>* volume) {
-                        from_spectrum(csm + at_.csm(b, coil), out + at_.image(b), z, volume + z * plane_, coil == 0);
-                    });
-                    held_coils(c, [&](int64_t coil, Cx<T>* volume) {
-                        to_spectrum(csm + at_.csm(b, coil), image + at_.image(b), z, volume + z * plane_);
-                    });
+                    for (int64_t i = 0; i < count; ++i) {
+                        const bool last = i + 1 == count;
+                        const Coming next =
+                            coming(steps[last ? 0 : i + 1], last ? z + 1 : z, last || steps[i + 1].out != steps[i].out);
+                        if (steps[i].out)
+                            from_spectrum(steps[i], z, next);
+                        else
+                            to_spectrum(steps[i], z, next);
+                    }
                 });
-                held_coils(c, [&](int64_t, Cx<T>* volume) {
-                    parallel_for(groups_ * p.nx, threads,
-                                 [&](int64_t column, int) { along_z(column, weights, volume); });
-                });
+                for (int64_t i = 0; i < count; ++i)
+                    if (!steps[i].out)
+                        parallel_for(groups_ * runs_, threads,
+                                     [&](int64_t run, int) { along_z(run, weights, steps[i].volume); });
             }
         }
     }
@@ -81,17 +92,39 @@ class VolumeGram {
         return plane;
     }
 
-    // The t-th part of plane z + 1, in the order of memory.
-    Ahead<T> next_plane(const T* volume, int64_t z, int64_t t) const {
-        return {volume + at_.tile(z + 1, 0) + 2 * t * W * axes_.y.n, 2 * W};
+    // One coil on its way out of, or into, its volume.
+    struct Step {
+        bool out, first;  // first: its images overwrite the sum
+        const T *csm, *image;
+        T* sum;
+        Cx<T>* volume;
+    };
+    // What the next step reads of its plane, asked for during this one; null: in the cache already.
+    struct Coming {
+        const T *csm, *image;
+        const Cx<T>* spectrum;
+        // The t-th part, in the order of memory.
+        Ahead<T> csm_part(int64_t offset) const { return {csm ? csm + offset : nullptr, 2 * W}; }
+        Ahead<T> image_part(int64_t offset) const { return {image ? image + offset : nullptr, 2 * W}; }
+    };
+    Coming coming(const Step& step, int64_t z, bool image) const {
+        const int64_t tile = at_.tile(z, 0);
+        return {step.csm + tile, !image ? nullptr : (step.out ? step.sum : step.image) + tile,
+                step.out ? step.volume + z * plane_ : nullptr};
+    }
+    void ask(const Coming& next, int64_t g, int64_t t) const {
+        if (!next.spectrum) return;
+        for (int l = 0; l < W; ++l) prefetch_row<T>(next.spectrum + g * width_ + t * W + l);
     }
 
-    void to_spectrum(const T* csm, const T* image, int64_t z, Cx<T>* spectrum) const {
+    void to_spectrum(const Step& step, int64_t z, const Coming& next) const {
+        const T *csm = step.csm, *image = step.image;
+        Cx<T>* spectrum = step.volume + z * plane_;
         const Plane<T> plane = own_plane();
         Cx<T>* work = scratch<Cx<T>>(Scratch::work, size_t(axes_.work_rows()));
         for (int64_t t = 0; t < tiles_; ++t) {
             Cx<T>* column = plane.data + t * plane.pitch;
-            const int64_t tile = at_.tile(z, t);
+            const int64_t tile = at_.tile(z, t), part = 2 * W * axes_.y.n;
             with_fast(at_.fast(t), [&](auto fast) {
                 constexpr bool Fast = decltype(fast)::value;
                 const ExpandInterleaved<T, Fast> load{{csm + tile, at_.row_step(), at_.lanes(t)},
@@ -99,8 +132,8 @@ class VolumeGram {
                                                       {image + tile, at_.row_step(), at_.lanes(t)},
                                                       at_.image_map_step(),
                                                       at_.p.maps,
-                                                      next_plane(csm, z, t),
-                                                      next_plane(image, z, t)};
+                                                      next.csm_part(t * part),
+                                                      next.image_part(t * part)};
                 if constexpr (Fast) {
                     if (axes_.y.plan) return forward_columns_from(*axes_.y.plan, column, work, load);
                 }
@@ -110,36 +143,51 @@ class VolumeGram {
         }
         for (int64_t g = 0; g < groups_; ++g) {
             Cx<T>* rows = spectrum + g * width_;
-            rows_from_plane(plane, g * W, rows);
+            for (int64_t t = 0; t < tiles_; ++t) {
+                transpose_complex(plane.data + t * plane.pitch + g * W, rows + t * W);
+                ask(next, g, t);
+            }
             forward_columns(*axes_.x.plan, rows, work);
         }
     }
 
-    void along_z(int64_t column, const T* weights, Cx<T>* volume) const {
+    // The z transforms of kRun neighbouring columns; the rows of the next ones are asked for in runs of memory.
+    void along_z(int64_t run, const T* weights, Cx<T>* volume) const {
         Cx<T>* line = scratch<Cx<T>>(Scratch::rows, size_t(axes_.z.n));
         Cx<T>* work = scratch<Cx<T>>(Scratch::work, size_t(axes_.work_rows()));
-        const int64_t g = column / axes_.x.n, x = column % axes_.x.n, plane = plane_;
-        Cx<T>* base = volume + g * width_ + x;
-        const auto load = [=](int64_t z) MRIOPS_LAMBDA_INLINE {
-            prefetch_row<T>(base + z * plane + kAhead);
-            return base[z * plane];
-        };
-        const auto store = [=](int64_t z, Cx<T> v) MRIOPS_LAMBDA_INLINE { base[z * plane] = v; };
-        roundtrip_columns_through(*axes_.z.plan, line, work, load, store,
-                                  LaneWeight<T>{weights + column * axes_.z.n * W});
+        const int64_t g = run / runs_, first = run % runs_ * kRun, count = std::min(kRun, axes_.x.n - first);
+        const int64_t plane = plane_, share = ceil_div(axes_.z.n, kRun);
+        for (int64_t j = 0; j < count; ++j) {
+            Cx<T>* base = volume + g * width_ + first + j;
+            const Cx<T>* next = volume + g * width_ + first + kRun + j * share * plane;
+            const auto load = [=](int64_t z) MRIOPS_LAMBDA_INLINE {
+                const uint64_t i = uint64_t(z), of = uint64_t(kRun);
+                prefetch_row<T>(next + int64_t(i / of) * plane + int64_t(i % of));
+                return base[z * plane];
+            };
+            const auto store = [=](int64_t z, Cx<T> v) MRIOPS_LAMBDA_INLINE { base[z * plane] = v; };
+            roundtrip_columns_through(*axes_.z.plan, line, work, load, store,
+                                      LaneWeight<T>{weights + (g * axes_.x.n + first + j) * axes_.z.n * W});
+        }
     }
 
-    void from_spectrum(const T* csm, T* sum, int64_t z, Cx<T>* spectrum, bool first) const {
+    void from_spectrum(const Step& step, int64_t z, const Coming& next) const {
+        const T* csm = step.csm;
+        T* sum = step.sum;
+        Cx<T>* spectrum = step.volume + z * plane_;
         const Plane<T> plane = own_plane();
         Cx<T>* work = scratch<Cx<T>>(Scratch::work, size_t(axes_.work_rows()));
         for (int64_t g = 0; g < groups_; ++g) {
             Cx<T>* rows = spectrum + g * width_;
             inverse_columns(*axes_.x.plan, rows, work);
-            rows_to_plane(rows, plane, g * W);
+            for (int64_t t = 0; t < tiles_; ++t) {
+                transpose_complex(rows + t * W, plane.data + t * plane.pitch + g * W);
+                ask(next, g, t);
+            }
         }
         for (int64_t t = 0; t < tiles_; ++t) {
             Cx<T>* column = plane.data + t * plane.pitch;
-            const int64_t tile = at_.tile(z, t);
+            const int64_t tile = at_.tile(z, t), part = 2 * W * axes_.y.n;
             with_fast(at_.fast(t), [&](auto fast) {
                 constexpr bool Fast = decltype(fast)::value;
                 const CombineInterleaved<T, Fast> store{{csm + tile, at_.row_step(), at_.lanes(t)},
@@ -147,9 +195,9 @@ class VolumeGram {
                                                         sum + tile,
                                                         at_.image_map_step(),
                                                         at_.p.maps,
-                                                        first,
-                                                        next_plane(csm, z, t),
-                                                        next_plane(sum, z, t)};
+                                                        step.first,
+                                                        next.csm_part(t * part),
+                                                        next.image_part(t * part)};
                 if constexpr (Fast) {
                     if (axes_.y.plan) return inverse_columns_into(*axes_.y.plan, column, work, store);
                 }
@@ -161,11 +209,11 @@ class VolumeGram {
 
     // Coils at a time: planes of the image and of the sum are fetched once for them.
     static constexpr int64_t kHeld = 2;
-    static constexpr int64_t kAhead = 1;  // columns over z stride through more than the cache: ask for them early
+    static constexpr int64_t kRun = 8;  // columns over z whose rows are one run of memory
 
     Arrays<T> at_;
     Axes<T> axes_;
-    int64_t tiles_, groups_, width_, plane_;
+    int64_t tiles_, groups_, width_, plane_, runs_;
 };
 
 }  // namespace
