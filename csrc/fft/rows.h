@@ -30,16 +30,28 @@ MRIOPS_INLINE void transpose_complex(const Cx<T>* in, Cx<T>* out) {
     for (int i = 0; i < W; ++i) out[i].im = v[i];
 }
 
-// Rows r0 .. r0 + width of the plane -> rows[x], lane = row.
+// Rows r0 .. r0 + width of the plane -> rows[x], lane = row; also(t) after tile t.
+template <class T, class Also>
+inline void rows_from_plane(const Plane<T>& plane, int64_t r0, Cx<T>* rows, const Also& also) {
+    for (int64_t t = 0; t < plane.tiles; ++t) {
+        transpose_complex(plane.data + t * plane.pitch + r0, rows + t * Lanes<T>::width);
+        also(t);
+    }
+}
+template <class T, class Also>
+inline void rows_to_plane(const Cx<T>* rows, const Plane<T>& plane, int64_t r0, const Also& also) {
+    for (int64_t t = 0; t < plane.tiles; ++t) {
+        transpose_complex(rows + t * Lanes<T>::width, plane.data + t * plane.pitch + r0);
+        also(t);
+    }
+}
 template <class T>
 inline void rows_from_plane(const Plane<T>& plane, int64_t r0, Cx<T>* rows) {
-    for (int64_t t = 0; t < plane.tiles; ++t)
-        transpose_complex(plane.data + t * plane.pitch + r0, rows + t * Lanes<T>::width);
+    rows_from_plane(plane, r0, rows, [](int64_t) {});
 }
 template <class T>
 inline void rows_to_plane(const Cx<T>* rows, const Plane<T>& plane, int64_t r0) {
-    for (int64_t t = 0; t < plane.tiles; ++t)
-        transpose_complex(rows + t * Lanes<T>::width, plane.data + t * plane.pitch + r0);
+    rows_to_plane(rows, plane, r0, [](int64_t) {});
 }
 
 }  // namespace

@@ -16,7 +16,7 @@ namespace {
 // Complex numbers of a block of coils that the caches do not keep until they are read: written round them.
 constexpr int64_t kStreamedSamples = 1 << 18;
 
-MRIOPS_INLINE void put(void* to, Vec<double> v, bool streams) {
+MRIOPS_INLINE void store_or_stream(void* to, Vec<double> v, bool streams) {
 #if defined(__AVX512F__)
     if (streams) return _mm512_stream_pd(static_cast<double*>(to), reinterpret_cast<__m512d>(v));
 #endif
@@ -46,7 +46,7 @@ __attribute__((noinline)) void cells_to_user(const T* cells, int64_t first, int6
                 transpose<double>(v);
 #pragma GCC unroll 8
                 for (int c = 0; c < side; ++c)
-                    if (at + c < coils) put(user + 2 * ((at + c) * pitch + first), v[c], streams);
+                    if (at + c < coils) store_or_stream(user + 2 * ((at + c) * pitch + first), v[c], streams);
             }
         if (streams) end_streaming();
     }
@@ -82,7 +82,7 @@ __attribute__((noinline)) void user_to_cells(const T* user, int64_t pitch, int64
             for (int i = 0; i < N / 2; ++i) {
                 Vec<double> v;
                 std::memcpy(&v, turned + i * 2 * L, sizeof v);
-                put(cells + first * N + i * 2 * L, v, streams);
+                store_or_stream(cells + first * N + i * 2 * L, v, streams);
             }
         }
         if (streams) end_streaming();

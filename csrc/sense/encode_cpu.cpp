@@ -53,15 +53,15 @@ template <class T>
 struct CoilSource {
     static constexpr bool kFuses = true;
     const T *csm, *image;
-    const Arrays<T>& at_;
-    bool fuses() const { return at_.p.maps == 1; }
+    const Arrays<T>& arrays;
+    bool fuses() const { return arrays.p.maps == 1; }
     template <bool Fast>
     ExpandInterleaved<T, Fast> at(int64_t from, int64_t step, int lanes, AheadBy by) const {
         return {{csm + from, step, lanes},
-                at_.csm_map_step(),
+                arrays.csm_map_step(),
                 {image + from, step, lanes},
-                at_.image_map_step(),
-                at_.p.maps,
+                arrays.image_map_step(),
+                arrays.p.maps,
                 {csm + from + by.factor, step},
                 {by.image ? image + from + by.image : nullptr, step}};
     }
@@ -75,16 +75,16 @@ struct CoilSink {
     int64_t factor_map_step;
     T* sum;
     int64_t sum_map_step;
-    const Arrays<T>& at_;
+    const Arrays<T>& arrays;
     bool first;
-    bool fuses() const { return at_.p.maps == 1; }
+    bool fuses() const { return arrays.p.maps == 1; }
     template <bool Fast>
     CombineInterleaved<T, Fast> at(int64_t from, int64_t step, int lanes, AheadBy by) const {
         return {{factor + from, step, lanes},
                 factor_map_step,
                 sum + from,
                 sum_map_step,
-                at_.p.maps,
+                arrays.p.maps,
                 first,
                 {factor + from + by.factor, step},
                 {by.image ? sum + from + by.image : nullptr, step}};

@@ -49,9 +49,11 @@ class VolumeGram {
                                               volumes + i * size};
                 parallel_for(p.nz, threads, [&](int64_t z, int) {
                     for (int64_t i = 0; i < count; ++i) {
+                        // After the last step of a plane comes the first of the next. Steps the same way share a plane
+                        // of the image or of the sum, so that the second finds it in the cache.
                         const bool last = i + 1 == count;
-                        const Coming next =
-                            coming(steps[last ? 0 : i + 1], last ? z + 1 : z, last || steps[i + 1].out != steps[i].out);
+                        const Step& follows = steps[last ? 0 : i + 1];
+                        const Coming next = coming(follows, last ? z + 1 : z, last || follows.out != steps[i].out);
                         if (steps[i].out)
                             from_spectrum(steps[i], z, next);
                         else
@@ -99,17 +101,17 @@ class VolumeGram {
         T* sum;
         Cx<T>* volume;
     };
-    // What the next step reads of its plane, asked for during this one; null: in the cache already.
+    // What the next step reads of its plane, asked for during this one; null: not read, or in the cache already.
     struct Coming {
         const T *csm, *image;
         const Cx<T>* spectrum;
         // The t-th part, in the order of memory.
-        Ahead<T> csm_part(int64_t offset) const { return {csm ? csm + offset : nullptr, 2 * W}; }
+        Ahead<T> csm_part(int64_t offset) const { return {csm + offset, 2 * W}; }
         Ahead<T> image_part(int64_t offset) const { return {image ? image + offset : nullptr, 2 * W}; }
     };
-    Coming coming(const Step& step, int64_t z, bool image) const {
+    Coming coming(const Step& step, int64_t z, bool with_image) const {
         const int64_t tile = at_.tile(z, 0);
-        return {step.csm + tile, !image ? nullptr : (step.out ? step.sum : step.image) + tile,
+        return {step.csm + tile, !with_image ? nullptr : (step.out ? step.sum : step.image) + tile,
                 step.out ? step.volume + z * plane_ : nullptr};
     }
     void ask(const Coming& next, int64_t g, int64_t t) const {
@@ -143,10 +145,7 @@ class VolumeGram {
         }
         for (int64_t g = 0; g < groups_; ++g) {
             Cx<T>* rows = spectrum + g * width_;
-            for (int64_t t = 0; t < tiles_; ++t) {
-                transpose_complex(plane.data + t * plane.pitch + g * W, rows + t * W);
-                ask(next, g, t);
-            }
+            rows_from_plane(plane, g * W, rows, [&](int64_t t) { ask(next, g, t); });
             forward_columns(*axes_.x.plan, rows, work);
         }
     }
@@ -161,8 +160,10 @@ class VolumeGram {
             Cx<T>* base = volume + g * width_ + first + j;
             const Cx<T>* next = volume + g * width_ + first + kRun + j * share * plane;
             const auto load = [=](int64_t z) MRIOPS_LAMBDA_INLINE {
-                const uint64_t i = uint64_t(z), of = uint64_t(kRun);
-                prefetch_row<T>(next + int64_t(i / of) * plane + int64_t(i % of));
+                // Unsigned, where division by a power of two is a shift.
+                constexpr uint64_t kLength = kRun;
+                const uint64_t row = uint64_t(z) / kLength, column = uint64_t(z) % kLength;
+                prefetch_row<T>(next + int64_t(row) * plane + int64_t(column));
                 return base[z * plane];
             };
             const auto store = [=](int64_t z, Cx<T> v) MRIOPS_LAMBDA_INLINE { base[z * plane] = v; };
@@ -180,10 +181,7 @@ class VolumeGram {
         for (int64_t g = 0; g < groups_; ++g) {
             Cx<T>* rows = spectrum + g * width_;
             inverse_columns(*axes_.x.plan, rows, work);
-            for (int64_t t = 0; t < tiles_; ++t) {
-                transpose_complex(rows + t * W, plane.data + t * plane.pitch + g * W);
-                ask(next, g, t);
-            }
+            rows_to_plane(rows, plane, g * W, [&](int64_t t) { ask(next, g, t); });
         }
         for (int64_t t = 0; t < tiles_; ++t) {
             Cx<T>* column = plane.data + t * plane.pitch;
