@@ -23,7 +23,9 @@ def test_pool(cpp_build: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("program", ["fuzz_bloch", "fuzz_fit", "fuzz_nufft", "fuzz_sense", "fuzz_toeplitz"])
+@pytest.mark.parametrize(
+    "program", ["fuzz_bloch", "fuzz_fit", "fuzz_models", "fuzz_nufft", "fuzz_sense", "fuzz_toeplitz"]
+)
 def test_random_problems_agree_with_direct_sums(cpp_build: Path, program: str) -> None:
     cases = os.environ.get("MRIOPS_FUZZ_CASES", "1000" if program == "fuzz_sense" else "300")
     out = run(cpp_build / "tests" / "native" / program, cases, os.environ.get("MRIOPS_FUZZ_SEED", "1"))
