@@ -84,7 +84,7 @@ def test_refusals(scan):
         calibration.adjoint_maps(kspace, k, (8, 8, 8))
     with pytest.raises(ValueError, match="im_size: expected"):
         calibration.gridded_calibration(kspace, k, (8,))
-    with pytest.raises(ValueError, match="acs: expected an int of at least 2"):
+    with pytest.raises(ValueError, match="acs: expected an integer >= 2"):
         calibration.gridded_calibration(kspace, k, SIZE, acs=1)
     outer = k.norm(dim=-1)[0] > 30
     with pytest.raises(ValueError, match="expected samples within 12 cycles/FOV"):

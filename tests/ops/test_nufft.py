@@ -347,7 +347,7 @@ def test_what_does_not_fit_the_other_members_is_named() -> None:
         ops.sense_nufft_adjoint(kspace, csm, TRAJECTORY, dcf=torch.ones(6, dtype=C64))
     with pytest.raises(ValueError, match=r"csm: expected spatial axes \(8, 10\) \(those of image\), got \(8, 9\)"):
         ops.sense_nufft(IMAGE, csm[..., :9], TRAJECTORY)
-    for im_size, message in (((8, 0), "at least 1"), ((8,), r"\(y, x\) or \(z, y, x\)"), ((4, 8, 10), "2 axes")):
+    for im_size, message in (((8, 0), "positive ints"), ((8,), r"\(y, x\) or \(z, y, x\)"), ((4, 8, 10), "2 axes")):
         with pytest.raises(ValueError, match=f"im_size: expected .*{message}"):
             ops.nufft_adjoint(kspace, TRAJECTORY, im_size)
     with pytest.raises(ValueError, match=r"kernel: expected spatial axes \(16, 20\), twice those of image"):

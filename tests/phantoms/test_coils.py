@@ -166,7 +166,7 @@ def test_twelve_coils_take_a_few_seconds():
     ("call", "message"),
     [
         (lambda: coil_maps((8, 8), 0), "n_coils: expected a positive int, got 0"),
-        (lambda: coil_maps((8,), 4), "im_size: expected 2 or 3 positive ints"),
+        (lambda: coil_maps((8,), 4), r"im_size: expected \(y, x\) or \(z, y, x\) of positive ints"),
         (lambda: coil_maps((8, 8), 4, n_rings=5), "n_rings: expected 1 to n_coils = 4, got 5"),
         (lambda: fourier_coils(4, ndim=1), "ndim: expected 2 or 3, got 1"),
         (lambda: fourier_coils(4, order=0), "order: expected a positive int, got 0"),

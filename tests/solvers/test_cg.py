@@ -231,7 +231,7 @@ class TestFailures:
             ({"x0": torch.ones(8)}, ValueError, "x0: expected dtype torch.complex128, got torch.float32"),
             ({"x0": 0}, TypeError, "x0: expected a torch.Tensor, got int"),
             ({"max_iter": -1}, ValueError, "max_iter: expected an integer >= 0, got -1"),
-            ({"max_iter": 2.5}, ValueError, "max_iter: expected an integer >= 0, got 2.5"),
+            ({"max_iter": 2.5}, TypeError, "max_iter: expected an integer >= 0, got 2.5"),
             ({"tol": float("nan")}, ValueError, "tol: expected a finite number >= 0, got nan"),
             ({"batch_ndim": 2}, ValueError, "batch_ndim: expected an integer from 0 to 1"),
             ({"damping": -1.0}, ValueError, "damping: expected a finite number >= 0"),

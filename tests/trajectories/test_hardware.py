@@ -127,7 +127,7 @@ def test_a_straight_path_is_a_trapezoid():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: trajectories.spiral((8, 8), 0, field_of_view=0.2), "shots: expected an int"),
+        (lambda: trajectories.spiral((8, 8), 0, field_of_view=0.2), "shots: expected an integer"),
         (lambda: trajectories.spiral((8, 8), 1, field_of_view=-0.2), "field_of_view: expected a positive length"),
         (lambda: trajectories.spiral((8, 8), 1, field_of_view=(0.2, 0.2, 0.2)), "field_of_view: expected a positive"),
         (lambda: trajectories.spiral((8, 8), 1, field_of_view=0.2, density=(1, 0)), "density: expected positive"),
@@ -136,7 +136,7 @@ def test_a_straight_path_is_a_trapezoid():
             lambda: trajectories.spiral((8, 8), 1, field_of_view=0.2, limits=GradientLimits(slew=math.inf)),
             "slew: expected a positive number",
         ),
-        (lambda: trajectories.cones((8, 8), 4, field_of_view=0.2), "im_size: expected 3 axes"),
+        (lambda: trajectories.cones((8, 8), 4, field_of_view=0.2), "im_size: expected 3 positive ints"),
         (lambda: trajectories.epi((8, 8), field_of_view=0.2, shots=3), "shots: expected a divisor of 8"),
         (lambda: trajectories.gradient_and_slew(torch.zeros(2, 2), 0.2, 1e-6), "trajectory: expected .*readout >= 3"),
         (lambda: trajectories.gradient_and_slew(torch.zeros(5, 2), 0.2, 0.0), "dwell: expected a positive time"),

@@ -122,17 +122,16 @@ def test_blades_are_parallel_lines_that_turn():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: trajectories.radial((0, 8), 3), r"im_size: expected \(y, x\)"),
-        (lambda: trajectories.radial((8, 8, 8), 3), "im_size: expected 2 axes"),
-        (lambda: trajectories.radial((8, 8), 0), "shots: expected an int of at least 1, got 0"),
-        (lambda: trajectories.radial((8, 8), 2.5), "shots: expected an int"),
-        (lambda: trajectories.radial((8, 8), 3, 0), "readout: expected an int of at least 1"),
+        (lambda: trajectories.radial((0, 8), 3), r"im_size: expected 2 positive ints"),
+        (lambda: trajectories.radial((8, 8, 8), 3), "im_size: expected 2 positive ints"),
+        (lambda: trajectories.radial((8, 8), 0), "shots: expected an integer >= 1, got 0"),
+        (lambda: trajectories.radial((8, 8), 3, 0), "readout: expected an integer >= 1"),
         (lambda: trajectories.radial((8, 8), 3, order="silver"), "order: expected 'uniform', 'golden' or an angle"),
         (lambda: trajectories.radial((8, 8), 3, order=math.nan), "order: expected 'uniform'"),
         (lambda: trajectories.radial((8, 8), 3, ramp=1.0), r"ramp: expected a share in \[0, 1\)"),
-        (lambda: trajectories.kooshball((8, 8), 3), "im_size: expected 3 axes"),
+        (lambda: trajectories.kooshball((8, 8), 3), "im_size: expected 3 positive ints"),
         (lambda: trajectories.kooshball((8, 8, 8), 3, order="tiny"), "order: expected 'uniform' or 'golden'"),
-        (lambda: trajectories.golden_angle(0), "tiny: expected an int of at least 1"),
+        (lambda: trajectories.golden_angle(0), "tiny: expected an integer >= 1"),
         (lambda: trajectories.stack(torch.zeros(3, 2), 4), r"plane: expected \(shots, readout, 2\)"),
         (lambda: trajectories.stack(torch.zeros(3, 4, 2), []), "partitions: expected a count or a sequence"),
         (lambda: trajectories.rosette((8, 8), 2, 30, petals=0), "petals: expected a positive number"),
@@ -143,6 +142,11 @@ def test_blades_are_parallel_lines_that_turn():
 def test_refusals(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_half_a_shot():
+    with pytest.raises(TypeError, match=r"shots: expected an integer >= 1, got 2\.5"):
+        trajectories.radial((8, 8), 2.5)
 
 
 def test_partitions_of_any_kind_of_integer():

@@ -81,7 +81,7 @@ def test_refusals():
     k = trajectories.radial(SIZE, 5, 16)
     with pytest.raises(ValueError, match=r"trajectory: expected \(\*batch, shots, readout, 3\)"):
         trajectories.dcf_pipe(k, (8, 8, 8))
-    with pytest.raises(ValueError, match="max_iter: expected an int of at least 1"):
+    with pytest.raises(ValueError, match="max_iter: expected an integer >= 1"):
         trajectories.dcf_pipe(k, SIZE, max_iter=0)
 
 

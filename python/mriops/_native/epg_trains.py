@@ -254,9 +254,7 @@ def over_profile(
     factors = numbers("slice_profile", profile, "finite numbers")
     parts = (1 / len(factors),) * len(factors)
     if weights is not None:
-        parts = numbers("slice_weights", weights, f"{len(factors)} numbers")
-    if len(parts) != len(factors):
-        raise ValueError(f"slice_weights: expected {len(factors)} numbers, got {len(parts)}")
+        parts = numbers("slice_weights", weights, f"{len(factors)} numbers", len(factors))
     total = None
     for factor, part in zip(factors, parts, strict=True):
         one = part * signal(factor if b1 is None else factor * b1, factor)

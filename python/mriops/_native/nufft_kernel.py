@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import ceil, log2
 
+from .arguments import number
+
 __all__ = ["LARGEST_GRID", "MAX_WIDTH", "MIN_EPS", "choose_kernel", "grid_size", "measured_error"]
 
 #: Widest kernel there is.
@@ -115,23 +117,21 @@ def choose_kernel(
     Barnett AH. Aliasing error of the exp(beta sqrt(1 - z^2)) kernel in the nonuniform fast Fourier transform. Appl
     Comput Harmon Anal 2021;51:1-16.
     """
-    for name, value in (("eps", eps), ("upsampling", upsampling)):
-        absent = value is None and name == "upsampling"
-        if not absent and (isinstance(value, bool) or not isinstance(value, int | float)):
-            raise TypeError(f"{name}: expected a number, got {value!r}")
+    eps = number("eps", eps, "a number")
     least = MIN_EPS.get(dtype, MIN_EPS["float32"])
     if not least <= eps < 1:
         hint = " (complex128 reaches 2e-13)" if dtype == "float32" and eps > 0 else ""
         raise ValueError(f"eps: expected {least:g} <= eps < 1 for coordinates of {dtype}, got {eps!r}{hint}")
     ndim = 3 if len(im_size) == 3 else 2
     if upsampling is not None:
-        if not 1.25 <= upsampling <= 4:
-            raise ValueError(f"upsampling: expected None or a number from 1.25 to 4, got {upsampling!r}")
+        upsampling = number(
+            "upsampling", upsampling, "None or a number from 1.25 to 4", lambda value: 1.25 <= value <= 4
+        )
         width = _width(eps, upsampling, ndim, dtype)
         if width is None:
             least = min(measured_error(w, upsampling, ndim, dtype) for w in range(_MIN_WIDTH, MAX_WIDTH + 1))
             raise ValueError(f"eps: expected at least {least:.2g} with upsampling {upsampling:g}, got {eps!r}")
-        return width, float(upsampling)
+        return width, upsampling
     widths = [(_width(eps, sigma, ndim, dtype), sigma) for sigma in _UPSAMPLINGS]
     choices = [(width, sigma) for width, sigma in widths if width is not None]
     return min(choices, key=lambda choice: _cost(*choice, im_size, samples))

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import NamedTuple
 
+from .arguments import image_size
 from .batches import Array, broadcast, flatten, lay_out, leading, pad, take_apart
 from .dtypes import DTYPE_CODE, REAL_OF
 from .nufft_kernel import MAX_WIDTH
@@ -39,16 +40,10 @@ _AXES = ("z", "y", "x")
 
 def check_im_size(im_size: object, ndim: int | None = None) -> Shape:
     """Image size as a tuple of two or three positive integers (``ndim`` where given), or an error that names it."""
-    if not isinstance(im_size, Sequence) or len(im_size) not in (2, 3):
-        raise ValueError(f"im_size: expected (y, x) or (z, y, x), got {im_size!r}")
-    for n in im_size:
-        if isinstance(n, bool) or not hasattr(n, "__index__"):
-            raise TypeError(f"im_size: expected integers, got {im_size!r}")
-        if n < 1:
-            raise ValueError(f"im_size: expected sizes of at least 1, got {tuple(im_size)}")
-    if ndim is not None and len(im_size) != ndim:
-        raise ValueError(f"im_size: expected {ndim} axes, the components of the trajectory, got {tuple(im_size)}")
-    return tuple(im_size)
+    size = image_size(im_size)
+    if ndim is not None and len(size) != ndim:
+        raise ValueError(f"im_size: expected {ndim} axes, the components of the trajectory, got {size}")
+    return size
 
 
 def place_of(where: Shape, shape: Shape) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from mriops._native.arguments import instance, integer
+from mriops._native.arguments import instance, integer, one_each
 
 __all__ = ["check_kspace", "detect_acs", "extract_acs"]
 
@@ -170,7 +170,7 @@ def extract_acs(kspace: Tensor, acs: int | Sequence[int] | Sequence[slice] | Non
     if acs is None:
         region: tuple[slice, ...] = detect_acs(kspace, ndim=ndim)
     else:
-        entries: tuple = tuple(acs) if hasattr(acs, "__len__") else (acs,) * ndim  # type: ignore[arg-type]
+        entries = tuple(one_each(acs, ndim))
         if len(entries) != ndim:
             raise ValueError(f"acs: expected {ndim} entries (one per spatial axis), got {len(entries)}")
         region = tuple(_as_slice(e, n) for e, n in zip(entries, im_size, strict=True))

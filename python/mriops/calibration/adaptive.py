@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from mriops._native.arguments import instance, integer, number, sizes
+from mriops._native.arguments import instance, integer, not_negative, number, one_each, sizes
 from mriops._native.batches import broadcasts_to
 from mriops.calibration.acs import check_kspace
 from mriops.calibration.eigenmaps import leading_eigenvector
@@ -103,11 +103,11 @@ def walsh(
     """
     images = check_kspace(coil_images, ndim=ndim, name="coil_images")
     expected = f"an odd positive int or {ndim} of them"
-    widths = sizes("window", window if hasattr(window, "__len__") else [window] * ndim, expected, ndim)
+    widths = sizes("window", one_each(window, ndim), expected, ndim)
     if any(w % 2 == 0 for w in widths):
         raise ValueError(f"window: expected {expected}, got {window!r}")
     integer("max_iter", max_iter, 1)
-    number("tol", tol, "a number >= 0", lambda value: value >= 0)
+    number("tol", tol, "a number >= 0", not_negative)
     coils, im_size = images.shape[-ndim - 1], images.shape[-ndim:]
     batch = images.shape[: -ndim - 1]
     flat = images.reshape(-1, coils, *im_size)

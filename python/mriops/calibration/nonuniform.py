@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mriops import ops, trajectories
-from mriops._native.arguments import instance, sizes
+from mriops._native.arguments import image_size, instance, integer
 from mriops.calibration.adaptive import walsh
 from mriops.solvers import cg
 
@@ -69,8 +69,7 @@ def gridded_calibration(
     """
     size = check_samples(kspace, trajectory, im_size)
     ndim = len(size)
-    if isinstance(acs, bool) or not isinstance(acs, int) or acs < 2:
-        raise ValueError(f"acs: expected an int of at least 2, got {acs!r}")
+    integer("acs", acs, 2)
     if trajectory.ndim > 3:
         batch = kspace.shape[:-3]
         paths = trajectory.expand(*batch, *trajectory.shape[-3:]).reshape(-1, *trajectory.shape[-3:])
@@ -173,7 +172,7 @@ def check_samples(kspace: Tensor, trajectory: Tensor, im_size: Sequence[int]) ->
     ValueError
         If shapes do not fit.
     """
-    size = sizes("im_size", im_size, "(y, x) or (z, y, x) of positive ints", 2, 3)
+    size = image_size(im_size)
     for name, tensor in (("kspace", kspace), ("trajectory", trajectory)):
         instance(name, tensor, Tensor, "a torch.Tensor")
     if trajectory.ndim < 3 or trajectory.shape[-1] != len(size):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mriops._native.arguments import integer, number
+from mriops._native.arguments import integer, number, positive
 from mriops._native.batches import broadcasts_to
 
 
@@ -164,8 +164,7 @@ def _check(image: Tensor, reference: Tensor, ndim: int) -> None:
             raise TypeError(f"{name}: expected a torch.Tensor, got {type(tensor).__name__}")
         if not (tensor.is_floating_point() or tensor.is_complex()):
             raise TypeError(f"{name}: expected a floating-point or complex tensor, got {tensor.dtype}")
-    if integer("ndim", ndim, 1, "1, 2 or 3") > 3:
-        raise ValueError(f"ndim: expected 1, 2 or 3, got {ndim}")
+    integer("ndim", ndim, 1, "1, 2 or 3", most=3)
     if image.shape != reference.shape or image.ndim < ndim or 0 in image.shape:
         raise ValueError(
             f"image: expected the shape of reference with at least {ndim} non-empty axes, "
@@ -188,7 +187,7 @@ def _data_range(data_range: float | Tensor | None, reference: Tensor, ndim: int)
     if data_range is None:
         return reference.detach().abs().amax(tuple(range(-ndim, 0)))
     if not isinstance(data_range, Tensor):
-        data_range = number("data_range", data_range, "positive values, a number or a tensor", lambda value: value > 0)
+        data_range = number("data_range", data_range, "positive values, a number or a tensor", positive)
     value = torch.as_tensor(data_range, dtype=reference.dtype, device=reference.device)
     if not broadcasts_to(tuple(value.shape), tuple(reference.shape[:-ndim])):
         batch, shape = tuple(reference.shape[:-ndim]), tuple(value.shape)

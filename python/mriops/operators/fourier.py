@@ -43,12 +43,10 @@ class FourierOp(LinearOperator):
         super().__init__()
         if im_size is not None:
             im_size = sizes("im_size", im_size, "one to three positive ints", 1, 2, 3)
-            if ndim is not None and integer("ndim", ndim, 1) != len(im_size):
+            if ndim is not None and ndim != len(im_size):
                 raise ValueError(f"ndim: expected {len(im_size)}, the length of im_size {im_size}, got {ndim}")
         ndim = ndim if ndim is not None else 2 if im_size is None else len(im_size)
-        if integer("ndim", ndim, 1, "1, 2 or 3") > 3:
-            raise ValueError(f"ndim: expected 1, 2 or 3, got {ndim!r}")
-        self.im_size, self.ndim = im_size, ndim
+        self.im_size, self.ndim = im_size, integer("ndim", ndim, 1, "1, 2 or 3", most=3)
         mask = compress_mask(mask, ndim, None, im_size)
         self.keep("mask", mask)
         self.batch = () if mask is None else batch_of(tuple(mask.shape[:-ndim]))

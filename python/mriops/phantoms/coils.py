@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mriops._native.arguments import instance, integer, number, sizes
+from mriops._native.arguments import image_size, instance, integer, not_negative, number
 
 WIRE_SEGMENTS = 64  # trapezoid rule on a circle: error falls as exp(-segments x distance/radius)
 
@@ -55,7 +55,7 @@ def coil_maps(
     ----------
     Roemer, Edelstein, Hayes, Souza, Mueller. The NMR phased array. MRM 16:192 (1990).
     """
-    size = _check_size(im_size)
+    size = image_size(im_size)
     axes = [(torch.arange(n, dtype=torch.float64, device=device) - n // 2) / n for n in size]
     points = torch.cartesian_prod(*axes).reshape(-1, len(size))
     wires = _loops(n_coils, len(size), n_rings, distance, loop_radius)
@@ -100,7 +100,7 @@ class FourierCoils:
         if not a.numel() or not bool(torch.isfinite(a).all()):
             raise ValueError("coefficients: expected at least one coil of finite values, got none, or NaN or Inf")
         integer("period", self.period, 1, "a positive int")
-        number("residual", self.residual, "a number >= 0", lambda value: value >= 0)
+        number("residual", self.residual, "a number >= 0", not_negative)
 
     @property
     def ndim(self) -> int:
@@ -117,7 +117,7 @@ class FourierCoils:
         self, im_size: Sequence[int], *, dtype: torch.dtype = torch.complex64, device: torch.device | str = "cpu"
     ) -> Tensor:
         """The sensitivities on a grid, (coils, *im_size)."""
-        size = _check_size(im_size)
+        size = image_size(im_size)
         if len(size) != self.ndim:
             raise ValueError(f"im_size: expected {self.ndim} numbers, got {tuple(im_size)}")
         out = self.coefficients.to(device, torch.complex128)
@@ -183,10 +183,6 @@ def fourier_coils(
     solution = torch.linalg.solve(gram, basis.mH @ target.T)
     residual = torch.linalg.vector_norm(basis @ solution - target.T) / torch.linalg.vector_norm(target)
     return FourierCoils(solution.T.reshape([n_coils] + [2 * order + 1] * ndim).contiguous(), period, float(residual))
-
-
-def _check_size(im_size: Sequence[int]) -> tuple[int, ...]:
-    return sizes("im_size", im_size, "2 or 3 positive ints", 2, 3)
 
 
 def _loops(n_coils: int, ndim: int, n_rings: int | None, distance: float, loop_radius: float | None) -> Tensor:

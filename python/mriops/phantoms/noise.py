@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from mriops._native.arguments import instance, integer, number
+from mriops._native.arguments import instance, integer, not_negative, number
 from mriops._native.batches import broadcasts_to
 
 
@@ -162,7 +162,7 @@ def _factor(covariance: Tensor | float | None, sigma: float | None, n_coils: int
             "covariance: expected exactly one of covariance and sigma, got " + ("none" if sigma is None else "both")
         )
     if sigma is not None:
-        covariance = number("sigma", sigma, "a finite number >= 0", lambda value: 0 <= value < math.inf) ** 2
+        covariance = number("sigma", sigma, "a finite number >= 0", not_negative) ** 2
     try:
         matrix = torch.as_tensor(covariance, dtype=torch.complex128).detach().cpu()
     except (TypeError, ValueError, RuntimeError):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from mriops._native.arguments import sizes
+from mriops._native.arguments import image_size
 from mriops.phantoms.coils import FourierCoils
 from mriops.phantoms.raster import coverage
 from mriops.phantoms.shapes import Shape
@@ -85,7 +85,7 @@ class Phantom:
         -------
         Tensor (*batch, *im_size) of `dtype`
         """
-        im_size = self._check_size(im_size)
+        im_size = image_size(im_size, self.ndim)
         if kind == "bandlimited":
             axes = tuple(range(-self.ndim, 0))
             kspace = self.kspace(im_size, dtype=torch.complex128, device=device)
@@ -126,7 +126,7 @@ class Phantom:
         """
         batch = self.values.shape[:-1]
         if not isinstance(coords, Tensor):
-            size = self._check_size(coords)
+            size = image_size(coords, self.ndim)
             weights = self._weights(device) * math.sqrt(math.prod(size))
             full = lattice_spectrum(self.shapes, weights, [n // 2 for n in size], 1.0, weights.device)
             for axis, n in enumerate(size):
@@ -164,7 +164,7 @@ class Phantom:
             raise ValueError(f"coils: expected {self.ndim}D sensitivities, got {coils.ndim}D")
         batch, n_coils = self.values.shape[:-1], coils.coefficients.shape[0]
         if not isinstance(coords, Tensor):
-            size = self._check_size(coords)
+            size = image_size(coords, self.ndim)
             weights, scale = self._weights(coils.coefficients.device), math.sqrt(math.prod(size))
             out = coil_lattice_spectrum(
                 self.shapes, weights, size, coils.coefficients, coils.period, scale=scale, dtype=dtype
@@ -197,9 +197,6 @@ class Phantom:
     def _weights(self, device: torch.device | str | None) -> Tensor:
         return self.values.reshape(-1, len(self.shapes)).to(device or "cpu")
 
-    def _check_size(self, im_size: Sequence[int]) -> tuple[int, ...]:
-        return sizes("im_size", im_size, f"{self.ndim} positive ints", self.ndim)
-
     def _check_coords(self, coords: Tensor, device: torch.device | str | None) -> Tensor:
         if coords.ndim == 0 or coords.shape[-1] != self.ndim:
             raise ValueError(f"coords: expected shape (..., {self.ndim}), got {tuple(coords.shape)}")
@@ -208,4 +205,4 @@ class Phantom:
         return coords.detach().to(device or coords.device, torch.float64)
 
     def _scale(self, im_size: Sequence[int] | None) -> float:
-        return 1.0 if im_size is None else math.sqrt(math.prod(self._check_size(im_size)))
+        return 1.0 if im_size is None else math.sqrt(math.prod(image_size(im_size, self.ndim)))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mriops._native.arguments import image_size
 from mriops.phantoms.phantom import Phantom
 from mriops.phantoms.raster import coverage
 from mriops.phantoms.shapes import Shape
@@ -111,7 +112,7 @@ class TissuePhantom(Phantom):
 
     def fractions(self, im_size: Sequence[int], *, oversample: int = 8) -> Tensor:
         """Fraction of every pixel that each region, without its children, fills: (regions, *im_size), float64."""
-        size = self._check_size(im_size)
+        size = image_size(im_size, self.ndim)
         out = torch.stack([coverage(r.shape, size, oversample) for r in self.regions])
         whole = out.clone()
         for i, region in enumerate(self.regions):

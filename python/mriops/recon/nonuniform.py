@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
 from mriops import calibration, ops, trajectories
-from mriops._native.arguments import instance, number
+from mriops._native.arguments import instance, not_negative, number
 from mriops.operators import SenseOp
 from mriops.recon.coil_maps import estimate_csm
 from mriops.solvers import cg
@@ -126,7 +125,7 @@ def noncartesian_sense(
     for the normal operator as a convolution.
     """
     size = calibration.check_samples(kspace, trajectory, im_size)
-    number("l2", l2, "a number >= 0", lambda value: 0 <= value < math.inf)
+    number("l2", l2, "a number >= 0", not_negative)
     if csm is None:
         csm = nonuniform_csm(kspace.detach(), trajectory.detach(), size, calib=calib, acs=acs, eps=eps)
     weights = _weights(trajectory, size, dcf).unflatten(-1, trajectory.shape[-3:-1])

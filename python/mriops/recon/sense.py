@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-from mriops._native.arguments import number
+from mriops._native.arguments import not_negative, number
 from mriops.operators import SenseOp
 from mriops.recon.coil_maps import estimate_csm
 from mriops.solvers import cg
@@ -76,7 +75,7 @@ def sense(
             f"kspace: expected complex (*batch, coils, *im_size) with {ndim} spatial axes, "
             f"got {kspace.dtype} {tuple(kspace.shape)}"
         )
-    number("l2", l2, "a number >= 0", lambda value: 0 <= value < math.inf)
+    number("l2", l2, "a number >= 0", not_negative)
     maps = n_maps > 1
     if csm is None:
         csm = estimate_csm(kspace.detach(), method=calib, acs=acs, n_maps=n_maps, ndim=ndim)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from mriops import trajectories
-from mriops._native.arguments import number
+from mriops._native.arguments import not_negative, number
 from mriops.operators import LinearOperator, SenseOp, SubspaceNufftOp, SubspaceOp
 from mriops.recon.coil_maps import estimate_csm
 from mriops.recon.nonuniform import nonuniform_csm
@@ -78,7 +77,7 @@ def subspace_sense(
     Assländer et al. Low rank alternating direction method of multipliers reconstruction for MR fingerprinting. Magn
     Reson Med 79, 2018.
     """
-    number("l2", l2, "a number >= 0", lambda value: 0 <= value < math.inf)
+    number("l2", l2, "a number >= 0", not_negative)
     if not kspace.is_complex() or kspace.ndim < 4:
         raise ValueError(
             f"kspace: expected complex (frames, coils, shots, readout) or (frames, coils, y, x), "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -10,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mriops._native.arguments import instance, integer, number
+from mriops._native.arguments import instance, integer, not_negative, number, positive
 
 __all__ = ["Adc", "Block", "Gradient", "RfPulse", "Sequence", "Waveform"]
 
@@ -127,8 +126,8 @@ class Adc:
 
     def __post_init__(self) -> None:
         integer("samples", self.samples, 1, "at least 1")
-        number("dwell", self.dwell, "a positive time [s]", lambda value: 0 < value < math.inf)
-        number("delay", self.delay, "a time >= 0 [s]", lambda value: 0 <= value < math.inf)
+        number("dwell", self.dwell, "a positive time [s]", positive)
+        number("delay", self.delay, "a time >= 0 [s]", not_negative)
         number("frequency", self.frequency, "a finite number [Hz]")
         number("phase", self.phase, "a finite number [rad]")
 
@@ -164,7 +163,7 @@ class Block:
     adc: Adc | None = None
 
     def __post_init__(self) -> None:
-        number("duration", self.duration, "a time >= 0 [s]", lambda value: 0 <= value < math.inf)
+        number("duration", self.duration, "a time >= 0 [s]", not_negative)
         ends = {"rf": self.rf.edges[-1]} if self.rf is not None else {}
         for axis, gradient in self.gradients.items():
             if axis not in AXES:

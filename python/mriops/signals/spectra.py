@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
-from mriops._native.arguments import number
+from mriops._native.arguments import number, positive
 from mriops._native.bloch_shapes import GAMMA
 
 __all__ = ["fat_spectrum"]
@@ -39,6 +37,6 @@ def fat_spectrum(field_strength: float) -> tuple[Tensor, Tensor]:
     Hernando D, et al. Chemical shift-based water/fat separation: a comparison of signal models (peaks of the ISMRM
     fat-water toolbox). Magn Reson Med 2010;64:811-822.
     """
-    number("field_strength", field_strength, "a positive number [T]", lambda value: 0 < value < math.inf)
+    number("field_strength", field_strength, "a positive number [T]", positive)
     amplitude = torch.tensor(_AMPLITUDE, dtype=torch.float64)
     return torch.tensor(_PPM, dtype=torch.float64) * 1e-6 * GAMMA * field_strength, amplitude / amplitude.sum()

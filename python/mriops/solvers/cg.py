@@ -6,9 +6,9 @@ from typing import Literal, overload
 
 import torch
 
-from mriops._native.arguments import number
+from mriops._native.arguments import not_negative, number
 from mriops._native.batches import broadcasts_to
-from mriops.solvers.flat import Layout, Operator, check_problem, not_negative, peak, stop_interval
+from mriops.solvers.flat import Layout, Operator, check_problem, peak, stop_interval
 from mriops.solvers.implicit import ClosureProbe, attach, derivatives_wanted, in_transform, no_derivatives
 from mriops.solvers.info import SolverInfo
 from mriops.solvers.updates import Updates, damped, updates_for

@@ -6,7 +6,7 @@ from math import prod
 
 import torch
 
-from mriops._native.arguments import number
+from mriops._native.arguments import integer, not_negative, number
 
 Operator = Callable[[torch.Tensor], torch.Tensor]
 
@@ -85,11 +85,6 @@ def peak(a: torch.Tensor) -> torch.Tensor:
     return torch.where(scale == 0, torch.ones_like(scale), scale)
 
 
-def not_negative(value: float) -> bool:
-    """Of the finite numbers."""
-    return 0 <= value < float("inf")
-
-
 def check_problem(
     b: object,
     batch_ndim: int,
@@ -105,8 +100,7 @@ def check_problem(
         raise TypeError(f"b: expected a floating point or complex tensor, got {b.dtype}")
     if not isinstance(batch_ndim, int) or not 0 <= batch_ndim <= b.ndim:
         raise ValueError(f"batch_ndim: expected an integer from 0 to {b.ndim} (the axes of b), got {batch_ndim!r}")
-    if not isinstance(max_iter, int) or max_iter < 0:
-        raise ValueError(f"max_iter: expected an integer >= 0, got {max_iter!r}")
+    integer("max_iter", max_iter, 0)
     number("tol", tol, "a finite number >= 0", not_negative)
     for name, function in functions:
         if not callable(function):

@@ -6,9 +6,9 @@ from typing import NamedTuple
 import torch
 from torch.func import jvp, vjp
 
-from mriops._native.arguments import number
+from mriops._native.arguments import integer, not_negative, number, positive
 from mriops.solvers.cg import cg
-from mriops.solvers.flat import Operator, not_negative
+from mriops.solvers.flat import Operator
 from mriops.solvers.implicit import no_derivatives
 
 Callback = Callable[[int, torch.Tensor, float], bool | None]
@@ -177,10 +177,9 @@ def irgnm(
     weights). Boyd et al. Distributed optimization and statistical learning via the alternating direction method of
     multipliers. Found Trends Mach Learn 3, 2011.
     """
-    number("rho", rho, "a finite number > 0", lambda value: 0 < value < float("inf"))
+    number("rho", rho, "a finite number > 0", positive)
     for name, count, least in (("admm_iter", admm_iter, 1), ("max_iter", max_iter, 0), ("cg_iter", cg_iter, 0)):
-        if not isinstance(count, int) or count < least:
-            raise ValueError(f"{name}: expected an integer >= {least}, got {count!r}")
+        integer(name, count, least)
     for name, size in (("alpha", alpha), ("alpha_min", alpha_min), ("cg_tol", cg_tol)):
         number(name, size, "a finite number >= 0", not_negative)
     number("alpha_factor", alpha_factor, "a number in (0, 1]", lambda value: 0 < value <= 1)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mriops.trajectories.hardware import check_count
+from mriops._native.arguments import integer
 
 # Roots of the modified Fibonacci sequence, Chan et al. (2009).
 _MEAN_1, _MEAN_2 = 0.465571231876768, 0.682327803828019
@@ -39,12 +39,12 @@ def golden_angle(tiny: int = 1) -> float:
     Winkelmann et al. An optimal radial profile order based on the golden ratio. IEEE TMI 26:68 (2007).
     Wundrak et al. A small surrogate for the golden angle in time-resolved radial MRI. IEEE TMI 34:1262 (2015).
     """
-    return math.pi / ((1 + math.sqrt(5)) / 2 + check_count(tiny, "tiny") - 1)
+    return math.pi / ((1 + math.sqrt(5)) / 2 + integer("tiny", tiny, 1) - 1)
 
 
 def spoke_angles(shots: int, order: str | float, full: bool) -> NDArray[Any]:
     """Angle of every readout [rad]: over pi where readouts run through the centre, over 2 pi where they begin there."""
-    check_count(shots, "shots")
+    integer("shots", shots, 1)
     turn = math.pi if full else 2 * math.pi
     if order == "uniform":
         step = turn / shots
@@ -59,7 +59,7 @@ def spoke_angles(shots: int, order: str | float, full: bool) -> NDArray[Any]:
 
 def sphere_directions(shots: int, order: str, full: bool) -> NDArray[Any]:
     """Unit vectors (shots, 3), order (z, y, x), over the half sphere for full spokes, else the sphere."""
-    number = np.arange(check_count(shots, "shots"))
+    number = np.arange(integer("shots", shots, 1))
     if order == "golden":
         height, azimuth = (number * _MEAN_1) % 1, 2 * math.pi * ((number * _MEAN_2) % 1)
         height = height if full else 2 * height - 1

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mriops._native.arguments import integer
 from mriops.trajectories.hardware import (
     GAMMA,
     LIMITS,
     GradientLimits,
     Waveform,
-    check_count,
     check_fov,
     check_limits,
     half_size,
@@ -75,7 +75,7 @@ def epi(
     n_y, n_x = (int(2 * h) for h in half_size(im_size, 2))
     fov_y, fov_x = check_fov(field_of_view, 2)
     check_limits(limits, dwell, dtype)
-    if check_count(shots, "shots") > n_y or n_y % shots:
+    if integer("shots", shots, 1) > n_y or n_y % shots:
         raise ValueError(f"shots: expected a divisor of {n_y}, got {shots}")
     lines = n_y // shots
     blip = _blip(shots / (GAMMA * fov_y), limits)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -11,9 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mriops._native.arguments import instance, number, numbers
+from mriops._native.arguments import image_size, instance, number, numbers, one_each, positive
 from mriops._native.bloch_shapes import GAMMA as GAMMA
-from mriops.trajectories.masks import check_im_size
 
 
 class GradientLimits(NamedTuple):
@@ -95,7 +93,7 @@ def gradient_and_slew(
         raise TypeError(f"trajectory: expected a real floating-point dtype, got {trajectory.dtype}")
     if trajectory.ndim < 2 or trajectory.shape[-2] < 3:
         raise ValueError(f"trajectory: expected (*batch, readout >= 3, ndim), got {tuple(trajectory.shape)}")
-    number("dwell", dwell, "a positive time [s]", _positive)
+    number("dwell", dwell, "a positive time [s]", positive)
     fov = torch.tensor(check_fov(field_of_view, trajectory.shape[-1]), dtype=trajectory.dtype, device=trajectory.device)
     gradient = trajectory.diff(dim=-2) / (GAMMA * dwell * fov)
     return gradient, gradient.diff(dim=-2) / dwell
@@ -104,12 +102,7 @@ def gradient_and_slew(
 def check_fov(field_of_view: float | Sequence[float], ndim: int) -> tuple[float, ...]:
     """One positive length [m] per axis."""
     expected = f"a positive length or {ndim} of them [m]"
-    if getattr(field_of_view, "ndim", 0) == 0 and not hasattr(field_of_view, "__len__"):
-        return (number("field_of_view", field_of_view, expected, _positive),) * ndim
-    given = numbers("field_of_view", field_of_view, expected)
-    if len(given) != ndim or not all(_positive(v) for v in given):
-        raise ValueError(f"field_of_view: expected {expected}, got {field_of_view}")
-    return given
+    return numbers("field_of_view", one_each(field_of_view, ndim), expected, ndim, positive)
 
 
 def check_limits(limits: GradientLimits, dwell: float, dtype: torch.dtype) -> None:
@@ -117,26 +110,12 @@ def check_limits(limits: GradientLimits, dwell: float, dtype: torch.dtype) -> No
     instance("dtype", dtype, torch.dtype, "torch.float32 or torch.float64")
     instance("limits", limits, GradientLimits, "GradientLimits")
     for name, value in (*limits._asdict().items(), ("dwell", dwell)):
-        number(name, value, "a positive number", _positive)
-
-
-def _positive(value: float) -> bool:
-    return 0 < value < math.inf
-
-
-def check_count(value: int, name: str, least: int = 1) -> int:
-    """An int of at least `least`."""
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
-        raise ValueError(f"{name}: expected an int of at least {least}, got {value!r}")
-    return int(value)
+        number(name, value, "a positive number", positive)
 
 
 def half_size(im_size: Sequence[int], ndim: int | None = None) -> NDArray[np.float64]:
     """N/2 of every axis: what normalised coordinates are multiplied by."""
-    size = check_im_size(im_size)
-    if ndim is not None and len(size) != ndim:
-        raise ValueError(f"im_size: expected {ndim} axes, got {tuple(im_size)}")
-    return np.array(size) / 2.0
+    return np.array(image_size(im_size, ndim)) / 2.0
 
 
 def traverse(gradient: NDArray[Any], raster: float, time: NDArray[Any]) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mriops._native.arguments import integer, number, numbers, sizes
+from mriops._native.arguments import image_size, integer, number, numbers, one_each
 
 
 def mask_equispaced(
@@ -225,7 +225,7 @@ def _mask_weighted(
 
 def _phase_axes(im_size: Sequence[int], rate: int | Sequence[int] | None) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Lengths of the undersampled axes, and the shape of the mask without frames."""
-    size = check_im_size(im_size)
+    size = image_size(im_size)
     if len(size) == 2:
         return (size[0],), (size[0], 1)
     if rate is None or not isinstance(rate, (int, Real)):
@@ -233,17 +233,10 @@ def _phase_axes(im_size: Sequence[int], rate: int | Sequence[int] | None) -> tup
     return (size[1],), (1, size[1], 1)
 
 
-def check_im_size(im_size: Sequence[int]) -> tuple[int, ...]:
-    """im_size as a tuple of 2 or 3 positive ints."""
-    return sizes("im_size", im_size, "(y, x) or (z, y, x) of positive ints", 2, 3)
-
-
 def _per_axis(value: int | Sequence[int], axes: int, name: str) -> tuple[int, ...]:
-    expected = f"an int or {axes} of them"
-    values = numbers(name, value if hasattr(value, "__len__") else [value] * axes, expected)
-    if len(values) != axes or not all(v.is_integer() for v in values):
-        raise ValueError(f"{name}: expected {expected}, got {value}")
-    return tuple(int(v) for v in values)
+    return tuple(
+        int(v) for v in numbers(name, one_each(value, axes), f"an int or {axes} of them", axes, float.is_integer)
+    )
 
 
 def _rates(rate: int | Sequence[int], n: tuple[int, ...]) -> tuple[int, ...]:

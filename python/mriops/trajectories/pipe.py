@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from mriops import ops
-from mriops._native.arguments import instance
-from mriops.trajectories.hardware import check_count, half_size
+from mriops._native.arguments import instance, integer
+from mriops.trajectories.hardware import half_size
 
 
 @torch.no_grad()
@@ -60,7 +60,7 @@ def dcf_pipe(trajectory: Tensor, im_size: Sequence[int], *, max_iter: int = 20, 
         )
     if not trajectory.is_floating_point():
         raise TypeError(f"trajectory: expected a real floating-point dtype, got {trajectory.dtype}")
-    check_count(max_iter, "max_iter")
+    integer("max_iter", max_iter, 1)
     size = tuple(2 * int(n) for n in im_size)
     # Cycles per doubled field of view.
     samples = 2 * trajectory.detach().flatten(-3, -2)

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mriops._native.arguments import integer
 from mriops.trajectories.angles import rotations, spoke_angles
-from mriops.trajectories.hardware import check_count, half_size
+from mriops.trajectories.hardware import half_size
 
 
 def rosette(
@@ -61,7 +62,7 @@ def rosette(
         raise ValueError(f"petals: expected a positive number, got {petals}")
     if not math.isfinite(ratio):
         raise ValueError(f"ratio: expected a finite number, got {ratio}")
-    phase = math.pi * petals * np.arange(check_count(readout, "readout")) / readout
+    phase = math.pi * petals * np.arange(integer("readout", readout, 1)) / readout
     plane = np.sin(phase)[:, None] * np.stack([np.sin(ratio * phase), np.cos(ratio * phase)], axis=-1)
     turned = np.einsum("sab,tb->sta", rotations(spoke_angles(shots, "uniform", full=False)), plane)
     return torch.from_numpy(turned * scale).to(dtype)
@@ -108,14 +109,14 @@ def propeller(
     """
     scale = half_size(im_size, 2)
     width = 2 * scale.max()
-    if check_count(lines, "lines") > width:
+    if integer("lines", lines, 1) > width:
         raise ValueError(f"lines: expected at most the image size {int(width)}, got {lines}")
-    readout = int(width) if readout is None else check_count(readout, "readout")
+    readout = int(width) if readout is None else integer("readout", readout, 1)
     down = (np.arange(lines) - (lines - 1) / 2) / scale.max()
     # The ends of the outermost lines lie on the circle, so that no blade leaves the box however it is turned.
     reach = math.sqrt(max(0.0, 1 - float(np.abs(down).max()) ** 2))
     along = 2 * (np.arange(readout) - readout // 2) / readout * reach
     blade = np.stack(np.broadcast_arrays(down[:, None], along[None]), axis=-1)
-    turn = rotations(spoke_angles(check_count(blades, "blades"), order, full=True))
+    turn = rotations(spoke_angles(integer("blades", blades, 1), order, full=True))
     turned = np.einsum("bij,lrj->blri", turn, blade) * scale
     return torch.from_numpy(turned.reshape(-1, readout, 2)).to(dtype)

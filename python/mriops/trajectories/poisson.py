@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mriops._native.arguments import number
+from mriops._native.arguments import image_size, not_negative, number
 from mriops.trajectories.masks import (
     allowed_region,
     centre_box,
-    check_im_size,
     frame_count,
     generator_of,
     stack_frames,
@@ -75,9 +74,9 @@ def mask_poisson(
     Bridson. Fast Poisson disk sampling in arbitrary dimensions. SIGGRAPH sketches (2007).
     Vasanawala et al. Practical parallel imaging compressed sensing MRI. ISBI (2011).
     """
-    size = check_im_size(im_size)
+    size = image_size(im_size)
     n, lift = (size, size) if len(size) == 2 else (size[:2], (*size[:2], 1))
-    number("variation", variation, "a number >= 0", lambda value: 0 <= value < math.inf)
+    number("variation", variation, "a number >= 0", not_negative)
     n_masks = frame_count(frames)
     axes = [(np.arange(m) - m // 2) / (m / 2) for m in n]
     rho = np.hypot(axes[0][:, None], axes[1][None, :])

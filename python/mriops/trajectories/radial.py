@@ -9,8 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mriops._native.arguments import integer
 from mriops.trajectories.angles import rotations, sphere_directions, spoke_angles
-from mriops.trajectories.hardware import check_count, half_size
+from mriops.trajectories.hardware import half_size
 
 
 def radial(
@@ -158,7 +159,7 @@ def stack(
     if plane.ndim != 3 or plane.shape[-1] != 2:
         raise ValueError(f"plane: expected (shots, readout, 2), got {tuple(plane.shape)}")
     if isinstance(partitions, (int, np.integer)):
-        count = check_count(partitions, "partitions")
+        count = integer("partitions", partitions, 1)
         heights = torch.arange(count, dtype=plane.dtype, device=plane.device) - count // 2
     else:
         heights = torch.as_tensor(partitions, dtype=plane.dtype, device=plane.device)
@@ -189,4 +190,4 @@ def spoke_radius(readout: int, half: bool, ramp: float) -> NDArray[np.float64]:
 def _readout(readout: int | None, scale: NDArray[np.float64], half: bool) -> int:
     if readout is None:
         return int(2 * scale.max()) * (1 if half else 2)
-    return check_count(readout, "readout")
+    return integer("readout", readout, 1)

@@ -9,14 +9,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mriops._native.arguments import numbers
+from mriops._native.arguments import integer, numbers, one_each
 from mriops.trajectories.angles import golden_angle, rotations, spoke_angles
 from mriops.trajectories.hardware import (
     GAMMA,
     LIMITS,
     GradientLimits,
     Waveform,
-    check_count,
     check_fov,
     check_limits,
     half_size,
@@ -96,7 +95,7 @@ def spiral(
     scale = half_size(im_size, 2)
     fov = np.array(check_fov(field_of_view, 2))
     check_limits(limits, dwell, dtype)
-    check_count(shots, "shots")
+    integer("shots", shots, 1)
     radius = np.linspace(0, 1, _POINTS)
     turns = scale.max() / shots * _cumulative(_density(density, radius), radius)
     path = radius[:, None] * np.stack([np.sin(2 * math.pi * turns), np.cos(2 * math.pi * turns)], axis=-1)
@@ -160,7 +159,7 @@ def cones(
     scale = half_size(im_size, 3)
     fov = np.array(check_fov(field_of_view, 3))
     check_limits(limits, dwell, dtype)
-    check_count(shots, "shots")
+    integer("shots", shots, 1)
     height = (2 * np.arange(shots) + 1) / shots - 1
     across = np.sqrt(1 - height**2)
     radius = np.linspace(0, 1, _POINTS // 4)
@@ -211,10 +210,7 @@ def _density(density: Density, radius: NDArray[np.float64]) -> NDArray[np.float6
     if callable(density):
         values = np.broadcast_to(np.asarray(density(radius), float), radius.shape)
     else:
-        given = list(numbers("density", density if hasattr(density, "__len__") else [density], _DENSITIES))
-        if len(given) > 2:
-            raise ValueError(f"density: expected {_DENSITIES}, got {len(given)} numbers")
-        centre, edge = given[0], given[-1]
+        centre, edge = numbers("density", one_each(density, 2), _DENSITIES, 2)
         values = centre + (edge - centre) * radius
     if not (np.isfinite(values).all() and (values > 0).all()):
         raise ValueError(f"density: expected positive values for radii in [0, 1], got a minimum of {values.min()}")
