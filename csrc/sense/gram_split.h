@@ -34,20 +34,13 @@ class SplitPlane {
     // Weights of `width` positions of y, [f1 position][f2][lane = y position], squared and scaled.
     void arrange(const Weights<T>& w, int64_t group, T* weights) const {
         T* out = weights + group * weight_group_size();
-        const T scale = axes_.scale() * axes_.scale();
-        T* row = scratch<T>(Scratch::rows, size_t(axes_.x.n));
-        for (int l = 0; l < W; ++l) {
-            const int64_t position = group * W + l;
-            if (position < axes_.y.n)
-                w.row(0, axes_.y.spectral(position), axes_.x.n, T(1), row);
-            else
-                std::fill_n(row, axes_.x.n, T(0));
-            for (int64_t k = 0; k < vectors_; ++k)
-                for (int64_t f2 = 0; f2 < W; ++f2) {
-                    const T v = row[centred(rows_.first_bin(k) + vectors_ * f2, axes_.x.n)];
-                    out[(k * W + f2) * W + l] = scale * v * v;
-                }
-        }
+        T* lanes = scratch<T>(Scratch::work, size_t(w.lanes_size(axes_.x.n)));
+        const auto row = [&](int lane) { return axes_.y.spectral_or_none(group * W + lane); };
+        w.squared_lanes(0, row, axes_.x.n, axes_.scale() * axes_.scale(), lanes);
+        for (int64_t k = 0; k < vectors_; ++k)
+            for (int64_t f2 = 0; f2 < W; ++f2)
+                std::copy_n(lanes + centred(rows_.first_bin(k) + vectors_ * f2, axes_.x.n) * W, W,
+                            out + (k * W + f2) * W);
     }
 
     // Rows [y0, y1) of the sum of `count` partial sums.

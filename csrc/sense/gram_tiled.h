@@ -31,19 +31,10 @@ class TiledPlane {
     // Weights of one row group in the order the row transform visits them: [x position][lane], squared and scaled.
     void arrange(const Weights<T>& w, int64_t group, T* weights) const {
         T* out = weights + group * weight_group_size();
-        const T scale = axes_.scale() * axes_.scale();
-        T* row = scratch<T>(Scratch::rows, size_t(axes_.x.n));
-        for (int l = 0; l < W; ++l) {
-            const int64_t position = group * W + l;
-            if (position < axes_.y.n)
-                w.row(0, axes_.y.spectral(position), axes_.x.n, T(1), row);
-            else
-                std::fill_n(row, axes_.x.n, T(0));
-            for (int64_t x = 0; x < axes_.x.n; ++x) {
-                const T v = row[axes_.x.spectral(x)];
-                out[x * W + l] = scale * v * v;
-            }
-        }
+        T* lanes = scratch<T>(Scratch::work, size_t(w.lanes_size(axes_.x.n)));
+        const auto row = [&](int lane) { return axes_.y.spectral_or_none(group * W + lane); };
+        w.squared_lanes(0, row, axes_.x.n, axes_.scale() * axes_.scale(), lanes);
+        for (int64_t x = 0; x < axes_.x.n; ++x) std::copy_n(lanes + axes_.x.spectral(x) * W, W, out + x * W);
     }
 
     // Rows [y0, y1) of the sum of `count` partial sums.

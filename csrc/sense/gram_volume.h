@@ -69,20 +69,21 @@ class VolumeGram {
     }
 
   private:
-    // [row group][x position][z position][lane], squared and scaled.
+    // [row group][x position][z position][lane], squared and scaled: kRun planes at a time, so that they are written in
+    // runs of memory.
     void arrange(const Weights<T>& w, T* out, int threads) const {
         const T scale = axes_.scale() * axes_.scale();
-        parallel_for(groups_, threads, [&](int64_t g, int) {
-            for (int64_t l = 0; l < W; ++l) {
-                const int64_t row = g * W + l, ky = row < axes_.y.n ? axes_.y.spectral(row) : 0;
-                for (int64_t x = 0; x < axes_.x.n; ++x) {
-                    const int64_t kx = axes_.x.spectral(x);
-                    for (int64_t z = 0; z < axes_.z.n; ++z) {
-                        const T v = w(axes_.z.spectral(z), ky, kx);
-                        out[((g * axes_.x.n + x) * axes_.z.n + z) * W + l] = scale * v * v;
-                    }
-                }
-            }
+        const int64_t nx = axes_.x.n, nz = axes_.z.n, size = w.lanes_size(nx), runs = ceil_div(nz, kRun);
+        parallel_for(groups_ * runs, threads, [&](int64_t job, int) {
+            const int64_t g = job / runs, first = job % runs * kRun, count = std::min(kRun, nz - first);
+            T* lanes = scratch<T>(Scratch::work, size_t(count * size));
+            const auto row = [&](int lane) { return axes_.y.spectral_or_none(g * W + lane); };
+            for (int64_t i = 0; i < count; ++i)
+                w.squared_lanes(axes_.z.spectral(first + i), row, nx, scale, lanes + i * size);
+            for (int64_t x = 0; x < nx; ++x)
+                for (int64_t i = 0; i < count; ++i)
+                    std::copy_n(lanes + i * size + axes_.x.spectral(x) * W, W,
+                                out + ((g * nx + x) * nz + first + i) * W);
         });
     }
 

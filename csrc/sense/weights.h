@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "../core/scratch.h"
+#include "../fft/lanes.h"
 #include "sense.h"
 
 namespace mriops {
@@ -49,6 +51,32 @@ class Weights {
             for (int64_t x = 0; x < nx; ++x) out[x] = bytes_[base + x] ? scale : T(0);
         else
             for (int64_t x = 0; x < nx; ++x) out[x] = scale * real_[base + x];
+    }
+
+    // scale * weight^2 of `width` rows of k-space at centred index z, [x][lane]; y(lane) is a row's centred index,
+    // below zero for a row of zeros. As many x as fill whole vectors are written.
+    template <class Y>
+    void squared_lanes(int64_t z, const Y& y, int64_t nx, T scale, T* out) const {
+        constexpr int W = Lanes<T>::width;
+        const int64_t pitch = lanes_size(nx) / W;
+        T* const rows = scratch<T>(Scratch::rows, size_t(W * pitch));
+        for (int l = 0; l < W; ++l)
+            if (y(l) < 0)
+                std::fill_n(rows + l * pitch, pitch, T(0));
+            else
+                row(z, y(l), nx, T(1), rows + l * pitch);
+        for (int64_t x = 0; x < pitch; x += W) {
+            Vec<T> v[W];
+#pragma GCC unroll 16
+            for (int l = 0; l < W; ++l) v[l] = load_unaligned(rows + l * pitch + x);
+            transpose<T>(v);
+#pragma GCC unroll 16
+            for (int i = 0; i < W; ++i) store_unaligned(out + (x + i) * W, v[i] * v[i] * scale);
+        }
+    }
+    static int64_t lanes_size(int64_t nx) {
+        constexpr int64_t W = Lanes<T>::width;
+        return (nx + W - 1) / W * W * W;
     }
 
   private:
