@@ -21,8 +21,6 @@ struct Axis {
     int64_t spatial(int64_t i) const { return plan ? centred(i, n) : i; }
     // Array index of the frequency that a transform leaves at `position`.
     int64_t spectral(int64_t position) const { return plan ? centred(plan->frequency[size_t(position)], n) : position; }
-    // The same, and -1 at positions past the last.
-    int64_t spectral_or_none(int64_t position) const { return position < n ? spectral(position) : -1; }
     // The inverse of both.
     int64_t index_of_spatial(int64_t at) const { return plan ? from_centre(at) : at; }
     int64_t position_of_spectral(int64_t at) const { return plan ? plan->position[size_t(from_centre(at))] : at; }

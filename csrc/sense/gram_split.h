@@ -35,8 +35,7 @@ class SplitPlane {
     void arrange(const Weights<T>& w, int64_t group, T* weights) const {
         T* out = weights + group * weight_group_size();
         T* lanes = scratch<T>(Scratch::work, size_t(w.lanes_size(axes_.x.n)));
-        const auto row = [&](int lane) { return axes_.y.spectral_or_none(group * W + lane); };
-        w.squared_lanes(0, row, axes_.x.n, axes_.scale() * axes_.scale(), lanes);
+        w.squared_lanes(0, axes_.y, group * W, axes_.x.n, axes_.scale() * axes_.scale(), lanes);
         for (int64_t k = 0; k < vectors_; ++k)
             for (int64_t f2 = 0; f2 < W; ++f2)
                 std::copy_n(lanes + centred(rows_.first_bin(k) + vectors_ * f2, axes_.x.n) * W, W,

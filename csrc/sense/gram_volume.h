@@ -77,9 +77,8 @@ class VolumeGram {
         parallel_for(groups_ * runs, threads, [&](int64_t job, int) {
             const int64_t g = job / runs, first = job % runs * kRun, count = std::min(kRun, nz - first);
             T* lanes = scratch<T>(Scratch::work, size_t(count * size));
-            const auto row = [&](int lane) { return axes_.y.spectral_or_none(g * W + lane); };
             for (int64_t i = 0; i < count; ++i)
-                w.squared_lanes(axes_.z.spectral(first + i), row, nx, scale, lanes + i * size);
+                w.squared_lanes(axes_.z.spectral(first + i), axes_.y, g * W, nx, scale, lanes + i * size);
             for (int64_t x = 0; x < nx; ++x)
                 for (int64_t i = 0; i < count; ++i)
                     std::copy_n(lanes + i * size + axes_.x.spectral(x) * W, W,

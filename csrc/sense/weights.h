@@ -53,18 +53,18 @@ class Weights {
             for (int64_t x = 0; x < nx; ++x) out[x] = scale * real_[base + x];
     }
 
-    // scale * weight^2 of `width` rows of k-space at centred index z, [x][lane]; y(lane) is a row's centred index,
-    // below zero for a row of zeros. As many x as fill whole vectors are written.
-    template <class Y>
-    void squared_lanes(int64_t z, const Y& y, int64_t nx, T scale, T* out) const {
+    // scale * weight^2 of the rows of k-space at `width` positions of y from `first`, at centred index z: [x][lane],
+    // zero past the last position. As many x as fill whole vectors are written.
+    template <class Axis>
+    void squared_lanes(int64_t z, const Axis& y, int64_t first, int64_t nx, T scale, T* out) const {
         constexpr int W = Lanes<T>::width;
         const int64_t pitch = lanes_size(nx) / W;
         T* const rows = scratch<T>(Scratch::rows, size_t(W * pitch));
         for (int l = 0; l < W; ++l)
-            if (y(l) < 0)
-                std::fill_n(rows + l * pitch, pitch, T(0));
+            if (first + l < y.n)
+                row(z, y.spectral(first + l), nx, T(1), rows + l * pitch);
             else
-                row(z, y(l), nx, T(1), rows + l * pitch);
+                std::fill_n(rows + l * pitch, pitch, T(0));
         for (int64_t x = 0; x < pitch; x += W) {
             Vec<T> v[W];
 #pragma GCC unroll 16
