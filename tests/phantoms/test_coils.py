@@ -170,7 +170,7 @@ def test_twelve_coils_take_a_few_seconds():
         (lambda: coil_maps((8, 8), 4, n_rings=5), "n_rings: expected 1 to n_coils = 4, got 5"),
         (lambda: fourier_coils(4, ndim=1), "ndim: expected 2 or 3, got 1"),
         (lambda: fourier_coils(4, order=0), "order: expected a positive int, got 0"),
-        (lambda: fourier_coils(4).maps((8, 8, 8)), "im_size: expected 2 numbers"),
+        (lambda: fourier_coils(4).maps((8, 8, 8)), "im_size: expected 2 positive ints"),
         (lambda: FourierCoils(torch.zeros(2, 3, 4, dtype=torch.complex64)), "coefficients: expected complex"),
         (lambda: FourierCoils(torch.zeros(2, 3, 3)), "coefficients: expected complex"),
         (lambda: FourierCoils(torch.zeros(2, 3, 3, dtype=torch.complex64), 0), "period: expected a positive int"),

@@ -117,9 +117,7 @@ class FourierCoils:
         self, im_size: Sequence[int], *, dtype: torch.dtype = torch.complex64, device: torch.device | str = "cpu"
     ) -> Tensor:
         """The sensitivities on a grid, (coils, *im_size)."""
-        size = image_size(im_size)
-        if len(size) != self.ndim:
-            raise ValueError(f"im_size: expected {self.ndim} numbers, got {tuple(im_size)}")
+        size = image_size(im_size, self.ndim)
         out = self.coefficients.to(device, torch.complex128)
         for n in size:  # one axis at a time: the series is separable
             terms = out.shape[1]
