@@ -5,7 +5,7 @@
 namespace mriops {
 
 // What a buffer is for. Buffers of different purpose never alias; a thread has one of each.
-enum class Scratch : int { image, accumulator, columns, rows, weights, work, count };
+enum class Scratch : int { image, accumulator, columns, rows, lines, weights, work, count };
 
 // At least `bytes` bytes, 64-byte aligned, contents undefined; valid until this thread asks for more of the same
 // purpose.

@@ -259,6 +259,20 @@ MRIOPS_INLINE void forward_columns_into(const Plan<T>& plan, Cx<T>* data, Cx<T>*
     for (int64_t k = 0; k < plan.n; ++k) store(k, data[k]);
 }
 
+// forward_columns with both fused: load(i) to store(k, v).
+template <class T, class Load, class Store>
+inline void forward_columns_through(const Plan<T>& plan, Cx<T>* data, Cx<T>* work, const Load& load,
+                                    const Store& store) {
+    if (fusible(plan)) {
+        run_dif<T>(plan.stages.front(), load, Rows<T>{data});
+        dif_middle(plan, data);
+        run_turn<Turn::forward, T>(plan.stages.back(), Rows<T>{data}, store, Unweighted<T>{});
+        return;
+    }
+    for (int64_t i = 0; i < plan.n; ++i) data[i] = load(i);
+    forward_columns_into(plan, data, work, store);
+}
+
 // inverse_columns of load(k) fused into the first stage, k in the plan's order.
 template <class T, class Load>
 MRIOPS_INLINE void inverse_columns_from(const Plan<T>& plan, Cx<T>* data, Cx<T>* work, const Load& load) {
@@ -282,6 +296,20 @@ inline void inverse_columns_into(const Plan<T>& plan, Cx<T>* data, Cx<T>* work, 
         return;
     }
     inverse_columns(plan, data, work);
+    for (int64_t i = 0; i < plan.n; ++i) store(i, data[i]);
+}
+
+// inverse_columns with both fused: load(k) to store(i, v).
+template <class T, class Load, class Store>
+inline void inverse_columns_through(const Plan<T>& plan, Cx<T>* data, Cx<T>* work, const Load& load,
+                                    const Store& store) {
+    if (fusible(plan)) {
+        run_turn<Turn::inverse, T>(plan.stages.back(), load, Rows<T>{data}, Unweighted<T>{});
+        dit_middle(plan, data);
+        run_dit<T>(plan.stages.front(), Rows<T>{data}, store);
+        return;
+    }
+    inverse_columns_from(plan, data, work, load);
     for (int64_t i = 0; i < plan.n; ++i) store(i, data[i]);
 }
 

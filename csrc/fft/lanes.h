@@ -130,7 +130,7 @@ MRIOPS_INLINE void stream_complex(T* p, Cx<T> v) {
 #endif
     }
 }
-// The same without interleaving. Worth it where a vector is a whole line of memory.
+// The same without interleaving. kStreams: a vector by itself is a whole line of memory.
 template <class T>
 constexpr bool kStreams = sizeof(Vec<T>) == 64;
 template <class T>
@@ -138,6 +138,9 @@ MRIOPS_INLINE void stream_lanes(Cx<T>* p, Cx<T> v) {
 #if defined(__AVX512F__)
     _mm512_stream_si512(reinterpret_cast<__m512i*>(&p->re), reinterpret_cast<__m512i>(v.re));
     _mm512_stream_si512(reinterpret_cast<__m512i*>(&p->im), reinterpret_cast<__m512i>(v.im));
+#elif defined(__AVX__)
+    _mm256_stream_si256(reinterpret_cast<__m256i*>(&p->re), reinterpret_cast<__m256i>(v.re));
+    _mm256_stream_si256(reinterpret_cast<__m256i*>(&p->im), reinterpret_cast<__m256i>(v.im));
 #else
     *p = v;
 #endif

@@ -46,6 +46,13 @@ inline void write_planar(const Cx<T>* parts, int64_t count, int64_t maps, int64_
         }
 }
 
+// Whether an array of so many complex values is written round the caches: it is larger than those of a core.
+template <class T>
+inline bool streamed(const T* array, int64_t values) {
+    constexpr int64_t kStreamed = int64_t(4) << 20;
+    return reinterpret_cast<uintptr_t>(array) % sizeof(Vec<T>) == 0 && int64_t(2 * sizeof(T)) * values >= kStreamed;
+}
+
 // As many threads as there is work for: waking one costs as much as some ten thousand samples.
 inline int useful_threads(int threads, int64_t samples) { return int(std::min<int64_t>(threads, 1 + samples / 16384)); }
 

@@ -13,7 +13,7 @@ namespace {
 
 template <class T>
 VolumeTransform<T> transform_of(const SenseProblem& p) {
-    return VolumeTransform<T>(Axes<T>(p.nz, p.ny, p.nx, p.ndim == 3, true, true));
+    return VolumeTransform<T>(Axes<T>(p.nz, p.ny, p.nx, p.ndim == 3, true, true), p.batch * p.coils);
 }
 
 // With a transformed z axis the passes of one volume are shared among the threads; else every coil image is a job.
@@ -25,20 +25,26 @@ void for_each_job(const VolumeTransform<T>& transform, int64_t jobs, int threads
         parallel_for(jobs, threads, [&](int64_t job, int) { f(job); });
 }
 
-// Planes whose sides are whole vectors.
+// Planes whose sides are whole vectors, most of whose lines have a weight: transforming only those that have costs less
+// where few have.
 template <class T>
-bool split(const SenseProblem& p) {
-    return p.ndim == 2 && SplitEncode<T>::possible(p);
+bool split(const SenseProblem& p, const void* mask) {
+    if (p.ndim != 2 || !SplitEncode<T>::possible(p)) return false;
+    const int64_t items = p.mask_sb == 0 ? 1 : p.batch, rows = p.mask_sy == 0 ? 1 : p.ny;
+    int64_t lines = 0;
+    for (int64_t b = 0; b < items; ++b) {
+        const Weights<T> weights(p, mask, b);
+        for (int64_t y = 0; y < rows; ++y) lines += weights.any_in_row(0, y, p.nx);
+    }
+    return 4 * lines > 3 * items * rows;
 }
 
 template <class T>
 void run_split_sense(const SenseProblem& p, const T* image, const T* csm, const void* mask, T* kspace, int threads) {
-    constexpr int64_t kStreamed = int64_t(4) << 20;  // bytes of k-space that no cache of a core keeps
     const Arrays<T> at(p);
     const SplitEncode<T> plane(p);
     const ArrangedWeights<T> weights(p, plane, mask, threads);
-    const bool aligned = reinterpret_cast<uintptr_t>(kspace) % sizeof(Vec<T>) == 0;
-    const bool streaming = aligned && int64_t(sizeof(T)) * p.batch * p.coils * at.volume >= kStreamed;
+    const bool streaming = streamed(kspace, p.batch * p.coils * p.ny * p.nx);
     parallel_for(p.batch * p.coils, threads, [&](int64_t job, int) {
         const int64_t b = job / p.coils, c = job % p.coils;
         with_fast(p.maps == 1, [&](auto single) {
@@ -117,7 +123,7 @@ template <class T>
 void run_sense(const SenseProblem& p, const T* image, const T* csm, const void* mask, T* kspace, int threads) {
     threads = useful_threads(threads, p.batch * p.coils * p.nz * p.ny * p.nx);
     prefer_huge_pages(kspace, sizeof(T) * 2 * p.batch * p.coils * p.nz * p.ny * p.nx);
-    if (split<T>(p)) return run_split_sense(p, image, csm, mask, kspace, threads);
+    if (split<T>(p, mask)) return run_split_sense(p, image, csm, mask, kspace, threads);
     const Arrays<T> at(p);
     const auto transform = transform_of<T>(p);
     const int64_t held = transform.held(p.coils), groups = ceil_div(p.coils, held);
@@ -153,6 +159,44 @@ struct AdjointSum {
     }
 };
 
+// The same where sums are laid out as the image is.
+template <class T>
+struct InterleavedAdjointSum {
+    const Arrays<T>& at;
+    const VolumeTransform<T>& transform;
+    const void* mask;
+    const T *kspace, *csm;
+    T* image;
+
+    int64_t planar_rows() const { return ceil_div(at.volume, 2 * kWidth<T>); }
+    void coils(int64_t b, int64_t, int64_t begin, int64_t end, Cx<T>* sum) const {
+        for (int64_t c = begin; c < end; ++c)
+            transform.adjoint(
+                1, [&](int64_t) { return kspace + at.kspace(b, c); },
+                [&](int64_t) { return Weights<T>(at.p, mask, b); }, transform.axes.scale(),
+                [&](int64_t) {
+                    return CoilSink<T>{csm + at.csm(b, c), at.csm_map_step(), values(sum), at.volume, at, c == begin};
+                },
+                1);
+    }
+    void write(const Cx<T>* parts, int64_t count, int64_t b, int64_t, int64_t y0, int64_t y1) const {
+        const int64_t part = 2 * kWidth<T> * at.p.maps * planar_rows(), size = (y1 - y0) * at.row_step();
+        for (int64_t m = 0; m < at.p.maps; ++m) {
+            const int64_t from = m * at.volume + y0 * at.row_step();
+            T* to = image + at.image(b) + from;
+            std::copy_n(values(parts) + from, size, to);
+            for (int64_t n = 1; n < count; ++n) {
+                const T* more = values(parts) + n * part + from;
+                for (int64_t i = 0; i < size; ++i) to[i] += more[i];
+            }
+        }
+    }
+
+  private:
+    static T* values(Cx<T>* sum) { return reinterpret_cast<T*>(sum); }
+    static const T* values(const Cx<T>* sum) { return reinterpret_cast<const T*>(sum); }
+};
+
 template <class T>
 void run_split_csm_adjoint(const SenseProblem& p, const T* kspace, const T* image, const void* mask, T* csm,
                            int threads) {
@@ -174,7 +218,7 @@ void run_split_csm_adjoint(const SenseProblem& p, const T* kspace, const T* imag
 template <class T>
 void run_sense_adjoint(const SenseProblem& p, const T* kspace, const T* csm, const void* mask, T* image, int threads) {
     threads = useful_threads(threads, p.batch * p.coils * p.nz * p.ny * p.nx);
-    if (split<T>(p)) {
+    if (split<T>(p, mask)) {
         const Arrays<T> arrays(p);
         const SplitEncode<T> plane(p);
         const ArrangedWeights<T> weights(p, plane, mask, threads);
@@ -182,41 +226,29 @@ void run_sense_adjoint(const SenseProblem& p, const T* kspace, const T* csm, con
     }
     const Arrays<T> at(p);
     const auto transform = transform_of<T>(p);
-    const int64_t chunks = transform.axes.z.plan ? 1 : coil_chunks(p.batch, p.coils), item = p.maps * at.volume;
-    T* parts = scratch<T>(Scratch::accumulator, size_t(p.batch * (chunks - 1) * item));
-    for_each_job(transform, p.batch * chunks, threads, [&](int64_t job) {
-        const int64_t b = job / chunks, chunk = job % chunks;
-        T* sum = chunk == 0 ? image + at.image(b) : parts + (b * (chunks - 1) + chunk - 1) * item;
-        const int64_t begin = chunk * p.coils / chunks, end = (chunk + 1) * p.coils / chunks;
-        const int64_t held = transform.held(p.coils);
-        for (int64_t c = begin; c < end; c += held)
+    if (p.nz == 1) return sum_coils<T>(p, InterleavedAdjointSum<T>{at, transform, mask, kspace, csm, image}, threads);
+    const int64_t held = transform.held(p.coils);
+    for (int64_t b = 0; b < p.batch; ++b)
+        for (int64_t c = 0; c < p.coils; c += held)
             transform.adjoint(
-                std::min(held, end - c), [&](int64_t i) { return kspace + at.kspace(b, c + i); },
+                std::min(held, p.coils - c), [&](int64_t i) { return kspace + at.kspace(b, c + i); },
                 [&](int64_t) { return Weights<T>(p, mask, b); }, transform.axes.scale(),
                 [&](int64_t i) {
-                    return CoilSink<T>{csm + at.csm(b, c + i), at.csm_map_step(), sum, at.image_map_step(), at,
-                                       c + i == begin};
+                    return CoilSink<T>{csm + at.csm(b, c + i),
+                                       at.csm_map_step(),
+                                       image + at.image(b),
+                                       at.image_map_step(),
+                                       at,
+                                       c + i == 0};
                 },
                 threads);
-    });
-    if (chunks == 1) return;
-    constexpr int64_t kBlock = 4096;
-    const int64_t blocks = ceil_div(item, kBlock);
-    parallel_for(p.batch * blocks, threads, [&](int64_t job, int) {
-        const int64_t b = job / blocks, from = (job % blocks) * kBlock, to = std::min(item, from + kBlock);
-        T* out = image + at.image(b);
-        for (int64_t chunk = 1; chunk < chunks; ++chunk) {
-            const T* part = parts + (b * (chunks - 1) + chunk - 1) * item;
-            for (int64_t i = from; i < to; ++i) out[i] += part[i];
-        }
-    });
 }
 
 template <class T>
 void run_sense_csm_adjoint(const SenseProblem& p, const T* kspace, const T* image, const void* mask, T* csm,
                            int threads) {
     threads = useful_threads(threads, p.batch * p.coils * p.nz * p.ny * p.nx);
-    if (split<T>(p)) return run_split_csm_adjoint(p, kspace, image, mask, csm, threads);
+    if (split<T>(p, mask)) return run_split_csm_adjoint(p, kspace, image, mask, csm, threads);
     const Arrays<T> at(p);
     const auto transform = transform_of<T>(p);
     for_each_job(transform, p.batch / p.batch_per_csm * p.coils, threads, [&](int64_t job) {
@@ -239,7 +271,7 @@ template <class T>
 void run_fft(const FftProblem& f, const T* x, T* out, int threads) {
     threads = useful_threads(threads, f.batch * f.nz * f.ny * f.nx);
     const Axes<T> axes(f.nz, f.ny, f.nx, f.axes & 4, f.axes & 2, f.axes & 1);
-    const VolumeTransform<T> transform(axes);
+    const VolumeTransform<T> transform(axes, f.batch);
     const SenseProblem p{f.batch, 1, 1, f.nz, f.ny, f.nx, 3, 1, MaskKind::none, 0, 0, 0, 0};
     const Arrays<T> at(p);
     const Weights<T> weights(p, nullptr, 0);

@@ -53,6 +53,15 @@ class Weights {
             for (int64_t x = 0; x < nx; ++x) out[x] = scale * real_[base + x];
     }
 
+    // Whether a row of k-space has a weight other than zero.
+    bool any_in_row(int64_t z, int64_t y, int64_t nx) const {
+        const int64_t base = z * p_.mask_sz + y * p_.mask_sy, step = p_.mask_sx;
+        if (step == 0 || !any()) return (*this)(z, y, 0) != T(0);
+        if (step != 1) return any_of(nx, [&](int64_t x) { return (*this)(z, y, x) != T(0); });
+        if (bytes_) return any_of(nx, [&](int64_t x) { return bytes_[base + x] != 0; });
+        return any_of(nx, [&](int64_t x) { return real_[base + x] != T(0); });
+    }
+
     // scale * weight^2 of the rows of k-space at `width` positions of y from `first`, at centred index z: [x][lane],
     // zero past the last position. As many x as fill whole vectors are written.
     template <class Axis>
@@ -80,6 +89,18 @@ class Weights {
     }
 
   private:
+    // In blocks, each without a branch.
+    template <class F>
+    static bool any_of(int64_t n, const F& f) {
+        constexpr int64_t kBlock = 64;
+        for (int64_t from = 0; from < n; from += kBlock) {
+            int any = 0;
+            for (int64_t i = from; i < std::min(n, from + kBlock); ++i) any |= f(i);
+            if (any) return true;
+        }
+        return false;
+    }
+
     const SenseProblem p_;
     const unsigned char* bytes_ = nullptr;
     const T* real_ = nullptr;

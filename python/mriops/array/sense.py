@@ -62,7 +62,7 @@ def sense_adjoint(kspace: Any, csm: Any, mask: Any = None, *, ndim: int = 2, map
         Coil sensitivity maps ``(*batch, [maps,] coils, *im)``.
     mask
         Sampling mask (bool) or weights (real), broadcastable to ``(*batch, *im)``. A sample whose weight is zero
-        contributes nothing, unless it is NaN or Inf.
+        contributes nothing; whether it spreads where it is NaN or Inf is not defined.
     ndim
         Number of spatial axes, 2 or 3.
     maps
