@@ -81,6 +81,8 @@ WORKLOADS: tuple[Workload, ...] = (
     Workload("adjoint-16x320x320-1d", "sense_adjoint", 16, (320, 320), "1d", goals={"torch.fft": 2.5}),
     Workload("forward-8x160x192x160-3d", "sense", 8, _VOLUME, "3d", goals={"torch.fft": 2.5}),
     Workload("adjoint-8x160x192x160-3d", "sense_adjoint", 8, _VOLUME, "3d", goals={"torch.fft": 2.5}),
+    Workload("forward-8x160x192x160-kykz", "sense", 8, _VOLUME, "kykz", goals={"torch.fft": 2.5}),
+    Workload("adjoint-8x160x192x160-kykz", "sense_adjoint", 8, _VOLUME, "kykz", goals={"torch.fft": 2.5}),
     *_odd_sizes(),
 )
 

@@ -1,5 +1,6 @@
 // nufft, nufft_adjoint, nufft_gram and the derivatives by the trajectory: blocks of coils through the passes.
 #include "../core/by_dtype.h"
+#include "../core/huge_pages.h"
 #include "image_pass.h"
 #include "kernels.h"
 #include "sample_turn.h"
@@ -70,6 +71,7 @@ struct Passes {
 template <class T>
 void run_nufft(const NufftProblem& p, const T* image, const T* csm, const T* points, const int32_t* order, T* kspace,
                SampleLayout layout, int threads) {
+    prefer_huge_pages_for(kspace, p.batch * p.coils * p.samples);
     const Layout<T> at(p);
     const Taps<T> taps(p);
     over_blocks<T>(p, threads, [&](int64_t b, int64_t c, int64_t coils, int inner) {
@@ -97,6 +99,7 @@ void run_nufft(const NufftProblem& p, const T* image, const T* csm, const T* poi
 template <class T>
 void run_nufft_adjoint(const NufftProblem& p, const T* kspace, const T* csm, const T* dcf, int64_t dcf_stride,
                        const T* points, const int32_t* order, T* image, SampleLayout layout, int threads) {
+    prefer_huge_pages_for(image, p.batch * (csm ? 1 : p.coils) * p.nz * p.ny * p.nx);
     const Layout<T> at(p);
     const Taps<T> taps(p);
     over_blocks<T>(p, threads, [&](int64_t b, int64_t c, int64_t coils, int inner) {
@@ -120,6 +123,7 @@ void run_nufft_adjoint(const NufftProblem& p, const T* kspace, const T* csm, con
 template <class T>
 void run_nufft_gram(const NufftProblem& p, const T* image, const T* csm, const T* dcf, int64_t dcf_stride,
                     const T* points, const int32_t* order, T* out, int threads) {
+    prefer_huge_pages_for(out, p.batch * (csm ? 1 : p.coils) * p.nz * p.ny * p.nx);
     const Layout<T> at(p);
     const Taps<T> taps(p);
     over_blocks<T>(p, threads, [&](int64_t b, int64_t c, int64_t coils, int inner) {

@@ -46,11 +46,12 @@ inline void write_planar(const Cx<T>* parts, int64_t count, int64_t maps, int64_
         }
 }
 
-// Whether an array of so many complex values is written round the caches: it is larger than those of a core.
+// Whether an array is written round the caches: aligned, and larger than those of a core. One that is read again at
+// once has to be larger than the cache that cores share, too.
 template <class T>
-inline bool streamed(const T* array, int64_t values) {
-    constexpr int64_t kStreamed = int64_t(4) << 20;
-    return reinterpret_cast<uintptr_t>(array) % sizeof(Vec<T>) == 0 && int64_t(2 * sizeof(T)) * values >= kStreamed;
+inline bool streamed(const T* array, int64_t values, bool read_again = false) {
+    const int64_t kept = int64_t(read_again ? 16 : 4) << 20;
+    return reinterpret_cast<uintptr_t>(array) % sizeof(Vec<T>) == 0 && int64_t(2 * sizeof(T)) * values >= kept;
 }
 
 // As many threads as there is work for: waking one costs as much as some ten thousand samples.

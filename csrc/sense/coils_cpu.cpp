@@ -1,5 +1,6 @@
 // coil_expand and coil_combine: the coil multiply and its adjoint without a transform.
 #include "../core/by_dtype.h"
+#include "../core/huge_pages.h"
 #include "../core/parallel.h"
 #include "arrays.h"
 #include "kernels.h"
@@ -31,6 +32,7 @@ void over_blocks(const SenseProblem& p, int64_t jobs, int threads, const F& f) {
 
 template <class T>
 void run_coil_expand(const SenseProblem& p, const T* image, const T* csm, T* out, int threads) {
+    prefer_huge_pages_for(out, p.batch * p.coils * p.nz * p.ny * p.nx);
     const Arrays<T> at(p);
     over_blocks<T>(p, p.batch, threads, [&](int64_t b, int64_t from, int64_t n) {
         for (int64_t c = 0; c < p.coils; ++c) {
@@ -45,6 +47,7 @@ void run_coil_expand(const SenseProblem& p, const T* image, const T* csm, T* out
 
 template <class T>
 void run_coil_combine(const SenseProblem& p, const T* coil_images, const T* csm, T* image, int threads) {
+    prefer_huge_pages_for(image, p.batch * p.maps * p.nz * p.ny * p.nx);
     const Arrays<T> at(p);
     over_blocks<T>(p, p.batch, threads, [&](int64_t b, int64_t from, int64_t n) {
         for (int64_t m = 0; m < p.maps; ++m) {

@@ -76,7 +76,6 @@ struct CoilSource {
 // Where the last pass of an adjoint writes: conj(factor) times the coil image, added to `sum`.
 template <class T>
 struct CoilSink {
-    static constexpr bool kFuses = true;
     const T* factor;
     int64_t factor_map_step;
     T* sum;
@@ -97,32 +96,27 @@ struct CoilSink {
     }
 };
 
-// The same of a plain array.
+// The same of a plain array, conjugated for an inverse transform.
 template <class T>
 struct PlainSource {
     static constexpr bool kFuses = false;
     const T* in;
+    T sign;
     bool fuses() const { return false; }
     template <bool>
     auto at(int64_t from, int64_t step, int lanes, AheadBy) const {
-        return [=, p = in + from](int64_t i) { return load_complex(p + i * step, lanes); };
-    }
-};
-template <class T>
-struct PlainSink {
-    static constexpr bool kFuses = false;
-    T* out;
-    bool fuses() const { return false; }
-    template <bool>
-    auto at(int64_t from, int64_t step, int lanes, AheadBy) const {
-        return [=, p = out + from](int64_t i, Cx<T> v) { store_complex(p + i * step, v, lanes); };
+        return [=, p = in + from, sign = sign](int64_t i) {
+            Cx<T> v = load_complex(p + i * step, lanes);
+            v.im = v.im * sign;
+            return v;
+        };
     }
 };
 
 template <class T>
 void run_sense(const SenseProblem& p, const T* image, const T* csm, const void* mask, T* kspace, int threads) {
     threads = useful_threads(threads, p.batch * p.coils * p.nz * p.ny * p.nx);
-    prefer_huge_pages(kspace, sizeof(T) * 2 * p.batch * p.coils * p.nz * p.ny * p.nx);
+    prefer_huge_pages_for(kspace, p.batch * p.coils * p.nz * p.ny * p.nx);
     if (split<T>(p, mask)) return run_split_sense(p, image, csm, mask, kspace, threads);
     const Arrays<T> at(p);
     const auto transform = transform_of<T>(p);
@@ -218,6 +212,7 @@ void run_split_csm_adjoint(const SenseProblem& p, const T* kspace, const T* imag
 template <class T>
 void run_sense_adjoint(const SenseProblem& p, const T* kspace, const T* csm, const void* mask, T* image, int threads) {
     threads = useful_threads(threads, p.batch * p.coils * p.nz * p.ny * p.nx);
+    prefer_huge_pages_for(image, p.batch * p.maps * p.nz * p.ny * p.nx);
     if (split<T>(p, mask)) {
         const Arrays<T> arrays(p);
         const SplitEncode<T> plane(p);
@@ -248,6 +243,7 @@ template <class T>
 void run_sense_csm_adjoint(const SenseProblem& p, const T* kspace, const T* image, const void* mask, T* csm,
                            int threads) {
     threads = useful_threads(threads, p.batch * p.coils * p.nz * p.ny * p.nx);
+    prefer_huge_pages_for(csm, p.batch / p.batch_per_csm * p.maps * p.coils * p.nz * p.ny * p.nx);
     if (split<T>(p, mask)) return run_split_csm_adjoint(p, kspace, image, mask, csm, threads);
     const Arrays<T> at(p);
     const auto transform = transform_of<T>(p);
@@ -270,23 +266,17 @@ void run_sense_csm_adjoint(const SenseProblem& p, const T* kspace, const T* imag
 template <class T>
 void run_fft(const FftProblem& f, const T* x, T* out, int threads) {
     threads = useful_threads(threads, f.batch * f.nz * f.ny * f.nx);
+    prefer_huge_pages_for(out, f.batch * f.nz * f.ny * f.nx);
     const Axes<T> axes(f.nz, f.ny, f.nx, f.axes & 4, f.axes & 2, f.axes & 1);
-    const VolumeTransform<T> transform(axes, f.batch);
+    // The inverse is the conjugate of the transform of the conjugate.
+    const VolumeTransform<T> transform(axes, f.batch, f.inverse);
     const SenseProblem p{f.batch, 1, 1, f.nz, f.ny, f.nx, 3, 1, MaskKind::none, 0, 0, 0, 0};
     const Arrays<T> at(p);
     const Weights<T> weights(p, nullptr, 0);
     for_each_job(transform, f.batch, threads, [&](int64_t b) {
-        const T* in = x + b * at.volume;
-        T* to = out + b * at.volume;
-        const auto unweighted = [&](int64_t) { return weights; };
-        if (f.inverse)
-            transform.adjoint(
-                1, [&](int64_t) { return in; }, unweighted, axes.scale(), [&](int64_t) { return PlainSink<T>{to}; },
-                threads);
-        else
-            transform.forward(
-                1, [&](int64_t) { return PlainSource<T>{in}; }, unweighted, axes.scale(), [&](int64_t) { return to; },
-                threads);
+        transform.forward(
+            1, [&](int64_t) { return PlainSource<T>{x + b * at.volume, f.inverse ? T(-1) : T(1)}; },
+            [&](int64_t) { return weights; }, axes.scale(), [&](int64_t) { return out + b * at.volume; }, threads);
     });
 }
 

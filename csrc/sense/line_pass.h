@@ -14,11 +14,16 @@ struct LinePass {
     static constexpr int W = kWidth<T>;
     Axes<T> axes;
     int64_t tiles, pitch, kspace_samples;
+    T sign;  // of the imaginary parts that are written
 
-    // `volumes`: how many volumes of k-space the caller writes or reads. A column has room for whole groups of lines
-    // and, at ny, for those without weight.
-    LinePass(const Axes<T>& a, int64_t volumes)
-        : axes(a), tiles(ceil_div(a.x.n, W)), pitch((a.y.n + W) | 1), kspace_samples(volumes * a.volume()) {}
+    // `volumes`: how many volumes of k-space the caller writes or reads; `conjugate`: it is written conjugated. A
+    // column has room for whole groups of lines and, at ny, for those without weight.
+    LinePass(const Axes<T>& a, int64_t volumes, bool conjugate)
+        : axes(a),
+          tiles(ceil_div(a.x.n, W)),
+          pitch((a.y.n + W) | 1),
+          kspace_samples(volumes * a.volume()),
+          sign(conjugate ? T(-1) : T(1)) {}
 
     Plane<T> own_plane() const { return {scratch<Cx<T>>(Scratch::image, size_t(tiles * pitch)), pitch, tiles}; }
 
@@ -44,7 +49,7 @@ struct LinePass {
 #pragma GCC unroll 16
                     for (int l = 0; l < (Fast ? W : count); ++l) {
                         const Vec<T> w = load_unaligned(weight_rows + (l * tiles + t) * W);
-                        store(kspace + line(kz, lines.at[r0 + l]) + 2 * t * W, {v[l].re * w, v[l].im * w}, t,
+                        store(kspace + line(kz, lines.at[r0 + l]) + 2 * t * W, {v[l].re * w, v[l].im * (w * sign)}, t,
                               streaming);
                     }
                 });

@@ -27,9 +27,9 @@ struct VolumeTransform {
     Axes<T> axes;
     int64_t tiles, pitch;
 
-    // `volumes`: how many volumes of k-space the caller writes or reads.
-    VolumeTransform(const Axes<T>& a, int64_t volumes)
-        : pass(a, volumes), axes(a), tiles(pass.tiles), pitch(pass.pitch) {}
+    // `volumes`, `conjugate`: as LinePass says.
+    VolumeTransform(const Axes<T>& a, int64_t volumes, bool conjugate = false)
+        : pass(a, volumes, conjugate), axes(a), tiles(pass.tiles), pitch(pass.pitch) {}
 
     // The transforms of `count` volumes: k-space of volume i at kspace(i), its weights weights(i). source(i).template
     // at<Fast>(from, step, lanes, ahead) is a functor of j: the sample at from + j * step of a tile; the one `ahead` of
@@ -76,7 +76,7 @@ struct VolumeTransform {
     Held hold(int64_t count) const {
         const int64_t step = axes.y.n * tiles | 1, size = axes.z.n * step;
         Cx<T>* data = scratch<Cx<T>>(Scratch::columns, size_t(count * size));
-        return {data, step, size, streamed(reinterpret_cast<const T*>(data), count * size * W)};
+        return {data, step, size, streamed(reinterpret_cast<const T*>(data), count * size * W, true)};
     }
 
     template <class Source>
@@ -172,7 +172,7 @@ struct VolumeTransform {
             const auto kept = [kept = lines.kept, from = plane.data + t * pitch](int64_t k)
                                   MRIOPS_LAMBDA_INLINE { return from[kept[k]]; };
             with_fast(sink.fuses() && full(t), [&](auto fuse) {
-                constexpr bool Fast = Sink::kFuses && decltype(fuse)::value;
+                constexpr bool Fast = decltype(fuse)::value;
                 const auto store = sink.template at<Fast>(offset(z, 0, t), row_step(), pass.lanes_of(t), {2 * W, 0});
                 if constexpr (Fast) {
                     if (axes.y.plan) {
@@ -206,7 +206,7 @@ struct VolumeTransform {
             each_block([&](int64_t t0, int64_t width) {
                 for (int64_t i = 0; i < count; ++i)
                     with_fast(sink(i).fuses() && full(t0), [&](auto fuse) {
-                        constexpr bool Fast = decltype(sink(i))::kFuses && decltype(fuse)::value;
+                        constexpr bool Fast = decltype(fuse)::value;
                         const Cx<T>* from = volumes.plane(i, 0) + y * tiles + t0;
                         const auto load = [=, step = volumes.step, next = tiles](int64_t z, int64_t t)
                                               MRIOPS_LAMBDA_INLINE {
