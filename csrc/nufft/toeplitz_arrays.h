@@ -72,8 +72,9 @@ struct AddConjMap {
     const T* map;
     int64_t step;
     Cx<T>* sum;
-    bool first;
+    bool first, ahead;  // ahead: the map's next tile is asked for, which is not in the cache yet
     MRIOPS_INLINE void operator()(int64_t i, Cx<T> v) const {
+        if (ahead) prefetch_row<T>(map + i * step + 2 * Lanes<T>::width);
         const Cx<T> u = mul_conj(load_complex(map + i * step), v);
         sum[i] = first ? u : sum[i] + u;
     }

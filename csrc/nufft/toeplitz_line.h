@@ -56,12 +56,19 @@ const Twist<T>& twist_for(int64_t n) {
     return *slot;
 }
 
-template <class T>
+// Asks for memory that comes next while sample j is worked on.
+struct NothingAhead {
+    MRIOPS_INLINE void operator()(int64_t) const {}
+};
+
+template <class T, class Ahead>
 struct Twisted {
     const Cx<T>* data;
     int64_t step;
     const T* w;
+    Ahead ahead;
     MRIOPS_INLINE Cx<T> operator()(int64_t j) const {
+        ahead(j);
         return mul_scalar<false>(data[j * step], w[2 * j], w[2 * j + 1]);
     }
 };
@@ -85,17 +92,19 @@ struct DoubledAxis {
     const Twist<T>& twist;
     explicit DoubledAxis(int64_t size) : n(size), plan(plan_for<T>(size)), twist(twist_for<T>(size)) {}
     int64_t work_rows() const { return plan.work_rows(); }
-    // Frequency of length 2n that the half `odd` leaves at `position`.
-    int64_t frequency(int64_t position, int odd) const { return 2 * plan.frequency[size_t(position)] + odd; }
+    // Frequency of length n that a half leaves at `position`, and of length 2n.
+    int64_t bin(int64_t position) const { return plan.frequency[size_t(position)]; }
+    int64_t frequency(int64_t position, int odd) const { return 2 * bin(position) + odd; }
 };
 
 // In place over data[j * step]: both halves of an axis, `even` and `odd` the weights in the plan's order. `line` and
 // `other` hold n rows; `line` may be `data` itself. Not inlined: the unrolled stages are compiled once.
-template <class T, class Weight>
+template <class T, class Weight, class Ahead = NothingAhead>
 __attribute__((noinline)) void doubled_roundtrip(const DoubledAxis<T>& axis, Cx<T>* data, int64_t step, Cx<T>* line,
-                                                 Cx<T>* other, Cx<T>* work, const Weight& even, const Weight& odd) {
+                                                 Cx<T>* other, Cx<T>* work, const Weight& even, const Weight& odd,
+                                                 const Ahead& ahead = {}) {
     const Plan<T>& plan = axis.plan;
-    const Twisted<T> load{data, step, axis.twist.scalar.data()};
+    const Twisted<T, Ahead> load{data, step, axis.twist.scalar.data(), ahead};
     const AddTwistedBack<T> store{data, step, other, axis.twist.scalar.data()};
     for (int64_t j = 0; line != data && j < axis.n; ++j) line[j] = data[j * step];
     if (!fusible(plan)) {

@@ -8,6 +8,7 @@
 #include "../fft/rows.h"
 #include "toeplitz_arrays.h"
 #include "toeplitz_line.h"
+#include "toeplitz_weights.h"
 
 namespace mriops {
 namespace {
@@ -22,8 +23,9 @@ __attribute__((noinline)) void toeplitz_expand(const Plan<T>& plan, const T* map
 }
 template <class T>
 __attribute__((noinline)) void toeplitz_combine(const Plan<T>& plan, const T* map, int64_t step, int lanes, Cx<T>* sum,
-                                                bool first, Cx<T>* column, Cx<T>* work) {
-    if (lanes == Lanes<T>::width) return inverse_columns_into(plan, column, work, AddConjMap<T>{map, step, sum, first});
+                                                bool first, bool ahead, Cx<T>* column, Cx<T>* work) {
+    if (lanes == Lanes<T>::width)
+        return inverse_columns_into(plan, column, work, AddConjMap<T>{map, step, sum, first, ahead});
     inverse_columns(plan, column, work);
     for (int64_t i = 0; i < plan.n; ++i) {
         const Cx<T> u = mul_conj(load_complex(map + i * step, lanes), column[i]);
@@ -50,15 +52,19 @@ class TiledToeplitz {
     // [y half][row group][x half][x position][lane = y position], scaled.
     void arrange(const T* kernel, int64_t group, T* out) const {
         const T scale = T(1 / (4.0 * double(y_.n) * double(x_.n)));
-        for (int odd_y = 0; odd_y < 2; ++odd_y)
+        T* lanes = scratch<T>(Scratch::work, size_t(half_spectrum_size<T>(x_.n)));
+        for (int odd_y = 0; odd_y < 2; ++odd_y) {
+            const T* rows[W];
             for (int l = 0; l < W; ++l) {
                 const int64_t position = group * W + l;
-                T* to = out + (odd_y * groups_ + group) * 2 * x_.n * W + l;
-                const T* row = position < y_.n ? kernel + y_.frequency(position, odd_y) * 2 * x_.n : nullptr;
-                for (int odd_x = 0; odd_x < 2; ++odd_x)
-                    for (int64_t x = 0; x < x_.n; ++x)
-                        to[(odd_x * x_.n + x) * W] = row ? scale * row[x_.frequency(x, odd_x)] : T(0);
+                rows[l] = position < y_.n ? kernel + y_.frequency(position, odd_y) * 2 * x_.n : nullptr;
             }
+            T* to = out + (odd_y * groups_ + group) * 2 * x_.n * W;
+            for (int odd_x = 0; odd_x < 2; ++odd_x, to += x_.n * W) {
+                half_spectrum_lanes(rows, x_.n, odd_x, scale, lanes);
+                for (int64_t x = 0; x < x_.n; ++x) std::copy_n(lanes + x_.bin(x) * W, W, to + x * W);
+            }
+        }
     }
 
     // Rows [y0, y1) of the image for both halves: as it is, and times w.
@@ -107,8 +113,8 @@ class TiledToeplitz {
                 }
                 for (int64_t t = tiles_; t-- > 0;)
                     toeplitz_combine(y_.plan, map.at(0, 0, t), map.row_step, lanes(t),
-                                     sum + half * planar_rows() + t * pitch_, c == begin, plane.data + t * pitch_,
-                                     work);
+                                     sum + half * planar_rows() + t * pitch_, c == begin, false,
+                                     plane.data + t * pitch_, work);
             }
     }
 

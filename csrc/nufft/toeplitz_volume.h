@@ -1,8 +1,8 @@
-// 3D Toeplitz operator: for each of the four halves of the y and x axes, three passes over one coil at a time.
+// 3D Toeplitz operator: for each of the four halves of the y and x axes, three passes over two coils at a time.
 //
 // Plane by plane csm * image, y and x transforms, left transposed as [z][row group][x][lane = y]; both halves of the z
 // axis down that array; plane by plane the inverse x and y transforms, conj(csm) and the sum over coils. The factors w
-// of odd frequencies are on the image and on the sum. Memory: three volumes; no array of
+// of odd frequencies are on the image and on the sum. Memory: four volumes and half the spectrum's weights; no array of
 // size 2n is made but the caller's kernel.
 #pragma once
 #include "../core/parallel.h"
@@ -25,12 +25,14 @@ class VolumeToeplitz {
           groups_(toeplitz_ceil(at.p.ny, W)),
           pitch_(groups_ * W + 1),
           width_(tiles_ * W),
-          plane_(groups_ * width_ + 1) {}
+          plane_(groups_ * width_ + 1),
+          runs_(toeplitz_ceil(at.p.nx, kRun)) {}
 
     void run(const T* image, const T* spectra, T* out, int threads) const {
         const ToeplitzProblem& p = at_.p;
         const int64_t planar = tiles_ * pitch_;
-        Cx<T>* volume = scratch<Cx<T>>(Scratch::columns, size_t(p.nz * plane_));
+        const int64_t held = std::min(p.coils, kHeld), size = p.nz * plane_;
+        Cx<T>* volumes = scratch<Cx<T>>(Scratch::columns, size_t(held * size));
         Cx<T>* prepared = scratch<Cx<T>>(Scratch::image, size_t(2 * p.nz * planar));
         Cx<T>* sum = prepared + p.nz * planar;
         T* weights = scratch<T>(Scratch::weights, size_t(2 * groups_ * x_.n * z_.n * W));
@@ -38,18 +40,20 @@ class VolumeToeplitz {
             for (int half = 0; half < 4; ++half) {
                 const int odd_y = half & 1, odd_x = half >> 1;
                 arrange(spectra + at_.kernel(b / p.batch_per_kernel), odd_y, odd_x, weights, threads);
-                // The way out of one coil and the way in of the next share a visit of each plane.
-                for (int64_t c = 0; c <= p.coils; ++c) {
+                // The way out of some coils and the way in of the next share a visit of each plane.
+                for (int64_t c = 0; c < p.coils + held; c += held) {
+                    const int64_t coming = std::min(held, p.coils - c);
                     parallel_for(p.nz, threads, [&](int64_t z, int) {
-                        Cx<T>*spectrum = volume + z * plane_, *in = prepared + z * planar, *to = sum + z * planar;
+                        Cx<T>*spectrum = volumes + z * plane_, *in = prepared + z * planar, *to = sum + z * planar;
                         if (c == 0) prepare(image + at_.image(b) + z * x_.n * y_.n * 2, odd_y, odd_x, in);
-                        if (c > 0) from_spectrum(at_.map(b, c - 1), to, z, spectrum, c == 1);
-                        if (c < p.coils) to_spectrum(at_.map(b, c), in, z, spectrum);
-                        if (c == p.coils) write(to, odd_y, odd_x, out + at_.image(b) + z * x_.n * y_.n * 2);
+                        for (int64_t i = std::max<int64_t>(0, c - held); i < std::min(c, p.coils); ++i)
+                            from_spectrum(at_.map(b, i), to, z, spectrum + (i + held - c) * size, i == 0);
+                        for (int64_t i = 0; i < coming; ++i) to_spectrum(at_.map(b, c + i), in, z, spectrum + i * size);
+                        if (coming <= 0) write(to, odd_y, odd_x, out + at_.image(b) + z * x_.n * y_.n * 2);
                     });
-                    if (c < p.coils)
-                        parallel_for(groups_ * x_.n, threads,
-                                     [&](int64_t column, int) { along_z(column, weights, volume); });
+                    parallel_for(groups_ * runs_, threads, [&](int64_t run, int) {
+                        for (int64_t i = 0; i < coming; ++i) along_z(run, weights, volumes + i * size);
+                    });
                 }
             }
     }
@@ -57,20 +61,25 @@ class VolumeToeplitz {
   private:
     // [row group][x position][z half][z position][lane], scaled.
     void arrange(const T* kernel, int odd_y, int odd_x, T* out, int threads) const {
+        // kRun planes at a time, so that they are written in runs of memory.
         const T scale = T(1 / (8.0 * double(z_.n) * double(y_.n) * double(x_.n)));
-        const int64_t nx2 = 2 * x_.n, plane2 = 2 * y_.n * nx2;
-        parallel_for(groups_, threads, [&](int64_t g, int) {
-            for (int odd_z = 0; odd_z < 2; ++odd_z)
-                for (int64_t z = 0; z < z_.n; ++z)
-                    for (int64_t l = 0; l < W; ++l) {
-                        const int64_t position = g * W + l;
-                        const T* row = position < y_.n ? kernel + z_.frequency(z, odd_z) * plane2 +
-                                                             y_.frequency(position, odd_y) * nx2
-                                                       : nullptr;
-                        T* to = out + (g * x_.n * 2 * z_.n + odd_z * z_.n + z) * W + l;
-                        for (int64_t x = 0; x < x_.n; ++x)
-                            to[x * 2 * z_.n * W] = row ? scale * row[x_.frequency(x, odd_x)] : T(0);
-                    }
+        const int64_t nx2 = 2 * x_.n, plane2 = 2 * y_.n * nx2, nz2 = 2 * z_.n, size = half_spectrum_size<T>(x_.n);
+        const int64_t runs = toeplitz_ceil(nz2, kRun);
+        parallel_for(groups_ * runs, threads, [&](int64_t job, int) {
+            const int64_t g = job / runs, first = job % runs * kRun, count = std::min(kRun, nz2 - first);
+            T* lanes = scratch<T>(Scratch::work, size_t(count * size));
+            for (int64_t i = 0; i < count; ++i) {
+                const int64_t z = (first + i) % z_.n;
+                const T *plane = kernel + z_.frequency(z, first + i >= z_.n) * plane2, *rows[W];
+                for (int64_t l = 0; l < W; ++l) {
+                    const int64_t position = g * W + l;
+                    rows[l] = position < y_.n ? plane + y_.frequency(position, odd_y) * nx2 : nullptr;
+                }
+                half_spectrum_lanes(rows, x_.n, odd_x, scale, lanes + i * size);
+            }
+            for (int64_t x = 0; x < x_.n; ++x)
+                for (int64_t i = 0; i < count; ++i)
+                    std::copy_n(lanes + i * size + x_.bin(x) * W, W, out + ((g * x_.n + x) * nz2 + first + i) * W);
         });
     }
 
@@ -120,12 +129,23 @@ class VolumeToeplitz {
         }
     }
 
-    void along_z(int64_t column, const T* weights, Cx<T>* volume) const {
+    // Both halves of kRun neighbouring columns of z; the rows of the next ones are asked for in runs of memory.
+    void along_z(int64_t run, const T* weights, Cx<T>* volume) const {
         Cx<T>* line = own_work(2 * z_.n);
-        const int64_t g = column / x_.n, x = column % x_.n;
-        const T* w = weights + column * 2 * z_.n * W;
-        doubled_roundtrip(z_, volume + g * width_ + x, plane_, line, line + z_.n, line + 2 * z_.n, LaneWeight<T>{w},
-                          LaneWeight<T>{w + z_.n * W});
+        const int64_t g = run / runs_, first = run % runs_ * kRun, count = std::min(kRun, x_.n - first);
+        const int64_t plane = plane_, share = toeplitz_ceil(z_.n, kRun);
+        for (int64_t j = 0; j < count; ++j) {
+            const int64_t x = first + j;
+            const T* w = weights + (g * x_.n + x) * 2 * z_.n * W;
+            const Cx<T>* next = volume + g * width_ + first + kRun + j * share * plane;
+            const auto ahead = [=](int64_t z) MRIOPS_LAMBDA_INLINE {
+                // Unsigned, where division by a power of two is a shift.
+                constexpr uint64_t kLength = kRun;
+                prefetch_row<T>(next + int64_t(uint64_t(z) / kLength) * plane + int64_t(uint64_t(z) % kLength));
+            };
+            doubled_roundtrip(z_, volume + g * width_ + x, plane, line, line + z_.n, line + 2 * z_.n, LaneWeight<T>{w},
+                              LaneWeight<T>{w + z_.n * W}, ahead);
+        }
     }
 
     void from_spectrum(const CoilMap<T>& map, Cx<T>* sum, int64_t z, Cx<T>* spectrum, bool first) const {
@@ -136,13 +156,17 @@ class VolumeToeplitz {
             rows_to_plane(spectrum + g * width_, plane, g * W);
         }
         for (int64_t t = 0; t < tiles_; ++t)
-            toeplitz_combine(y_.plan, map.at(z, 0, t), map.row_step, at_.lanes(t), sum + t * pitch_, first,
+            toeplitz_combine(y_.plan, map.at(z, 0, t), map.row_step, at_.lanes(t), sum + t * pitch_, first, true,
                              plane.data + t * pitch_, work);
     }
 
+    // Coils at a time: planes of the image and of the sum, and the weights, are fetched once for them.
+    static constexpr int64_t kHeld = 2;
+    static constexpr int64_t kRun = 8;  // neighbouring values that are one run of memory
+
     const ToeplitzArrays<T>& at_;
     DoubledAxis<T> z_, y_, x_;
-    int64_t tiles_, groups_, pitch_, width_, plane_;
+    int64_t tiles_, groups_, pitch_, width_, plane_, runs_;
 };
 
 }  // namespace
