@@ -33,10 +33,11 @@ class SplitEncode {
     }
 
     int64_t weight_groups() const { return groups_; }
-    int64_t weight_count() const { return at_.p.nx * at_.p.ny; }
+    int64_t weight_count() const { return at_.p.nx * (at_.p.ny + 1); }
     int64_t planar_rows() const { return tiles_ * at_.p.ny; }
 
     // Weights of the rows at position k of the split transform: [tile of kx][k][f2][lane = kx], with scale and signs.
+    // Behind those of all k a row of flags: columns that have a weight.
     void arrange(const Weights<T>& w, int64_t k, T* out) const {
         const int64_t nx = at_.p.nx;
         T* row = scratch<T>(Scratch::rows, size_t(nx));
@@ -48,6 +49,7 @@ class SplitEncode {
                 for (int64_t l = 0; l < W; ++l)
                     out[((t * groups_ + k) * W + f2) * W + l] = l % 2 ? -row[t * W + l] : row[t * W + l];
         }
+        if (k == 0) w.any_in_columns(0, at_.p.ny, nx, out + nx * at_.p.ny);
     }
 
     // What `adjoint` summed, rows [y0, y1) of `count` partial sums, to an interleaved image.
@@ -58,7 +60,9 @@ class SplitEncode {
     // kspace = weights F sum over maps of csm * image. `streaming`: the k-space of all coils is larger than the caches.
     template <bool Single>
     void forward(const T* csm, const T* image, const T* weights, T* kspace, bool streaming) const {
-        Cx<T>* plane = scratch<Cx<T>>(Scratch::columns, size_t(axes_.x.n * pitch_));
+        Cx<T>* plane = scratch<Cx<T>>(Scratch::columns, size_t((axes_.x.n + 1) * pitch_));
+        const T* any = weights + axes_.x.n * axes_.y.n;
+        const int64_t* kept = columns_with_weight(any);
         Cx<T>* rows = scratch<Cx<T>>(Scratch::rows, size_t(std::max(axes_.x.n, groups_ * W)));
         Cx<T>* line = scratch<Cx<T>>(Scratch::work, size_t(groups_));
         for (int64_t g = 0; g < groups_; ++g) {
@@ -81,13 +85,16 @@ class SplitEncode {
             dif_first(x, rows);
             dif_middle(x, rows);
             Cx<T>* column = plane + g;
-            const int64_t pitch = pitch_;
             run_turn<Turn::forward, T>(
-                x.stages.back(), Rows<T>{rows}, [=](int64_t k, Cx<T> v) MRIOPS_LAMBDA_INLINE { column[k * pitch] = v; },
+                x.stages.back(), Rows<T>{rows}, [=](int64_t k, Cx<T> v) MRIOPS_LAMBDA_INLINE { column[kept[k]] = v; },
                 Unweighted<T>{});
         }
         for (int64_t t = 0; t < tiles_; ++t) {
             for (int64_t j = 0; j < W; ++j) {
+                if (any[t * W + j] == T(0)) {
+                    for (int64_t k = 0; k < groups_; ++k) rows[k * W + j] = Cx<T>{};
+                    continue;
+                }
                 const Cx<T>* column = plane + axes_.x.position_of_spectral(t * W + j) * pitch_;
                 columns_.forward([=](int64_t i) MRIOPS_LAMBDA_INLINE { return column[i]; }, rows + j, W, line);
             }
@@ -115,7 +122,9 @@ class SplitEncode {
     template <bool Single>
     void adjoint(const T* kspace, const T* factor, int64_t factor_map_step, const T* weights, Cx<T>* sum,
                  bool first) const {
-        Cx<T>* plane = scratch<Cx<T>>(Scratch::columns, size_t(axes_.x.n * pitch_));
+        Cx<T>* plane = scratch<Cx<T>>(Scratch::columns, size_t((axes_.x.n + 1) * pitch_));
+        const T* any = weights + axes_.x.n * axes_.y.n;
+        const int64_t* kept = columns_with_weight(any);
         Cx<T>* rows = scratch<Cx<T>>(Scratch::rows, size_t(std::max(axes_.x.n, groups_ * W)));
         Cx<T>* line = scratch<Cx<T>>(Scratch::work, size_t(groups_));
         for (int64_t t = 0; t < tiles_; ++t) {
@@ -135,16 +144,17 @@ class SplitEncode {
                 transpose_complex(v, rows + k * W);
             }
             for (int64_t j = 0; j < W; ++j) {
+                if (any[t * W + j] == T(0)) continue;
                 Cx<T>* column = plane + axes_.x.position_of_spectral(t * W + j) * pitch_;
                 columns_.inverse(rows + j, W, [=](int64_t i, Cx<T> v) MRIOPS_LAMBDA_INLINE { column[i] = v; }, line);
             }
         }
+        std::fill_n(plane + axes_.x.n * pitch_, groups_, Cx<T>{});
         for (int64_t g = 0; g < groups_; ++g) {
             const Plan<T>& x = *axes_.x.plan;
             const Cx<T>* column = plane + g;
-            const int64_t pitch = pitch_;
             run_turn<Turn::inverse, T>(
-                x.stages.back(), [=](int64_t k) MRIOPS_LAMBDA_INLINE { return column[k * pitch]; }, Rows<T>{rows},
+                x.stages.back(), [=](int64_t k) MRIOPS_LAMBDA_INLINE { return column[kept[k]]; }, Rows<T>{rows},
                 Unweighted<T>{});
             dit_middle(x, rows);
             dit_last(x, rows);
@@ -167,6 +177,14 @@ class SplitEncode {
 
   private:
     int64_t row_of(int64_t k, int64_t f2) const { return centred(columns_.first_bin(k) + groups_ * f2, at_.p.ny); }
+
+    // Position of the x transform -> where its row of the plane begins: its own, or the last of a column without
+    // weight.
+    const int64_t* columns_with_weight(const T* any) const {
+        int64_t* kept = scratch<int64_t>(Scratch::lines, size_t(axes_.x.n));
+        for (int64_t k = 0; k < axes_.x.n; ++k) kept[k] = (any[axes_.x.spectral(k)] == T(0) ? axes_.x.n : k) * pitch_;
+        return kept;
+    }
 
     Arrays<T> at_;
     Axes<T> axes_;

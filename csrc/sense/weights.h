@@ -62,6 +62,21 @@ class Weights {
         return any_of(nx, [&](int64_t x) { return real_[base + x] != T(0); });
     }
 
+    // out[x] = 1 where column x of the plane at z has a weight other than zero, else 0.
+    void any_in_columns(int64_t z, int64_t ny, int64_t nx, T* out) const {
+        T* row_y = scratch<T>(Scratch::rows, size_t(nx));
+        std::fill_n(out, nx, T(0));
+        for (int64_t y = 0; y < (any() && p_.mask_sy != 0 ? ny : 1); ++y) {
+            row(z, y, nx, T(1), row_y);
+            T least = 1;
+            for (int64_t x = 0; x < nx; ++x) {
+                out[x] = row_y[x] != T(0) ? T(1) : out[x];
+                least = std::min(least, out[x]);
+            }
+            if (least != T(0)) return;
+        }
+    }
+
     // scale * weight^2 of the rows of k-space at `width` positions of y from `first`, at centred index z: [x][lane],
     // zero past the last position. As many x as fill whole vectors are written.
     template <class Axis>

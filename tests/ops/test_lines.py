@@ -1,4 +1,4 @@
-"""Masks that leave out whole lines: the lines are zero and are not read, and nothing else changes."""
+"""Masks that leave out whole lines or columns: these are zero and not transformed, and nothing else changes."""
 
 import pytest
 import torch
@@ -22,13 +22,15 @@ def line_mask(size: tuple[int, ...], kept: float) -> torch.Tensor:
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("kept", [0.0, 0.25, 0.6, 0.9])
-@pytest.mark.parametrize("form", ["lines", "repeated", "weights", "frames"])
+@pytest.mark.parametrize("form", ["lines", "repeated", "columns", "weights", "frames"])
 @pytest.mark.parametrize("dtype", [torch.complex64, torch.complex128])
 def test_line_masks(size: tuple[int, ...], kept: float, form: str, dtype: torch.dtype) -> None:
     ndim, real = len(size), torch.empty(0, dtype=dtype).real.dtype
     mask = line_mask(size, kept)
     if form == "repeated":
         mask = mask.expand(size).contiguous()
+    elif form == "columns":
+        mask = torch.rand((*(1,) * (ndim - 1), size[-1]), generator=torch.Generator().manual_seed(7)) < kept
     elif form == "weights":
         mask = mask * normal((*size[:-1], 1), 1, real)
     elif form == "frames":  # one with the lines, one without any, one with all
