@@ -98,8 +98,7 @@ def check_problem(
         raise TypeError(f"b: expected a torch.Tensor, got {type(b).__name__}")
     if not (b.is_floating_point() or b.is_complex()):
         raise TypeError(f"b: expected a floating point or complex tensor, got {b.dtype}")
-    if not isinstance(batch_ndim, int) or not 0 <= batch_ndim <= b.ndim:
-        raise ValueError(f"batch_ndim: expected an integer from 0 to {b.ndim} (the axes of b), got {batch_ndim!r}")
+    integer("batch_ndim", batch_ndim, 0, f"an integer from 0 to {b.ndim} (the axes of b)", b.ndim)
     integer("max_iter", max_iter, 0)
     number("tol", tol, "a finite number >= 0", not_negative)
     for name, function in functions:
