@@ -195,6 +195,12 @@ template <class T>
 MRIOPS_INLINE void transpose(Vec<T>* v) {
     transpose_round<T, Lanes<T>::width / 2>(v);
 }
+// Values of n rows of `width` lanes, n rounded up to whole transposes.
+template <class T>
+inline int64_t lane_rows_size(int64_t n) {
+    constexpr int64_t W = Lanes<T>::width;
+    return (n + W - 1) / W * W * W;
+}
 
 }  // namespace
 }  // namespace mriops

@@ -6,7 +6,7 @@ namespace mriops {
 namespace {
 
 // Plane of columns of lanes: tile t holds columns t*width .. of every row, contiguous: element (t, row) = data[t *
-// pitch + row]. `pitch` is a multiple of width.
+// pitch + row]. A pitch is odd where a row across the tiles must not share a cache set.
 template <class T>
 struct Plane {
     Cx<T>* data;

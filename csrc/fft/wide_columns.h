@@ -6,6 +6,21 @@
 namespace mriops {
 namespace {
 
+// While sample i of column j of `Run` neighbouring ones is loaded, its share of the next `Run` is asked for: those of a
+// row after one another. `next`: the first of them; rows are `step` apart, n in all.
+template <class T, int64_t Run>
+struct RunAhead {
+    const Cx<T>* share;
+    int64_t step;
+    RunAhead(const Cx<T>* next, int64_t step, int64_t n, int64_t j)
+        : share(next + j * ((n + Run - 1) / Run) * step), step(step) {}
+    MRIOPS_INLINE void operator()(int64_t i) const {
+        // Unsigned, where division by a power of two is a shift.
+        constexpr uint64_t kLength = Run;
+        prefetch_row<T>(share + int64_t(uint64_t(i) / kLength) * step + int64_t(uint64_t(i) % kLength));
+    }
+};
+
 // Where the columns stay in between: that of transform t at data + t * pitch.
 template <class T>
 struct WideColumns {

@@ -52,7 +52,7 @@ class TiledToeplitz {
     // [y half][row group][x half][x position][lane = y position], scaled.
     void arrange(const T* kernel, int64_t group, T* out) const {
         const T scale = T(1 / (4.0 * double(y_.n) * double(x_.n)));
-        T* lanes = scratch<T>(Scratch::work, size_t(half_spectrum_size<T>(x_.n)));
+        T* lanes = scratch<T>(Scratch::work, size_t(lane_rows_size<T>(x_.n)));
         for (int odd_y = 0; odd_y < 2; ++odd_y) {
             const T* rows[W];
             for (int l = 0; l < W; ++l) {

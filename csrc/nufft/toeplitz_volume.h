@@ -6,6 +6,7 @@
 // size 2n is made but the caller's kernel.
 #pragma once
 #include "../core/parallel.h"
+#include "../fft/wide_columns.h"
 #include "toeplitz_tiled.h"
 
 namespace mriops {
@@ -63,7 +64,7 @@ class VolumeToeplitz {
     void arrange(const T* kernel, int odd_y, int odd_x, T* out, int threads) const {
         // kRun planes at a time, so that they are written in runs of memory.
         const T scale = T(1 / (8.0 * double(z_.n) * double(y_.n) * double(x_.n)));
-        const int64_t nx2 = 2 * x_.n, plane2 = 2 * y_.n * nx2, nz2 = 2 * z_.n, size = half_spectrum_size<T>(x_.n);
+        const int64_t nx2 = 2 * x_.n, plane2 = 2 * y_.n * nx2, nz2 = 2 * z_.n, size = lane_rows_size<T>(x_.n);
         const int64_t runs = toeplitz_ceil(nz2, kRun);
         parallel_for(groups_ * runs, threads, [&](int64_t job, int) {
             const int64_t g = job / runs, first = job % runs * kRun, count = std::min(kRun, nz2 - first);
@@ -129,22 +130,16 @@ class VolumeToeplitz {
         }
     }
 
-    // Both halves of kRun neighbouring columns of z; the rows of the next ones are asked for in runs of memory.
+    // Both halves of kRun neighbouring columns of z.
     void along_z(int64_t run, const T* weights, Cx<T>* volume) const {
         Cx<T>* line = own_work(2 * z_.n);
         const int64_t g = run / runs_, first = run % runs_ * kRun, count = std::min(kRun, x_.n - first);
-        const int64_t plane = plane_, share = toeplitz_ceil(z_.n, kRun);
         for (int64_t j = 0; j < count; ++j) {
             const int64_t x = first + j;
             const T* w = weights + (g * x_.n + x) * 2 * z_.n * W;
-            const Cx<T>* next = volume + g * width_ + first + kRun + j * share * plane;
-            const auto ahead = [=](int64_t z) MRIOPS_LAMBDA_INLINE {
-                // Unsigned, where division by a power of two is a shift.
-                constexpr uint64_t kLength = kRun;
-                prefetch_row<T>(next + int64_t(uint64_t(z) / kLength) * plane + int64_t(uint64_t(z) % kLength));
-            };
-            doubled_roundtrip(z_, volume + g * width_ + x, plane, line, line + z_.n, line + 2 * z_.n, LaneWeight<T>{w},
-                              LaneWeight<T>{w + z_.n * W}, ahead);
+            doubled_roundtrip(z_, volume + g * width_ + x, plane_, line, line + z_.n, line + 2 * z_.n, LaneWeight<T>{w},
+                              LaneWeight<T>{w + z_.n * W},
+                              RunAhead<T, kRun>(volume + g * width_ + first + kRun, plane_, z_.n, j));
         }
     }
 

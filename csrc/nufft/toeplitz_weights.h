@@ -7,8 +7,8 @@
 namespace mriops {
 namespace {
 
-// lanes[f][l] = scale * frequency 2 f + odd of rows[l], for f < n; a row that is null is zero. As many f as fill whole
-// vectors are written.
+// lanes[f][l] = scale * frequency 2 f + odd of rows[l], for f < n; a row that is null is zero. lane_rows_size(n) values
+// are written.
 template <class T>
 void half_spectrum_lanes(const T* const* rows, int64_t n, int odd, T scale, T* lanes) {
     constexpr int W = Lanes<T>::width;
@@ -28,13 +28,6 @@ void half_spectrum_lanes(const T* const* rows, int64_t n, int odd, T scale, T* l
 #pragma GCC unroll 16
         for (int i = 0; i < W; ++i) store_unaligned(lanes + (f + i) * W, v[i] * scale);
     }
-}
-
-// Values that it writes.
-template <class T>
-int64_t half_spectrum_size(int64_t n) {
-    constexpr int64_t W = Lanes<T>::width;
-    return (n + W - 1) / W * W * W;
 }
 
 }  // namespace

@@ -92,6 +92,7 @@ class SplitEncode {
         for (int64_t t = 0; t < tiles_; ++t) {
             for (int64_t j = 0; j < W; ++j) {
                 if (any[t * W + j] == T(0)) {
+                    // What is there could be NaN, which a weight of 0 does not remove.
                     for (int64_t k = 0; k < groups_; ++k) rows[k * W + j] = Cx<T>{};
                     continue;
                 }

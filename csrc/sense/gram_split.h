@@ -34,7 +34,7 @@ class SplitPlane {
     // Weights of `width` positions of y, [f1 position][f2][lane = y position], squared and scaled.
     void arrange(const Weights<T>& w, int64_t group, T* weights) const {
         T* out = weights + group * weight_group_size();
-        T* lanes = scratch<T>(Scratch::work, size_t(w.lanes_size(axes_.x.n)));
+        T* lanes = scratch<T>(Scratch::work, size_t(lane_rows_size<T>(axes_.x.n)));
         w.squared_lanes(0, axes_.y, group * W, axes_.x.n, axes_.scale() * axes_.scale(), lanes);
         for (int64_t k = 0; k < vectors_; ++k)
             for (int64_t f2 = 0; f2 < W; ++f2)

@@ -31,7 +31,7 @@ class TiledPlane {
     // Weights of one row group in the order the row transform visits them: [x position][lane], squared and scaled.
     void arrange(const Weights<T>& w, int64_t group, T* weights) const {
         T* out = weights + group * weight_group_size();
-        T* lanes = scratch<T>(Scratch::work, size_t(w.lanes_size(axes_.x.n)));
+        T* lanes = scratch<T>(Scratch::work, size_t(lane_rows_size<T>(axes_.x.n)));
         w.squared_lanes(0, axes_.y, group * W, axes_.x.n, axes_.scale() * axes_.scale(), lanes);
         for (int64_t x = 0; x < axes_.x.n; ++x) std::copy_n(lanes + axes_.x.spectral(x) * W, W, out + x * W);
     }

@@ -7,6 +7,7 @@
 #include "../core/parallel.h"
 #include "../core/scratch.h"
 #include "../fft/rows.h"
+#include "../fft/wide_columns.h"
 #include "arrays.h"
 #include "axes.h"
 
@@ -73,7 +74,7 @@ class VolumeGram {
     // runs of memory.
     void arrange(const Weights<T>& w, T* out, int threads) const {
         const T scale = axes_.scale() * axes_.scale();
-        const int64_t nx = axes_.x.n, nz = axes_.z.n, size = w.lanes_size(nx), runs = ceil_div(nz, kRun);
+        const int64_t nx = axes_.x.n, nz = axes_.z.n, size = lane_rows_size<T>(nx), runs = ceil_div(nz, kRun);
         parallel_for(groups_ * runs, threads, [&](int64_t job, int) {
             const int64_t g = job / runs, first = job % runs * kRun, count = std::min(kRun, nz - first);
             T* lanes = scratch<T>(Scratch::work, size_t(count * size));
@@ -150,20 +151,17 @@ class VolumeGram {
         }
     }
 
-    // The z transforms of kRun neighbouring columns; the rows of the next ones are asked for in runs of memory.
+    // The z transforms of kRun neighbouring columns.
     void along_z(int64_t run, const T* weights, Cx<T>* volume) const {
         Cx<T>* line = scratch<Cx<T>>(Scratch::rows, size_t(axes_.z.n));
         Cx<T>* work = scratch<Cx<T>>(Scratch::work, size_t(axes_.work_rows()));
         const int64_t g = run / runs_, first = run % runs_ * kRun, count = std::min(kRun, axes_.x.n - first);
-        const int64_t plane = plane_, share = ceil_div(axes_.z.n, kRun);
+        const int64_t plane = plane_;
         for (int64_t j = 0; j < count; ++j) {
             Cx<T>* base = volume + g * width_ + first + j;
-            const Cx<T>* next = volume + g * width_ + first + kRun + j * share * plane;
+            const RunAhead<T, kRun> ahead(volume + g * width_ + first + kRun, plane, axes_.z.n, j);
             const auto load = [=](int64_t z) MRIOPS_LAMBDA_INLINE {
-                // Unsigned, where division by a power of two is a shift.
-                constexpr uint64_t kLength = kRun;
-                const uint64_t row = uint64_t(z) / kLength, column = uint64_t(z) % kLength;
-                prefetch_row<T>(next + int64_t(row) * plane + int64_t(column));
+                ahead(z);
                 return base[z * plane];
             };
             const auto store = [=](int64_t z, Cx<T> v) MRIOPS_LAMBDA_INLINE { base[z * plane] = v; };

@@ -40,9 +40,8 @@ struct VolumeTransform {
                  int threads) const {
         if (axes.z.plan) return forward_volumes(count, source, weights, scale, kspace, threads);
         for (int64_t i = 0; i < count; ++i)
-            parallel_for(axes.z.n, threads, [&](int64_t z, int) {
-                forward_plane(source(i), z, weights(i), scale, kspace(i), pass.streams(kspace(i)));
-            });
+            parallel_for(axes.z.n, threads,
+                         [&](int64_t z, int) { forward_plane(source(i), z, weights(i), scale, kspace(i)); });
     }
 
     // sink(i).template at<Fast>(from, step, lanes, ahead) is a functor of j and the value that belongs there.
@@ -80,8 +79,7 @@ struct VolumeTransform {
     }
 
     template <class Source>
-    void forward_plane(const Source& source, int64_t z, const Weights<T>& weights, T scale, T* kspace,
-                       bool streaming) const {
+    void forward_plane(const Source& source, int64_t z, const Weights<T>& weights, T scale, T* kspace) const {
         const Plane<T> plane = pass.own_plane();
         const Lines lines = lines_with_weight(weights, axes, z);
         Cx<T>* column = scratch<Cx<T>>(Scratch::columns, size_t(axes.y.n));
@@ -102,7 +100,7 @@ struct VolumeTransform {
                 kept_forward(column, work, keep);
             });
         }
-        pass.to_kspace(plane, lines, z, weights, scale, kspace, streaming);
+        pass.to_kspace(plane, lines, z, weights, scale, kspace);
     }
 
     template <class Keep>
@@ -137,12 +135,11 @@ struct VolumeTransform {
         for (int64_t i = 0; i < count; ++i) {
             const Weights<T> w = weights(i);
             T* to = kspace(i);
-            const bool streaming = pass.streams(to);
             parallel_for(axes.z.n, threads, [&](int64_t z, int) {
                 const Plane<T> plane = pass.own_plane();
                 const Lines lines = lines_with_weight(w, axes, axes.z.spectral(z));
                 if (lines.count > 0) y_from_held(volumes.plane(i, z), lines, plane);
-                pass.to_kspace(plane, lines, axes.z.spectral(z), w, scale, to, streaming);
+                pass.to_kspace(plane, lines, axes.z.spectral(z), w, scale, to);
             });
         }
     }

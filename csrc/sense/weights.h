@@ -78,11 +78,11 @@ class Weights {
     }
 
     // scale * weight^2 of the rows of k-space at `width` positions of y from `first`, at centred index z: [x][lane],
-    // zero past the last position. As many x as fill whole vectors are written.
+    // zero past the last position. lane_rows_size(nx) values are written.
     template <class Axis>
     void squared_lanes(int64_t z, const Axis& y, int64_t first, int64_t nx, T scale, T* out) const {
         constexpr int W = Lanes<T>::width;
-        const int64_t pitch = lanes_size(nx) / W;
+        const int64_t pitch = lane_rows_size<T>(nx) / W;
         T* const rows = scratch<T>(Scratch::rows, size_t(W * pitch));
         for (int l = 0; l < W; ++l)
             if (first + l < y.n)
@@ -97,10 +97,6 @@ class Weights {
 #pragma GCC unroll 16
             for (int i = 0; i < W; ++i) store_unaligned(out + (x + i) * W, v[i] * v[i] * scale);
         }
-    }
-    static int64_t lanes_size(int64_t nx) {
-        constexpr int64_t W = Lanes<T>::width;
-        return (nx + W - 1) / W * W * W;
     }
 
   private:
