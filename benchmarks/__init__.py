@@ -4,7 +4,7 @@
 `python -m benchmarks table` turns those files into the tables of the README and of the documentation.
 
 How it is measured
-    * Peers are timed in the same process, interleaved: each in turn, an untimed call and a timed one, many rounds,
+    * Peers are timed in the same process, interleaved: each in turn, untimed calls and a timed one, many rounds,
       medians. Who has used up two seconds sits out the rounds that follow, so that slow software does not set the pace.
     * The deciding number is CPU time (`time.process_time`) where everybody is given one thread: it hardly moves on a
       shared machine. The second number is the wall time with two threads, each sample after a short idle gap.

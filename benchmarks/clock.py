@@ -1,4 +1,4 @@
-"""Interleaved timing: every contender in turn, one untimed call and a timed one, until the time is used up."""
+"""Interleaved timing: every contender in turn, untimed calls and a timed one, until the time is used up."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ import torch
 
 from benchmarks.contender import Contender, Sample
 
-# A call that took longer than this [s] goes without the untimed one before it. Not much shorter: memory that another
+# A call that took longer than this [s] goes without untimed ones before it. Not much shorter: memory that another
 # program has returned to the system costs a virtual machine several times what it costs inside an iteration.
 _BRIEF = 1.0
+# The untimed calls of others go on for so long [s], as cores share a cache that takes several calls to fill.
+_WARM = 0.1
 
 
 @contextmanager
@@ -38,10 +40,10 @@ def interleave(
 ) -> dict[str, list[Sample]]:
     """Time all contenders in turn.
 
-    Before each timed call comes an untimed one, so that caches and allocators are as they are inside an iteration and
-    not as another program left them. A contender that has used up ``patience`` sits out the rounds that follow, with
-    one sample if that was a single call, with two otherwise: the fast ones, of which more rounds can be afforded, do
-    not wait for it.
+    Before each timed call come untimed ones, at least one and for a tenth of a second, so that caches and allocators
+    are as they are inside an iteration and not as another program left them. A contender that has used up ``patience``
+    sits out the rounds that follow, with one sample if that was a single call, with two otherwise: the fast ones, of
+    which more rounds can be afforded, do not wait for it.
 
     Parameters
     ----------
@@ -89,7 +91,7 @@ def interleave(
             time.sleep(gap)
             start = time.perf_counter()
             if contender.name in brief:
-                contender.call()
+                _warm_up(contender)
             sample = contender.timer(contender.call, contender.calls)
             samples[contender.name].append(sample)
             (brief.add if sample.wall < _BRIEF else brief.discard)(contender.name)
@@ -97,6 +99,13 @@ def interleave(
             if left[contender.name] < 0 and round_ > 0:
                 active.remove(contender)
     return samples
+
+
+def _warm_up(contender: Contender) -> None:
+    end = time.perf_counter() + _WARM
+    contender.call()
+    while time.perf_counter() < end:
+        contender.call()
 
 
 def median_cpu(samples: Sequence[Sample]) -> float:

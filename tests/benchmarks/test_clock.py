@@ -3,6 +3,7 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -19,12 +20,36 @@ def _contender(name, calls):
     return Contender(name, "", lambda: calls.append(name), lambda x: x)
 
 
+@pytest.fixture
+def one_untimed_call(monkeypatch):
+    monkeypatch.setattr(clock, "_WARM", 0.0)
+
+
+@pytest.mark.usefixtures("one_untimed_call")
 def test_contenders_take_turns():
     calls = []
     samples = clock.interleave([_contender("a", calls), _contender("b", calls)], seconds=0.0, min_rounds=3)
     # The first of each is for plans; later ones come in pairs, once a call is known to be brief.
     assert calls == ["a", "b"] * 2 + ["a", "a", "b", "b"] * 2
     assert [len(s) for s in samples.values()] == [3, 3]
+
+
+def test_brief_calls_are_repeated_until_caches_are_as_inside_an_iteration(monkeypatch):
+    now, calls = [0.0], []
+
+    def brief():
+        calls.append("brief")
+        now[0] += 0.03
+
+    monkeypatch.setattr(clock, "time", SimpleNamespace(perf_counter=lambda: now[0], sleep=lambda seconds: None))
+
+    def timer(call, count):
+        call()
+        return Sample(0.03, 0.03)
+
+    clock.interleave([Contender("brief", "", brief, lambda x: x, timer=timer)], seconds=0.0, min_rounds=3)
+    # Once for plans, one sample, and two with four calls of 0.03 s before them, the first past a tenth of a second.
+    assert len(calls) == 1 + 1 + 2 * (4 + 1)
 
 
 def test_long_calls_are_not_repeated(monkeypatch):
@@ -39,12 +64,14 @@ def test_long_calls_are_not_repeated(monkeypatch):
     assert len(calls) == 1 + 3
 
 
+@pytest.mark.usefixtures("one_untimed_call")
 def test_rounds_are_bounded():
     calls = []
     samples = clock.interleave([_contender("a", calls)], seconds=60.0, min_rounds=1, max_rounds=2)
     assert len(samples["a"]) == 2
 
 
+@pytest.mark.usefixtures("one_untimed_call")
 def test_who_used_up_its_time_sits_out():
     calls = []
 
@@ -57,6 +84,7 @@ def test_who_used_up_its_time_sits_out():
     assert [len(s) for s in samples.values()] == [2, 6]
 
 
+@pytest.mark.usefixtures("one_untimed_call")
 def test_a_call_that_takes_all_its_time_is_made_once():
     calls = []
 
@@ -71,6 +99,7 @@ def test_a_call_that_takes_all_its_time_is_made_once():
     assert samples["slow"][0].wall >= 0.02
 
 
+@pytest.mark.usefixtures("one_untimed_call")
 def test_idle_time_before_samples_is_not_counted():
     calls = []
     start = time.perf_counter()
