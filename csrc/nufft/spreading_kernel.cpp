@@ -37,36 +37,12 @@ double window_spectrum(double beta, int width, double f) {
     return std::sinh(std::sqrt(d)) / std::sqrt(d);
 }
 
-// Root mean square over the image of what all aliases of a voxel add up to, relative to the voxel.
-double aliasing(double beta, int width, double half_band) {
-    constexpr int points = 24, aliases = 6;
-    double total = 0;
-    for (int i = 0; i < points; ++i) {
-        const double f = half_band * (i + 0.5) / points, own = window_spectrum(beta, width, f);
-        for (int m = 1; m <= aliases; ++m)
-            for (double other : {f + m, f - m}) {
-                const double ratio = window_spectrum(beta, width, other) / own;
-                total += ratio * ratio / points;
-            }
-    }
-    return std::sqrt(total);
-}
-
-double best_beta(int width, double half_band) {
-    // The first zero of the spectrum lies near the nearest alias: a scan around it, then a narrower one.
-    double centre = kPi * width * (1 - half_band), reach = 0.35 * centre, best = centre, least = 1e300;
-    for (int round = 0; round < 4; ++round, reach /= 8) {
-        centre = best;
-        for (int i = -16; i <= 16; ++i) {
-            const double beta = centre + reach * i / 16, error = aliasing(beta, width, half_band);
-            if (error < least) least = error, best = beta;
-        }
-    }
-    return best;
-}
-
 // Nodes and weights of Gauss-Legendre quadrature on [0, 1].
-void quadrature(int count, std::vector<double>& node, std::vector<double>& weight) {
+struct Quadrature {
+    std::vector<double> node, weight;
+    explicit Quadrature(int count);
+};
+Quadrature::Quadrature(int count) {
     for (int i = 0; i < count; ++i) {
         double x = std::cos(kPi * (i + 0.75) / (count + 0.5)), slope = 0;
         for (int step = 0; step < 100; ++step) {
@@ -86,18 +62,47 @@ void quadrature(int count, std::vector<double>& node, std::vector<double>& weigh
     }
 }
 
+// Root mean square over the image of what all aliases of a voxel add up to, relative to the voxel. Of wide kernels most
+// of it comes from the outermost voxels, where it grows exponentially: a quadrature that follows it to the edge.
+double aliasing(double beta, int width, double half_band) {
+    static const Quadrature image(48);
+    constexpr int aliases = 6;
+    double total = 0;
+    for (size_t i = 0; i < image.node.size(); ++i) {
+        const double f = half_band * image.node[i], own = window_spectrum(beta, width, f);
+        for (int m = 1; m <= aliases; ++m)
+            for (double other : {f + m, f - m}) {
+                const double ratio = window_spectrum(beta, width, other) / own;
+                total += image.weight[i] * ratio * ratio;
+            }
+    }
+    return std::sqrt(total);
+}
+
+double best_beta(int width, double half_band) {
+    // The first zero of the spectrum lies near the nearest alias: a scan around it, then a narrower one.
+    double centre = kPi * width * (1 - half_band), reach = 0.35 * centre, best = centre, least = 1e300;
+    for (int round = 0; round < 4; ++round, reach /= 8) {
+        centre = best;
+        for (int i = -16; i <= 16; ++i) {
+            const double beta = centre + reach * i / 16, error = aliasing(beta, width, half_band);
+            if (error < least) least = error, best = beta;
+        }
+    }
+    return best;
+}
+
 std::vector<double> deconvolution_of(double beta, int width, int64_t n, int64_t grid) {
-    std::vector<double> node, weight;
-    quadrature(64, node, weight);
-    for (size_t i = 0; i < node.size(); ++i) {
-        weight[i] *= width * window(beta, node[i] * node[i]);
-        node[i] *= width / 2.0;
+    Quadrature half(64);
+    for (size_t i = 0; i < half.node.size(); ++i) {
+        half.weight[i] *= width * window(beta, half.node[i] * half.node[i]);
+        half.node[i] *= width / 2.0;
     }
     std::vector<double> out;
     for (int64_t r = 0; r < n; ++r) {
         double spectrum = 0;
         const double f = 2 * kPi * double(r - n / 2) / double(grid);
-        for (size_t i = 0; i < node.size(); ++i) spectrum += weight[i] * std::cos(f * node[i]);
+        for (size_t i = 0; i < half.node.size(); ++i) spectrum += half.weight[i] * std::cos(f * half.node[i]);
         out.push_back(1 / (spectrum * std::sqrt(double(n))));
     }
     return out;

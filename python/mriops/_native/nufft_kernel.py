@@ -9,7 +9,7 @@ towards the edge of the image that dividing by it raises rounding errors.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import ceil, log2
+from math import ceil, log2, prod
 
 from .arguments import number
 
@@ -22,39 +22,43 @@ LARGEST_GRID = 1 << 17
 _MIN_WIDTH = 2
 #: Smallest accuracy per real dtype. Below it rounding of coordinates and transforms, not the kernel, is the error.
 MIN_EPS = {"float32": 1e-6, "float64": 2e-13}
-_UPSAMPLINGS = (2.0, 1.5, 1.25)
+#: Whose grids transform well where the image does: 45/32 of a power of two is 2^a 3^2 5.
+_UPSAMPLINGS = (2.0, 1.5, 1.40625, 1.25)
 
 
-# Small images have more of their pixels near the edge, where the error is largest, the more so the wider the kernel:
-# measured errors of 12 x 14 x 16 to 100 x 90 pixels stay below the table times a factor from 1.2 to 2.
-def _margin(width: int) -> float:
-    return min(max(1.2, 1.2 + 0.21 * (width - 7)), 2.0)
-
-
-# Correct digits, -log10 of the relative L2 error against direct sums in double precision, measured with random images
-# and uniformly random samples, the worse of forward and adjoint, for widths 2 to 16: by precision, then (upsampling,
-# axes). Rounded down.
+# Correct digits, -log10 of the relative L2 error, by precision, then (upsampling, axes), for widths 2 to 16: what
+# `python -m benchmarks.nufft_digits` measures.
 _DIGITS: dict[str, dict[tuple[float, int], tuple[float, ...]]] = {
     "float64": {
-        (1.25, 2): (0.83, 1.54, 2.14, 2.81, 3.41, 3.96, 4.26, 4.99, 5.28, 5.93, 6.29, 6.85, 7.69, 7.72, 8.93),
-        (1.25, 3): (0.74, 1.42, 1.99, 2.59, 3.16, 3.67, 4.06, 4.64, 5.03, 5.55, 5.97, 6.47, 7.54, 7.59, 8.47),
-        (1.5, 2): (1.05, 1.9, 2.7, 3.51, 4.27, 5.07, 5.81, 6.49, 7.15, 7.79, 8.46, 9.07, 9.75, 10.39, 11.7),
-        (1.5, 3): (0.96, 1.79, 2.57, 3.34, 4.06, 4.81, 5.52, 6.17, 6.81, 7.45, 8.07, 8.71, 9.35, 9.98, 11.6),
-        (2.0, 2): (1.28, 2.28, 3.24, 4.21, 5.18, 6.13, 7.07, 8.01, 8.88, 9.74, 10.58, 11.41, 12.22, 13.03, 13.45),
-        (2.0, 3): (1.2, 2.18, 3.13, 4.08, 5.01, 5.94, 6.84, 7.73, 8.57, 9.4, 10.23, 11.03, 11.85, 12.67, 13.23),
+        (1.25, 2): (0.83, 1.53, 2.18, 2.79, 3.4, 3.99, 4.58, 5.17, 5.77, 6.38, 6.99, 7.61, 8.23, 8.83, 9.42),
+        (1.25, 3): (0.75, 1.45, 2.1, 2.72, 3.32, 3.92, 4.51, 5.1, 5.69, 6.3, 6.92, 7.55, 8.17, 8.78, 9.22),
+        (1.40625, 2): (0.98, 1.79, 2.53, 3.29, 4, 4.73, 5.44, 6.17, 6.89, 7.62, 8.36, 9.1, 9.85, 10.6, 11.33),
+        (1.40625, 3): (0.89, 1.7, 2.45, 3.21, 3.92, 4.66, 5.37, 6.09, 6.81, 7.55, 8.29, 9.03, 9.79, 10.55, 11.26),
+        (1.5, 2): (1.05, 1.9, 2.69, 3.51, 4.29, 5.06, 5.83, 6.61, 7.38, 8.17, 8.96, 9.76, 10.57, 11.36, 12.15),
+        (1.5, 3): (0.96, 1.81, 2.61, 3.42, 4.21, 4.98, 5.76, 6.53, 7.31, 8.09, 8.88, 9.69, 10.51, 11.31, 12.09),
+        (2.0, 2): (1.29, 2.27, 3.23, 4.21, 5.17, 6.13, 7.09, 8.04, 9, 9.96, 10.92, 11.89, 12.85, 13.44, 13.47),
+        (2.0, 3): (1.19, 2.18, 3.15, 4.11, 5.09, 6.05, 7.01, 7.96, 8.92, 9.88, 10.84, 11.81, 12.77, 13.35, 13.38),
     },
     "float32": {
-        (1.25, 2): (0.85, 1.54, 2.15, 2.81, 3.41, 3.95, 4.26, 4.92, 4.82, 4.53, 4.18, 3.84, 3.25, 2.93, 2.55),
-        (1.25, 3): (0.74, 1.42, 1.99, 2.6, 3.15, 3.66, 4.04, 4.17, 3.58, 3, 2.49, 1.75, 1.2, 0.74, -0.14),
-        (1.5, 2): (1.05, 1.9, 2.7, 3.51, 4.27, 5.06, 5.8, 6.26, 5.9, 5.82, 5.75, 5.6, 5.43, 5.22, 4.97),
-        (1.5, 3): (0.96, 1.79, 2.55, 3.34, 4.06, 4.81, 5.5, 5.89, 5.62, 5.39, 5.08, 4.85, 4.53, 4.21, 3.66),
-        (2.0, 2): (1.29, 2.26, 3.25, 4.22, 5.19, 6.13, 6.73, 6.79, 6.81, 6.64, 6.64, 6.61, 6.58, 6.56, 6.5),
-        (2.0, 3): (1.2, 2.17, 3.13, 4.08, 5.01, 5.93, 6.57, 6.64, 6.62, 6.5, 6.49, 6.45, 6.42, 6.39, 6.31),
+        (1.25, 2): (0.83, 1.53, 2.18, 2.79, 3.4, 3.99, 4.58, 4.98, 4.83, 4.48, 4.07, 3.72, 3.37, 3.02, 2.59),
+        (1.25, 3): (0.75, 1.45, 2.1, 2.72, 3.32, 3.92, 4.48, 4.44, 3.95, 3.41, 2.88, 2.32, 1.77, 1.23, 0.67),
+        (1.40625, 2): (0.98, 1.79, 2.53, 3.29, 4, 4.73, 5.44, 5.7, 5.65, 5.53, 5.28, 5.13, 4.86, 4.58, 4.36),
+        (1.40625, 3): (0.89, 1.7, 2.45, 3.21, 3.92, 4.66, 5.36, 5.52, 5.32, 5.02, 4.7, 4.36, 4, 3.61, 3.26),
+        (1.5, 2): (1.05, 1.9, 2.69, 3.51, 4.29, 5.06, 5.82, 6.29, 5.89, 5.83, 5.72, 5.58, 5.35, 5.24, 5.02),
+        (1.5, 3): (0.96, 1.81, 2.61, 3.42, 4.21, 4.98, 5.74, 6.08, 5.72, 5.58, 5.37, 5.13, 4.85, 4.57, 4.26),
+        (2.0, 2): (1.29, 2.27, 3.23, 4.21, 5.17, 6.13, 6.81, 6.82, 6.82, 6.66, 6.58, 6.61, 6.5, 6.52, 6.5),
+        (2.0, 3): (1.19, 2.18, 3.15, 4.11, 5.09, 6.05, 6.73, 6.74, 6.75, 6.56, 6.46, 6.5, 6.37, 6.38, 6.35),
     },
 }
 
 
-def measured_error(width: int, upsampling: float, ndim: int, dtype: str) -> float:
+# Small images have more of their pixels near the edge, where the error is largest: by so much are they worse than the
+# table, at most (`python -m benchmarks.nufft_digits --margins`).
+def _margin(im_size: Sequence[int]) -> float:
+    return 1.3 if min(im_size, default=24) >= 24 else 1.7
+
+
+def measured_error(width: int, upsampling: float, im_size: Sequence[int], dtype: str) -> float:
     """Relative L2 error of a kernel.
 
     Parameters
@@ -63,8 +67,8 @@ def measured_error(width: int, upsampling: float, ndim: int, dtype: str) -> floa
         Grid points, 2 to 16.
     upsampling
         Grid points per pixel, at least 1.25; between measured ones the next coarser counts.
-    ndim
-        2 or 3.
+    im_size
+        Image size, of two axes or three.
     dtype
         ``float32`` or ``float64``.
 
@@ -75,13 +79,13 @@ def measured_error(width: int, upsampling: float, ndim: int, dtype: str) -> floa
     """
     table = _DIGITS.get(dtype, _DIGITS["float32"])
     sigma = max(s for s, _ in table if s <= upsampling)
-    return _margin(width) * 10.0 ** -table[sigma, ndim][width - _MIN_WIDTH]
+    return _margin(im_size) * 10.0 ** -table[sigma, 3 if len(im_size) == 3 else 2][width - _MIN_WIDTH]
 
 
-def _width(eps: float, upsampling: float, ndim: int, dtype: str) -> int | None:
+def _width(eps: float, upsampling: float, im_size: Sequence[int], dtype: str) -> int | None:
     """Narrowest kernel whose error stays below ``eps``; ``None`` where there is none."""
     widths = range(_MIN_WIDTH, MAX_WIDTH + 1)
-    return next((w for w in widths if measured_error(w, upsampling, ndim, dtype) <= eps), None)
+    return next((w for w in widths if measured_error(w, upsampling, im_size, dtype) <= eps), None)
 
 
 def choose_kernel(
@@ -122,17 +126,16 @@ def choose_kernel(
     if not least <= eps < 1:
         hint = " (complex128 reaches 2e-13)" if dtype == "float32" and eps > 0 else ""
         raise ValueError(f"eps: expected {least:g} <= eps < 1 for coordinates of {dtype}, got {eps!r}{hint}")
-    ndim = 3 if len(im_size) == 3 else 2
     if upsampling is not None:
         upsampling = number(
             "upsampling", upsampling, "None or a number from 1.25 to 4", lambda value: 1.25 <= value <= 4
         )
-        width = _width(eps, upsampling, ndim, dtype)
+        width = _width(eps, upsampling, im_size, dtype)
         if width is None:
-            least = min(measured_error(w, upsampling, ndim, dtype) for w in range(_MIN_WIDTH, MAX_WIDTH + 1))
+            least = min(measured_error(w, upsampling, im_size, dtype) for w in range(_MIN_WIDTH, MAX_WIDTH + 1))
             raise ValueError(f"eps: expected at least {least:.2g} with upsampling {upsampling:g}, got {eps!r}")
         return width, upsampling
-    widths = [(_width(eps, sigma, ndim, dtype), sigma) for sigma in _UPSAMPLINGS]
+    widths = [(_width(eps, sigma, im_size, dtype), sigma) for sigma in _UPSAMPLINGS]
     choices = [(width, sigma) for width, sigma in widths if width is not None]
     return min(choices, key=lambda choice: _cost(*choice, im_size, samples))
 
@@ -142,10 +145,7 @@ def _cost(width: int, upsampling: float, im_size: Sequence[int], samples: int) -
 
     What a sample costs is mostly reaching its cells, and little the number of them.
     """
-    pixels = 1.0
-    for n in im_size:
-        pixels *= n
-    points = pixels * upsampling ** len(im_size)
+    points = float(prod(_grid_points(n, width, upsampling) for n in im_size))
     per_sample = 13 + 0.1 * width**2 if len(im_size) < 3 else 80 + 0.17 * width**3
     return 0.13 * points * log2(max(points, 2.0)) + per_sample * samples
 
@@ -176,7 +176,11 @@ def grid_size(im_size: Sequence[int], width: int, upsampling: float) -> tuple[in
                 f"im_size: expected sizes of at most {int(LARGEST_GRID / upsampling)} (grids of {LARGEST_GRID} points, "
                 f"{upsampling:g} per pixel), got {tuple(im_size)}"
             )
-    return tuple(_next_smooth(max(ceil(upsampling * n - 1e-9), 2 * width)) for n in im_size)
+    return tuple(_grid_points(n, width, upsampling) for n in im_size)
+
+
+def _grid_points(n: int, width: int, upsampling: float) -> int:
+    return _next_smooth(max(ceil(upsampling * n - 1e-9), 2 * width))
 
 
 def _next_smooth(n: int) -> int:
