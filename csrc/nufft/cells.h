@@ -147,6 +147,19 @@ inline CellPlaces cell_places(int64_t stored, int64_t cells) {
     return at;
 }
 
+// Sum of products of the numbers of two cells, in parts that make a vector: one after the other each addition would
+// wait for the one before.
+template <class T, int N>
+MRIOPS_INLINE T dot(const T* a, const T* b) {
+    constexpr int P = N < 8 ? N : 8;
+    T part[P] = {};
+    for (int i = 0; i < N; i += P)
+        for (int j = 0; j < P; ++j) part[j] += a[i + j] * b[i + j];
+    for (int half = P / 2; half > 0; half /= 2)
+        for (int j = 0; j < half; ++j) part[j] += part[j + half];
+    return part[0];
+}
+
 // Calls f(std::integral_constant<int, N>) with the reals per cell of a block of stored coils.
 template <class F>
 inline void with_cell(int64_t stored, const F& f) {

@@ -147,7 +147,9 @@ void run_nufft_gram(const NufftProblem& p, const T* image, const T* csm, const T
 // multiplication by cells_per_unit.
 template <class T>
 void slopes_of(const Passes<T>& run, const Block<T>& block, T* values) {
-    with_cell(run.grid.stored, [&](auto n) { interpolate_slopes<T, decltype(n)::value>(block, values); });
+    with_cell_and_width<T>(run.grid.stored, block.width, [&](auto n, auto w) {
+        interpolate_slopes<T, decltype(n)::value, decltype(w)::value>(block, values);
+    });
 }
 
 template <class T>
@@ -172,17 +174,19 @@ void run_nufft_trajectory_grad(const NufftProblem& p, const T* image, const T* c
                 run.strips.interpolate(run.spectrum, true, inner, [&](const Block<T>& block) {
                     alignas(64) T slopes[3 * kBlockSamples * 32];
                     slopes_of(run, block, slopes);
-                    for (int s = 0; s < block.count; ++s)
-                        for (int a = 0; a < p.ndim; ++a) {
-                            const int axis = 3 - p.ndim + a;
-                            const T* slope = slopes + (axis * kBlockSamples + s) * run.cell_reals;
-                            const T* values = cells + user[block.first + s] * run.cell_reals;
-                            T sum = 0;
-                            for (int64_t i = 0; i < run.cell_reals; ++i) sum += values[i] * slope[i];
-                            sum *= taps.axis[axis].cells_per_unit;
-                            T& to = out[user[block.first + s] * p.ndim + a];
-                            to = add ? to + sum : sum;
+                    const SampleCells there{&user, block.first, p.samples};
+                    with_cell(run.grid.stored, [&](auto n) {
+                        constexpr int N = decltype(n)::value;
+                        for (int s = 0; s < block.count; ++s) {
+                            there.template prefetch<T, N, 0>(cells, s);
+                            for (int axis = 3 - p.ndim; axis < 3; ++axis) {
+                                const T* slope = slopes + (axis * kBlockSamples + s) * N;
+                                const T sum = dot<T, N>(cells + there(s) * N, slope) * taps.axis[axis].cells_per_unit;
+                                T& to = out[(there(s) + 1) * p.ndim + axis - 3];
+                                to = add ? to + sum : sum;
+                            }
                         }
+                    });
                 });
             }
     });

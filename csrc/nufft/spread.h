@@ -173,21 +173,23 @@ __attribute__((noinline)) void spread(const Block<T>& b, const SampleCells& cell
 }
 
 // values[a][s] = derivative of the sum by the position along axis a (z, y, x), [3][kBlockSamples][N].
-template <class T, int N>
+template <class T, int N, int W>
 __attribute__((noinline)) void interpolate_slopes(const Block<T>& b, T* values) {
     const bool deep = b.ndim == 3;
+    const int rows = W ? W : b.width;
     for (int s = 0; s < b.count; ++s) {
         const int at = s * kWidest;
-        const RowWeights<T, N, 0> along(b.weight[2] + at, b.width, b.odd[s]),
+        const RowWeights<T, N, W> along(b.weight[2] + at, b.width, b.odd[s]),
             across(b.slope[2] + at, b.width, b.odd[s]);
         const int64_t behind = b.rest[s];
-        Cell<T, N> z = Cell<T, N>::zero(), y = z, x = z;
-        for (int i = 0; i < b.width; ++i) {
+        using Sum = typename RowWeights<T, N, W>::Sum;
+        Sum z = Sum::zero(), y = z, x = z;
+        for (int i = 0; i < rows; ++i) {
             const T* row = b.lines[b.row[s] + i] + b.offset[s];
             // In 2D the lines are rows themselves.
-            Cell<T, N> along_y = Cell<T, N>::zero(), slope_y = along_y, slope_x = along_y;
-            for (int j = deep ? 0 : i; j < (deep ? b.width : i + 1); ++j, row += b.row_step) {
-                const Cell<T, N> sum = along.sum(row, row + behind);
+            Sum along_y = Sum::zero(), slope_y = along_y, slope_x = along_y;
+            for (int j = deep ? 0 : i; j < (deep ? rows : i + 1); ++j, row += b.row_step) {
+                const Sum sum = along.sum(row, row + behind);
                 if (deep) along_y.add(b.weight[1][at + j] - Vec<T>{}, sum);
                 slope_y.add(b.slope[1][at + j] - Vec<T>{}, sum);
                 slope_x.add(b.weight[1][at + j] - Vec<T>{}, across.sum(row, row + behind));
