@@ -14,7 +14,8 @@ from benchmarks.contender import Contender, Sample
 # A call that took longer than this [s] goes without untimed ones before it. Not much shorter: memory that another
 # program has returned to the system costs a virtual machine several times what it costs inside an iteration.
 _BRIEF = 1.0
-# The untimed calls of others go on for so long [s], as cores share a cache that takes several calls to fill.
+# The untimed calls of others go on for so long [s]: after another program's, it takes several until one is as fast as
+# in a loop of its own.
 _WARM = 0.1
 
 

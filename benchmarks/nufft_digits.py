@@ -44,8 +44,8 @@ def worst_errors(im_size: Sequence[int], grid: Sequence[int], dtype: torch.dtype
                 ops.nufft(image, trajectory, plan=plan),
                 ops.nufft_adjoint(kspace, trajectory, im_size, plan=plan),
             )
-            for is_, should_be in zip(got, exact, strict=True):
-                error = float((is_ - should_be).norm() / should_be.norm())
+            for result, reference in zip(got, exact, strict=True):
+                error = float((result - reference).norm() / reference.norm())
                 errors[width] = max(errors.get(width, 0.0), error)
     return errors
 

@@ -52,8 +52,8 @@ _DIGITS: dict[str, dict[tuple[float, int], tuple[float, ...]]] = {
 }
 
 
-# Small images have more of their pixels near the edge, where the error is largest: by so much are they worse than the
-# table, at most (`python -m benchmarks.nufft_digits --margins`).
+# Small images have more of their pixels near the edge, where the error is largest: no size that `python -m
+# benchmarks.nufft_digits --margins` measures is worse than the table by more.
 def _margin(im_size: Sequence[int]) -> float:
     return 1.3 if min(im_size, default=24) >= 24 else 1.7
 
