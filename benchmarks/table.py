@@ -335,11 +335,11 @@ def replace_tables(text: str, by_name: dict[str, str]) -> str:
 
 
 def main_rows(cpu: str | None = None) -> list[Row]:
-    """Rows of the results file that the texts show: that of ``cpu``, else the one measured last."""
+    """Rows of the results file that the texts show: that of ``cpu``, else of the most cases, else measured last."""
     if cpu is not None:
         return results.read(RESULTS / f"{slug(cpu)}.csv")
     files = [rows for rows in map(results.read, results.files()) if rows]
-    return max(files, key=lambda rows: max(row.date for row in rows), default=[])
+    return max(files, key=lambda rows: (len({row.case for row in rows}), max(row.date for row in rows)), default=[])
 
 
 def outdated(texts: Sequence[Path] = TEXTS) -> list[Path]:

@@ -25,6 +25,13 @@ MRIOPS_INLINE void prefetch_row(const void* p) {
         __builtin_prefetch(static_cast<const char*>(p) + line, 0, 2);
 }
 
+// Strided writes wait for their lines one after the other unless they were asked for before.
+template <class T>
+MRIOPS_INLINE void prefetch_row_to_write(const void* p) {
+    for (size_t line = 0; line < sizeof(Cx<T>); line += 64)
+        __builtin_prefetch(static_cast<const char*>(p) + line, 1, 2);
+}
+
 template <class T>
 struct Unweighted {
     MRIOPS_INLINE Cx<T> operator()(int64_t, Cx<T> v) const { return v; }

@@ -43,7 +43,7 @@ struct GridPlanes {
 
     int64_t spectrum_size() const { return outer.grid * pitch; }
     // Lines that `produce` and `absorb` work on together.
-    int lines_at_once() const { return ndim == 3 ? 1 : row.most_rows(); }
+    int64_t lines_at_once() const { return ndim == 3 ? 1 : row.most_rows(); }
 
     // Lines first .. first + lines_at_once of cells; to[i] null: not wanted.
     void produce(const Cx<T>* spectrum, int64_t first, T* const* to) const {
@@ -60,7 +60,7 @@ struct GridPlanes {
                     from[r * Q + q] =
                         to[r0 + r] && group.first + q < coils ? lines + (group.first + q) * tiles : b.zeros;
             }
-            row.forward(group, from, rows_of, b.line, b.work);
+            row.forward(group, from, rows_of, 0, b.line, b.work);
         });
     }
     // Lines to spectrum; from[i] null: leave that frequency alone. Lines are changed.
@@ -78,7 +78,7 @@ struct GridPlanes {
                     to[r * Q + q] =
                         from[r0 + r] && group.first + q < coils ? lines + (group.first + q) * tiles : b.unwanted;
             }
-            row.inverse(group, rows_of, to, b.line, b.work);
+            row.inverse(group, rows_of, to, 0, b.line, b.work);
         });
     }
 
@@ -114,7 +114,7 @@ struct GridPlanes {
         return b;
     }
 
-    // Neighbouring columns of a plane that are read and written together.
+    // Neighbouring columns of a plane that are read and written together. The next ones are asked for meanwhile.
     static constexpr int64_t kGroup = 64 / L;
     // A little more than needed, see `pitch`.
     int64_t column_pitch() const { return y.grid + 3; }
@@ -148,8 +148,10 @@ struct GridPlanes {
                 Cx<T>* const to = b.plane + i0 + i;
                 const int64_t step = plane_pitch();
                 const int* const at = y.plan->frequency.data();
-                forward_columns_into(*y.plan, column, b.work,
-                                     [=](int64_t k, Cx<T> v) MRIOPS_LAMBDA_INLINE { to[at[k] * step] = v; });
+                forward_columns_into(*y.plan, column, b.work, [=](int64_t k, Cx<T> v) MRIOPS_LAMBDA_INLINE {
+                    prefetch_row_to_write<T>(to + at[k] * step + kGroup);
+                    to[at[k] * step] = v;
+                });
             }
         }
         for (const CoilGroup& group : row.groups)
@@ -157,7 +159,7 @@ struct GridPlanes {
                 Cx<T>* from[L];
                 T* to[L];
                 lanes_of(group, b.plane, b.zeros, rows_of_cells, b.spare_row, ky, from, to);
-                row.forward(group, from, to, b.line, b.work);
+                row.forward(group, from, to, row.rows_at_once(group) * row_step, b.line, b.work);
             }
         std::memcpy(rows_of_cells + y.grid * row_step, rows_of_cells, size_t(width * row_step) * sizeof(T));
     }
@@ -170,7 +172,7 @@ struct GridPlanes {
                 Cx<T>* to[L];
                 T* from[L];
                 lanes_of(group, b.plane, b.unwanted, rows_of_cells, b.spare_row, ky, to, from);
-                row.inverse(group, from, to, b.line, b.work);
+                row.inverse(group, from, to, row.rows_at_once(group) * row_step, b.line, b.work);
             }
         for (int64_t i0 = 0; i0 < lines; i0 += kGroup) {
             const int64_t count = std::min(kGroup, lines - i0);
@@ -181,9 +183,11 @@ struct GridPlanes {
                 inverse_columns_from(*y.plan, b.line + i * column_pitch(), b.work,
                                      [=](int64_t k) MRIOPS_LAMBDA_INLINE { return from[at[k] * step]; });
             }
-            for (int64_t r = 0; r < y.n; ++r)
+            for (int64_t r = 0; r < y.n; ++r) {
+                for (int64_t i = 0; i < count; ++i) prefetch_row_to_write<T>(spectrum + r * lines + i0 + i + kGroup);
                 for (int64_t i = 0; i < count; ++i)
                     spectrum[r * lines + i0 + i] = b.line[i * column_pitch() + y.index_of_pixel(r)];
+            }
         }
     }
 };

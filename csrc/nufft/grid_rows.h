@@ -137,8 +137,11 @@ struct RowPass {
     static int rows_at_once(const CoilGroup& group) { return L / group.count; }
     int most_rows() const { return rows_at_once(groups.back()); }
 
-    // from[l] is the line of lane l; to[r] the row of cells of lanes r * Q ...; `work` serves Bluestein.
-    void forward(const CoilGroup& group, const Cx<T>* const* from, T* const* to, Cx<T>* line, Cx<T>* work) const {
+    // from[l] is the line of lane l; to[r] the row of cells of lanes r * Q ...; `work` serves Bluestein. The rows of
+    // the next call lie `ahead` behind these: cells are visited in the plan's order, which no hardware foresees, so
+    // unless they are in a cache they are asked for, each while its like of this call is written. 0: they are.
+    void forward(const CoilGroup& group, const Cx<T>* const* from, T* const* to, int64_t ahead, Cx<T>* line,
+                 Cx<T>* work) const {
         std::fill(line + x.gap_begin(), line + x.gap_end(), Cx<T>{});
         for (int64_t t = 0; t < tiles; ++t) {
             Cx<T> u[L], v[L];
@@ -153,6 +156,7 @@ struct RowPass {
             const int64_t* const at = cell.data();
             const int64_t step = group.step;
             forward_columns_into(*x.plan, line, work, [=](int64_t k, Cx<T> v) MRIOPS_LAMBDA_INLINE {
+                if (ahead) row.template prefetch<1>(at[k] * step + ahead);
                 store_cells<T, Q>(v, row.of, at[k] * step);
             });
         });
@@ -166,7 +170,8 @@ struct RowPass {
     }
 
     // The transpose but for scale: rows of cells, halo included, to lines. The rows are changed.
-    void inverse(const CoilGroup& group, T* const* from, Cx<T>* const* to, Cx<T>* line, Cx<T>* work) const {
+    void inverse(const CoilGroup& group, T* const* from, Cx<T>* const* to, int64_t ahead, Cx<T>* line,
+                 Cx<T>* work) const {
         for (int r = 0; r < rows_at_once(group); ++r) {
             T* const row = from[r] + group.offset;
             for (int e = 0; e < width; ++e)
@@ -178,6 +183,7 @@ struct RowPass {
             const int64_t* const at = cell.data();
             const int64_t step = group.step;
             inverse_columns_from(*x.plan, line, work, [=](int64_t k) MRIOPS_LAMBDA_INLINE {
+                if (ahead) row.template prefetch<0>(at[k] * step + ahead);
                 return load_cells<T, Q>(row.of, at[k] * step);
             });
         });
@@ -197,6 +203,11 @@ struct RowPass {
         T* of[R];
         Targets(T* const* rows, const CoilGroup& group) {
             for (int r = 0; r < R; ++r) of[r] = rows[r] + group.offset;
+        }
+        template <int Write>
+        MRIOPS_INLINE void prefetch(int64_t offset) const {
+#pragma GCC unroll 16
+            for (int r = 0; r < R; ++r) __builtin_prefetch(of[r] + offset, Write, 2);
         }
     };
 

@@ -10,13 +10,6 @@
 namespace mriops {
 namespace {
 
-// Strided writes wait for their lines one after the other unless they were asked for before.
-template <class T>
-MRIOPS_INLINE void prefetch_to_write(const Cx<T>* p) {
-    for (size_t line = 0; line < sizeof(Cx<T>); line += 64)
-        __builtin_prefetch(reinterpret_cast<const char*>(p) + line, 1, 2);
-}
-
 // The image of one batch item and the maps (or null: coil images) of one block of coils, first coil of the block first.
 template <class T>
 struct ImagePass {
@@ -97,11 +90,13 @@ struct ImagePass {
                     buffer.sum[o * kGroup + t - t0] = weighted(load_complex(image + pixel(o, r, t), lanes(t)), o, r, t);
         for (int64_t c = 0; c < grid.coils; ++c) {
             const T* from = (csm ? csm : image) + 2 * c * volume;
+            const T* next = from + 2 * volume;  // the next coil's: runs are too short for the hardware to fetch ahead
             Cx<T>* const out = spectrum + (r * grid.coils + c) * grid.tiles;
             for (int64_t o = 0; o < axis.n; ++o) {
                 Cx<T>* to = buffer.data + axis.index_of_pixel(o);
                 if (!streams)
-                    for (int64_t t = t0; t < t1; ++t) prefetch_to_write(out + o * grid.pitch + t);
+                    for (int64_t t = t0; t < t1; ++t) prefetch_row_to_write<T>(out + o * grid.pitch + t);
+                for (int64_t t = t0; t < t1; ++t) prefetch_row<T>(next + pixel(o, r, t));
                 for (int64_t t = t0; t < t1; ++t) {
                     const Cx<T> v = load_complex(from + pixel(o, r, t), lanes(t));
                     to[(t - t0) * buffer.pitch] = csm ? v * buffer.sum[o * kGroup + t - t0] : weighted(v, o, r, t);
@@ -143,6 +138,8 @@ struct ImagePass {
             const Cx<T>* from = spectrum + (r * grid.coils + c) * grid.tiles;
             for (int64_t f = 0; f < axis.grid; ++f) {
                 Cx<T>* column = buffer.data + axis.plan->position[size_t(f)];
+                if (csm && f < axis.n)  // read after the transforms
+                    for (int64_t t = t0; t < t1; ++t) prefetch_row<T>(csm + 2 * c * volume + pixel(f, r, t));
                 for (int64_t t = t0; t < t1; ++t) column[(t - t0) * buffer.pitch] = from[f * grid.pitch + t];
             }
             for (int64_t t = t0; t < t1; ++t)

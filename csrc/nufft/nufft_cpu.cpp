@@ -57,13 +57,13 @@ struct Passes {
           spectrum(scratch<Cx<T>>(Scratch::columns, memory_size(turns ? p.samples : 0))),
           turn(turns ? p.samples : 0, grid.stored, reinterpret_cast<T*>(spectrum + grid.spectrum_size())),
           cell_reals(2 * grid.stored) {
-        strips.set_edges(turn.end());
+        strips.set_seams(turn.end());
     }
 
   private:
     size_t memory_size(int64_t turned) const {
         constexpr int64_t reals = int64_t(sizeof(Cx<T>) / sizeof(T));
-        const int64_t more = SampleTurn<T>::size(turned, grid.stored) + strips.edges_size();
+        const int64_t more = SampleTurn<T>::size(turned, grid.stored) + strips.seams_size();
         return size_t(grid.spectrum_size() + (more + reals - 1) / reals);
     }
 };

@@ -2,12 +2,13 @@
 // strip in memory: transformed just before they are read, and back as soon as nothing more is added to them.
 //
 // The strips are cut into a number of chunks that depends on the problem alone; threads take chunks. Lines that two
-// chunks add to are kept aside and joined in the end, so results do not depend on the number of threads.
+// chunks add to are joined at the seams (seams.h), so results do not depend on the number of threads.
 #pragma once
 #include <vector>
 
 #include "../core/parallel.h"
 #include "grid_planes.h"
+#include "seams.h"
 #include "taps.h"
 
 namespace mriops {
@@ -35,9 +36,9 @@ class Strips {
         cut(p);
     }
     int64_t chunks() const { return int64_t(chunks_.size()); }
-    // Memory that `spread` and `gram` need to keep the ends of chunks in.
-    int64_t edges_size() const { return 2 * chunks() * edge_reals(); }
-    void set_edges(T* memory) { edges_ = memory; }
+    // Memory that `spread` and `gram` need for the seams between chunks.
+    int64_t seams_size() const { return Seams<T>::size(chunks(), grid_.width, grid_.line_reals); }
+    void set_seams(T* memory) { seams_ = memory; }
 
     // visit(block) for every block of samples, with lines of cells in place.
     template <class Visit>
@@ -57,25 +58,24 @@ class Strips {
     // visit(block) adds to the lines, which go to the spectrum.
     template <class Visit>
     void spread(Cx<T>* spectrum, int threads, const Visit& visit) const {
-        const Edges edges{edges_, edges_ + chunks() * edge_reals()};
+        Seams<T> seams(chunks(), grid_.width, grid_.line_reals, seams_);
         parallel_for(chunks(), threads, [&](int64_t j, int) {
             Walk walk(*this, 1);
             int64_t absorbed = chunks_[size_t(j)].cells_begin, opened = absorbed;
             for_each_strip(j, [&](int64_t base, int64_t from, int64_t to) {
                 open_lines(j, base, opened, walk.ring[0]);
                 for_each_block(walk, ring_at(walk, 0, base), from, to, false, visit);
-                take_lines(spectrum, edges, j, base + span_, absorbed, walk.ring[0]);
+                take_lines(spectrum, seams, j, base + span_, absorbed, walk.ring[0]);
             });
-            finish_chunk(spectrum, edges, j, absorbed, walk.ring[0]);
+            finish_chunk(spectrum, seams, j, absorbed, walk.ring[0]);
         });
-        join(spectrum, edges, threads);
     }
 
     // Both in one walk: visit(block of the lines read, how far behind them in
     // memory are the lines added to). In place.
     template <class Visit>
     void gram(Cx<T>* spectrum, int threads, const Visit& visit) const {
-        const Edges edges{edges_, edges_ + chunks() * edge_reals()};
+        Seams<T> seams(chunks(), grid_.width, grid_.line_reals, seams_);
         parallel_for(chunks(), threads, [&](int64_t j, int) {
             Walk walk(*this, 2);
             int64_t produced = chunks_[size_t(j)].cells_begin, absorbed = produced, opened = produced;
@@ -85,18 +85,13 @@ class Strips {
                 const Ring<T> in = ring_at(walk, 0, base);
                 const std::ptrdiff_t apart = walk.ring[1] - walk.ring[0];
                 for_each_block(walk, in, from, to, false, [&](Block<T>& block) { visit(block, apart); });
-                take_lines(spectrum, edges, j, base + span_, absorbed, walk.ring[1]);
+                take_lines(spectrum, seams, j, base + span_, absorbed, walk.ring[1]);
             });
-            finish_chunk(spectrum, edges, j, absorbed, walk.ring[1]);
+            finish_chunk(spectrum, seams, j, absorbed, walk.ring[1]);
         });
-        join(spectrum, edges, threads);
     }
 
   private:
-    // First and last `width` lines of every chunk.
-    struct Edges {
-        T *head, *tail;
-    };
     // Memory of one thread: rings and a block.
     struct Walk {
         T* ring[2];
@@ -110,7 +105,6 @@ class Strips {
         }
     };
 
-    int64_t edge_reals() const { return grid_.width * grid_.line_reals; }
     // The first of samples low .. high that is past a line, all before it being so too; `high` if none is.
     template <class Past>
     static int64_t first_where(int64_t low, int64_t high, const Past& past) {
@@ -197,51 +191,49 @@ class Strips {
         }
     }
 
-    // Lines before `end` are complete: those of the chunk's head are put aside, the others absorbed.
-    void take_lines(Cx<T>* spectrum, const Edges& edges, int64_t j, int64_t end, int64_t& absorbed, T* ring,
+    // Lines before `end` are complete, but for those at the seam that the chunk begins with.
+    void take_lines(Cx<T>* spectrum, Seams<T>& seams, int64_t j, int64_t end, int64_t& absorbed, T* ring,
                     bool all = false) const {
         const Chunk& chunk = chunks_[size_t(j)];
         end = std::min(end, chunk.cells_end);
-        const int64_t body = chunk.cells_begin + grid_.width;
-        for (; absorbed < std::min(body, end); ++absorbed)
-            move_line(line_at(ring, absorbed),
-                      edges.head + j * edge_reals() + (absorbed - chunk.cells_begin) * grid_.line_reals);
-        while (absorbed < end && (all || end - absorbed >= grid_.lines_at_once())) {
-            T* from[Lanes<T>::width];
-            for (int i = 0; i < grid_.lines_at_once(); ++i)
-                from[i] = absorbed + i < end ? line_at(ring, absorbed + i) : nullptr;
-            grid_.absorb(from, absorbed, spectrum);
-            absorbed += grid_.lines_at_once();
+        const int64_t body = std::min(chunk.cells_begin + grid_.width, end);
+        for (int64_t count; absorbed < body; absorbed += count) {
+            count = std::min(grid_.lines_at_once(), body - absorbed);
+            join(spectrum, seams, j, absorbed, count, absorbed - chunk.cells_begin, ring);
         }
-        absorbed = std::min(absorbed, end);
+        for (int64_t count; absorbed < end; absorbed += count) {
+            count = std::min(grid_.lines_at_once(), end - absorbed);
+            if (!all && count < grid_.lines_at_once()) return;
+            absorb(spectrum, absorbed, count, ring, [](int64_t, T*) { return true; });
+        }
     }
-    void finish_chunk(Cx<T>* spectrum, const Edges& edges, int64_t j, int64_t& absorbed, T* ring) const {
+    void finish_chunk(Cx<T>* spectrum, Seams<T>& seams, int64_t j, int64_t& absorbed, T* ring) const {
         const int64_t end = chunks_[size_t(j)].cells_end;
-        take_lines(spectrum, edges, j, end, absorbed, ring, true);
-        for (int64_t i = 0; i < grid_.width; ++i)
-            move_line(line_at(ring, end + i), edges.tail + j * edge_reals() + i * grid_.line_reals);
+        take_lines(spectrum, seams, j, end, absorbed, ring, true);
+        for (int64_t first = 0; first < grid_.width; first += grid_.lines_at_once())
+            join(spectrum, seams, (j + 1) % chunks(), end + first, std::min(grid_.lines_at_once(), grid_.width - first),
+                 first, ring);
     }
-    void move_line(const T* from, T* to) const { std::copy_n(from, grid_.line_reals, to); }
-
-    void join(Cx<T>* spectrum, const Edges& edges, int threads) const {
-        parallel_for(chunks(), threads, [&](int64_t j, int) {
-            const int64_t before = (j + chunks() - 1) % chunks();
-            T* head = edges.head + j * edge_reals();
-            const T* tail = edges.tail + before * edge_reals();
-            for (int64_t i = 0; i < edge_reals(); ++i) head[i] += tail[i];
-            for (int64_t first = 0; first < grid_.width; first += grid_.lines_at_once()) {
-                T* from[Lanes<T>::width];
-                for (int i = 0; i < grid_.lines_at_once(); ++i)
-                    from[i] = first + i < grid_.width ? head + (first + i) * grid_.line_reals : nullptr;
-                grid_.absorb(from, chunks_[size_t(j)].cells_begin + first, spectrum);
-            }
-        });
+    // Lines of cells first .. first + count, which are lines i ... of a seam: absorbed where both shares are there.
+    void join(Cx<T>* spectrum, Seams<T>& seams, int64_t seam, int64_t first, int64_t count, int64_t i, T* ring) const {
+        absorb(spectrum, first, count, ring, [&](int64_t k, T* line) { return seams.join(seam, i + k, line); });
+    }
+    // Those of lines first .. first + count for which complete(k, line).
+    template <class Complete>
+    void absorb(Cx<T>* spectrum, int64_t first, int64_t count, T* ring, const Complete& complete) const {
+        T* from[Lanes<T>::width] = {};
+        bool any = false;
+        for (int64_t k = 0; k < count; ++k) {
+            T* const line = line_at(ring, first + k);
+            if (complete(k, line)) from[k] = line, any = true;
+        }
+        if (any) grid_.absorb(from, first, spectrum);
     }
 
     const GridPlanes<T>& grid_;
     const Taps<T>& taps_;
     const T* points_;
-    T* edges_ = nullptr;
+    T* seams_ = nullptr;
     int64_t samples_, span_, capacity_, strips_;
     std::vector<int64_t> start_;  // first sample of each strip
     std::vector<Chunk> chunks_;

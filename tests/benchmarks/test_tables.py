@@ -63,6 +63,17 @@ def test_a_new_run_replaces_its_cases_only():
     assert [(r.case, r.cpu_ms) for r in merged] == [("gram-16x320x320-2d", 3.0), ("gram-16x320x320-1d", 1.0)]
 
 
+def test_the_texts_show_the_machine_with_the_most_cases(tmp_path, monkeypatch):
+    rows = [*_rows(), replace(ROW, case="gram-16x320x320-1d")]
+    part = [replace(row, cpu="another", date="9999-01-01") for row in rows if row.case == rows[0].case]
+    for name, some in (("whole.csv", rows), ("part.csv", part)):
+        results.write(tmp_path / name, some)
+    monkeypatch.setattr(results, "RESULTS", tmp_path)
+    assert {row.cpu for row in table.main_rows()} == {row.cpu for row in rows}
+    results.write(tmp_path / "newer.csv", [replace(row, date="9999-01-01") for row in rows])
+    assert {row.date for row in table.main_rows()} == {"9999-01-01"}
+
+
 def test_the_fastest_variant_counts():
     assert results.best_by_peer(_rows())["torch.fft"].variant == "in place"
 

@@ -1,0 +1,39 @@
+"""Gridding in chunks of the outermost axis: what two of them add to meets at their seam, whichever comes first."""
+
+import pytest
+import torch
+
+from mriops import ops
+from mriops.testing import relative_error
+
+
+def random(*shape: int, seed: int) -> torch.Tensor:
+    return torch.randn(shape, dtype=torch.complex128, generator=torch.Generator().manual_seed(seed))
+
+
+# Long enough along the first axis for three and four chunks, with samples enough that cutting is worth it.
+@pytest.mark.parametrize("im", [(160, 20), (112, 6, 7)])
+def test_seams_between_chunks(im: tuple[int, ...]) -> None:
+    coils, samples = 4, 9000
+    uniform = torch.rand((samples, len(im)), dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    trajectory = (uniform - 0.5) * torch.tensor(im)
+    csm, kspace, image = random(coils, *im, seed=1), random(coils, samples, seed=2), random(*im, seed=3)
+
+    def calls() -> tuple[torch.Tensor, torch.Tensor]:
+        adjoint = ops.sense_nufft_adjoint(kspace, csm, trajectory, eps=1e-9)
+        return adjoint, ops.sense_nufft_gram(image, csm, trajectory, eps=1e-9)
+
+    adjoint, gram = calls()
+    exact = ops.sense_nufft_adjoint(kspace, csm, trajectory, method="exact")
+    assert relative_error(adjoint, exact) < 1e-8
+    there = ops.sense_nufft(image, csm, trajectory, method="exact")
+    assert relative_error(gram, ops.sense_nufft_adjoint(there, csm, trajectory, method="exact")) < 1e-8
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    try:
+        for _ in range(10):  # threads come to a seam in any order
+            several = calls()
+            assert torch.equal(several[0], adjoint)
+            assert torch.equal(several[1], gram)
+    finally:
+        torch.set_num_threads(before)
