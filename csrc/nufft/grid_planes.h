@@ -19,6 +19,7 @@ struct GridPlanes {
     int64_t coils, stored;    // of the block
     int64_t tiles, rows;      // rows of pixels in a plane, 1 in 2D
     int64_t pitch;            // of a frequency of the outer axis, in Cx
+    bool streams;             // the spectrum is too large for the caches and written round them
     CellPlaces cells;         // of a row
     int64_t row_step;         // of a row of cells
     int64_t line_reals;
@@ -36,6 +37,7 @@ struct GridPlanes {
           rows(ndim == 3 ? p.ny : 1),
           // One more than needed: strides of a power of two would fall into the same few sets of the caches.
           pitch(rows * coils * tiles + 1),
+          streams(kStreams<T> && spectrum_size() * int64_t(sizeof(Cx<T>)) >= 8 << 20),
           cells(cell_places<T>(stored, p.gx + width + kSpareCells)),
           row_step(odd_lines(cells.size + 64 / int64_t(sizeof(T)))),
           line_reals(ndim == 3 ? (p.gy + width) * row_step : row_step),
@@ -78,8 +80,9 @@ struct GridPlanes {
                     to[r * Q + q] =
                         from[r0 + r] && group.first + q < coils ? lines + (group.first + q) * tiles : b.unwanted;
             }
-            row.inverse(group, rows_of, to, 0, b.line, b.work);
+            row.inverse(group, rows_of, to, 0, streams, b.line, b.work);
         });
+        if (streams) end_streaming();
     }
 
   private:
@@ -172,7 +175,7 @@ struct GridPlanes {
                 Cx<T>* to[L];
                 T* from[L];
                 lanes_of(group, b.plane, b.unwanted, rows_of_cells, b.spare_row, ky, to, from);
-                row.inverse(group, from, to, row.rows_at_once(group) * row_step, b.line, b.work);
+                row.inverse(group, from, to, row.rows_at_once(group) * row_step, false, b.line, b.work);
             }
         for (int64_t i0 = 0; i0 < lines; i0 += kGroup) {
             const int64_t count = std::min(kGroup, lines - i0);
@@ -184,11 +187,19 @@ struct GridPlanes {
                                      [=](int64_t k) MRIOPS_LAMBDA_INLINE { return from[at[k] * step]; });
             }
             for (int64_t r = 0; r < y.n; ++r) {
-                for (int64_t i = 0; i < count; ++i) prefetch_row_to_write<T>(spectrum + r * lines + i0 + i + kGroup);
-                for (int64_t i = 0; i < count; ++i)
-                    spectrum[r * lines + i0 + i] = b.line[i * column_pitch() + y.index_of_pixel(r)];
+                Cx<T>* const to = spectrum + r * lines + i0;
+                const Cx<T>* const from = b.line + y.index_of_pixel(r);
+                if (!streams)
+                    for (int64_t i = 0; i < count; ++i) prefetch_row_to_write<T>(to + i + kGroup);
+                for (int64_t i = 0; i < count; ++i) {
+                    if (streams)
+                        stream_lanes(to + i, from[i * column_pitch()]);
+                    else
+                        to[i] = from[i * column_pitch()];
+                }
             }
         }
+        if (streams) end_streaming();
     }
 };
 

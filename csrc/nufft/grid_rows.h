@@ -169,8 +169,9 @@ struct RowPass {
         }
     }
 
-    // The transpose but for scale: rows of cells, halo included, to lines. The rows are changed.
-    void inverse(const CoilGroup& group, T* const* from, Cx<T>* const* to, int64_t ahead, Cx<T>* line,
+    // The transpose but for scale: rows of cells, halo included, to lines. The rows are changed. `streams`: lines are
+    // written round the caches.
+    void inverse(const CoilGroup& group, T* const* from, Cx<T>* const* to, int64_t ahead, bool streams, Cx<T>* line,
                  Cx<T>* work) const {
         for (int r = 0; r < rows_at_once(group); ++r) {
             T* const row = from[r] + group.offset;
@@ -193,7 +194,12 @@ struct RowPass {
             for (int j = 0; j < lanes; ++j) u[j] = line[x.index_of_pixel(t * L + j)];
             for (int j = lanes; j < L; ++j) u[j] = Cx<T>{};
             transpose_complex(u, v);
-            for (int l = 0; l < L; ++l) to[l][t] = v[l];
+            for (int l = 0; l < L; ++l) {
+                if (streams)
+                    stream_lanes(to[l] + t, v[l]);
+                else
+                    to[l][t] = v[l];
+            }
         }
     }
 

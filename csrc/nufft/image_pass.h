@@ -16,14 +16,9 @@ struct ImagePass {
     static constexpr int L = Lanes<T>::width;
     const GridPlanes<T>& grid;
     int64_t nx, volume;                               // of a coil image, in complex numbers
-    bool streams;                                     // the spectrum is too large for the caches and written round them
     std::vector<T> outer_weight, y_weight, x_weight;  // deconvolution; that of x padded to whole tiles
 
-    ImagePass(const NufftProblem& p, const GridPlanes<T>& grid)
-        : grid(grid),
-          nx(p.nx),
-          volume(p.nz * p.ny * p.nx),
-          streams(kStreams<T> && grid.spectrum_size() * int64_t(sizeof(Cx<T>)) >= 8 << 20) {
+    ImagePass(const NufftProblem& p, const GridPlanes<T>& grid) : grid(grid), nx(p.nx), volume(p.nz * p.ny * p.nx) {
         const auto weights = [&](int64_t n, int64_t g, int64_t padded) {
             std::vector<T> out(static_cast<size_t>(padded), T(0));
             const std::vector<double>& w = spreading_kernel(p.width, n, g, sizeof(T) == 4).deconvolution;
@@ -94,7 +89,7 @@ struct ImagePass {
             Cx<T>* const out = spectrum + (r * grid.coils + c) * grid.tiles;
             for (int64_t o = 0; o < axis.n; ++o) {
                 Cx<T>* to = buffer.data + axis.index_of_pixel(o);
-                if (!streams)
+                if (!grid.streams)
                     for (int64_t t = t0; t < t1; ++t) prefetch_row_to_write<T>(out + o * grid.pitch + t);
                 for (int64_t t = t0; t < t1; ++t) prefetch_row<T>(next + pixel(o, r, t));
                 for (int64_t t = t0; t < t1; ++t) {
@@ -105,7 +100,7 @@ struct ImagePass {
             for (int64_t t = t0; t < t1; ++t) {
                 Cx<T>* column = buffer.data + (t - t0) * buffer.pitch;
                 std::fill(column + axis.gap_begin(), column + axis.gap_end(), Cx<T>{});
-                if (!streams) {
+                if (!grid.streams) {
                     forward_columns(*axis.plan, column, buffer.work);
                     continue;
                 }
@@ -116,13 +111,13 @@ struct ImagePass {
                     stream_lanes(to + at[k] * step, v);
                 });
             }
-            if (!streams)
+            if (!grid.streams)
                 for (int64_t f = 0; f < axis.grid; ++f) {
                     const Cx<T>* column = buffer.data + axis.plan->position[size_t(f)];
                     for (int64_t t = t0; t < t1; ++t) out[f * grid.pitch + t] = column[(t - t0) * buffer.pitch];
                 }
         }
-        if (streams) end_streaming();
+        if (grid.streams) end_streaming();
     }
 
     void adjoint_group(const Cx<T>* spectrum, const T* csm, T* image, bool add, int64_t r, int64_t t0,
