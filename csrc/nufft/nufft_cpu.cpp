@@ -132,11 +132,11 @@ void run_nufft_gram(const NufftProblem& p, const T* image, const T* csm, const T
         const T* weight = dcf ? dcf + (b / p.batch_per_traj) * dcf_stride : nullptr;
         const UserOrder user(order + at.sample(b), p.samples);
         run.image.forward(image + at.image(b, c, csm), maps, run.spectrum, inner);
-        run.strips.gram(run.spectrum, inner, [&](Block<T>& block, std::ptrdiff_t apart) {
+        run.strips.gram(run.spectrum, inner, [&](Block<T>& block, const auto& to_sums) {
             alignas(64) T values[kBlockSamples * 32];
             interpolate_block(run.grid.stored, block, values);
             if (weight) weigh_samples(weight, user, block, run.grid.stored, values);
-            for (int s = 0; s < block.count; ++s) block.offset[s] += apart;
+            to_sums(block);
             spread_block(run.grid.stored, block, values);
         });
         run.image.adjoint(run.spectrum, maps, out + at.image(b, c, csm), csm && c > 0, inner);

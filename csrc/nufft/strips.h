@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "../core/parallel.h"
+#include "dense_tile.h"
 #include "grid_planes.h"
 #include "seams.h"
 #include "taps.h"
@@ -64,15 +65,18 @@ class Strips {
             int64_t absorbed = chunks_[size_t(j)].cells_begin, opened = absorbed;
             for_each_strip(j, [&](int64_t base, int64_t from, int64_t to) {
                 open_lines(j, base, opened, walk.ring[0]);
-                for_each_block(walk, ring_at(walk, 0, base), from, to, false, visit);
+                for_each_sum(walk, ring_at(walk, 0, base), 0, from, to, [&](Block<T>& block, const auto& to_sums) {
+                    to_sums(block);
+                    visit(block);
+                });
                 take_lines(spectrum, seams, j, base + span_, absorbed, walk.ring[0]);
             });
             finish_chunk(spectrum, seams, j, absorbed, walk.ring[0]);
         });
     }
 
-    // Both in one walk: visit(block of the lines read, how far behind them in
-    // memory are the lines added to). In place.
+    // Both in one walk: visit(block, to_sums) reads the block's lines, then calls to_sums(block) and adds to them. In
+    // place.
     template <class Visit>
     void gram(Cx<T>* spectrum, int threads, const Visit& visit) const {
         Seams<T> seams(chunks(), grid_.width, grid_.line_reals, seams_);
@@ -84,7 +88,7 @@ class Strips {
                 open_lines(j, base, opened, walk.ring[1]);
                 const Ring<T> in = ring_at(walk, 0, base);
                 const std::ptrdiff_t apart = walk.ring[1] - walk.ring[0];
-                for_each_block(walk, in, from, to, false, [&](Block<T>& block) { visit(block, apart); });
+                for_each_sum(walk, in, apart, from, to, visit);
                 take_lines(spectrum, seams, j, base + span_, absorbed, walk.ring[1]);
             });
             finish_chunk(spectrum, seams, j, absorbed, walk.ring[1]);
@@ -97,7 +101,8 @@ class Strips {
         T* ring[2];
         Block<T>* block;
         std::vector<T*> lines;
-        Walk(const Strips& s, int rings) : lines(size_t(s.span_ + s.grid_.width)) {
+        DenseTile<T> dense;
+        Walk(const Strips& s, int rings) : lines(size_t(s.span_ + s.grid_.width)), dense(s.grid_) {
             const int64_t size = s.capacity_ * s.grid_.line_reals;
             ring[0] = scratch<T>(Scratch::image, size_t(rings * size));
             ring[1] = ring[0] + size;
@@ -118,7 +123,7 @@ class Strips {
         return low;
     }
     int64_t first_at(int64_t cell) const {
-        return first_where(0, samples_, [&](int64_t s) { return taps_.outer_cell(points_, s) >= cell; });
+        return first_where(0, samples_, [&](int64_t s) { return taps_.cell(points_, s, taps_.outer()) >= cell; });
     }
 
     // Chunks of about equal work, each longer than a kernel is wide.
@@ -154,6 +159,46 @@ class Strips {
         }
     }
 
+    TileOrigin tile_of(int64_t sample) const {
+        int64_t first[3] = {0, 0, 0};
+        for (int axis = taps_.outer(); axis < 3; ++axis)
+            first[axis] = taps_.cell(points_, sample, axis) / kTileCells * kTileCells;
+        return {first[taps_.outer()], first[1], first[2]};
+    }
+    // End of the run of samples from `from` that share a dense tile; `from` if they do not.
+    int64_t dense_until(int64_t from, int64_t to) const {
+        constexpr int64_t least = 2 * DenseTile<T>::kSamples;
+        if (to - from < least) return from;
+        const TileOrigin tile = tile_of(from);
+        if (!(tile_of(from + least - 1) == tile)) return from;
+        return first_where(from + least, to, [&](int64_t s) { return !(tile_of(s) == tile); });
+    }
+    // visit(block, to_sums) for blocks read from `ring`; to_sums(block) makes it one of what is added to, lines `apart`
+    // behind those of the ring.
+    template <class Visit>
+    void for_each_sum(Walk& walk, const Ring<T>& ring, std::ptrdiff_t apart, int64_t from, int64_t to,
+                      const Visit& visit) const {
+        const auto behind = [apart](Block<T>& block) {
+            for (int s = 0; s < block.count; ++s) block.offset[s] += apart;
+        };
+        const auto aside = [&](Block<T>& block) { walk.dense.redirect(block); };
+        constexpr int64_t some = DenseTile<T>::kSamples;
+        while (from < to) {
+            const int64_t end = dense_until(from, to);
+            if (end == from) {
+                const int64_t next = std::min(to, from + some);
+                for_each_block(walk, ring, from, next, false, [&](Block<T>& block) { visit(block, behind); });
+                from = next;
+                continue;
+            }
+            walk.dense.begin(tile_of(from), ring);
+            for (int64_t next; from < end; from = next) {
+                next = std::min(end, from + some);
+                for_each_block(walk, ring, from, next, false, [&](Block<T>& block) { visit(block, aside); });
+                walk.dense.flush(ring.lines, apart);
+            }
+        }
+    }
     template <class Visit>
     void for_each_block(Walk& walk, const Ring<T>& ring, int64_t from, int64_t to, bool slopes,
                         const Visit& visit) const {

@@ -91,9 +91,11 @@ struct Taps {
     }
     int outer() const { return 3 - ndim; }
     int rows() const { return ndim == 3 ? width * width : width; }
-    int64_t outer_cell(const T* points, int64_t s) const {
-        const AxisKernel<T>& a = axis[outer()];
-        return place(double(points[s * ndim]), a.scale, a.grid, width).cell;
+    // Of the leftmost tap of a sample along an axis.
+    int64_t cell(const T* points, int64_t s, int along) const {
+        const AxisKernel<T>& a = axis[along];
+        const int64_t at = place(double(points[s * ndim + along - outer()]), a.scale, a.grid, width).cell;
+        return std::min(std::max<int64_t>(at, 0), a.grid);
     }
 };
 

@@ -42,7 +42,7 @@ NufftProblem random_problem() {
     const double sigma = 1.25 + 0.25 * double(between(0, 3));
     const auto grid = [&](int64_t n) { return std::max<int64_t>(width, int64_t(std::ceil(sigma * double(n)))); };
     const int64_t per_csm = between(1, 2), per_traj = between(1, 2);
-    const int64_t samples = one_in(6) ? 0 : one_in(5) ? 1 : between(2, 120);
+    const int64_t samples = one_in(6) ? 0 : one_in(5) ? 1 : one_in(8) ? between(250, 600) : between(2, 120);
     return mriops::make_nufft_problem(per_csm * per_traj, between(1, one_in(6) ? 19 : 5), samples, nz, ny, nx, ndim,
                                       per_csm, per_traj, ndim == 3 ? grid(nz) : 1, grid(ny), grid(nx), width);
 }

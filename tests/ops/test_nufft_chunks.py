@@ -1,4 +1,4 @@
-"""Gridding in chunks of the outermost axis: what two of them add to meets at their seam, whichever comes first."""
+"""How sums of gridding are made: in chunks that meet at seams, round the caches, by parts where samples are dense."""
 
 import pytest
 import torch
@@ -59,3 +59,20 @@ def test_large_spectra(im: tuple[int, ...], coils: int) -> None:
     there = ops.sense_nufft(image, csm, trajectory, upsampling=2)
     part = [ops.sense_nufft(image, csm[one], trajectory, upsampling=2) for one in each]
     assert relative_error(there, torch.cat(part)) < 1e-6
+
+
+# As in the centre of thousands of spokes: a single sum of all would lose three digits.
+@pytest.mark.parametrize("im", [(40, 36), (16, 18, 20)])
+@pytest.mark.parametrize("place", [0.0, 0.3, -0.5])
+def test_many_samples_in_one_place(im: tuple[int, ...], place: float) -> None:
+    trajectory = torch.full((20000, len(im)), place) * torch.tensor([n if place < 0 else 1 for n in im])
+    uniform = torch.rand((3000, len(im)), generator=torch.Generator().manual_seed(0)) - 0.5
+    trajectory = torch.cat([trajectory, uniform * torch.tensor(im)])
+    kspace = torch.cat([torch.full((20000,), 0.7312 - 0.2j), random(3000, seed=1)]).to(torch.complex64)
+    image = random(*im, seed=2).to(torch.complex64)
+    csm = random(3, *im, seed=3).to(torch.complex64)
+    wide = [x.to(torch.complex128) for x in (image, csm, kspace)]
+    adjoint = ops.nufft_adjoint(kspace, trajectory, im, eps=1e-6)
+    assert relative_error(adjoint, ops.nufft_adjoint(wide[2], trajectory.double(), im, method="exact")) < 2e-6
+    gram = ops.sense_nufft_gram(image, csm, trajectory, eps=1e-6)
+    assert relative_error(gram, ops.sense_nufft_gram(wide[0], wide[1], trajectory.double(), method="exact")) < 3e-6
