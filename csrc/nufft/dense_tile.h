@@ -13,7 +13,7 @@
 namespace mriops {
 namespace {
 
-// A tile by the indices of its first cells along z, y, x; in 2D along y, -, x.
+// The first cells of a tile; in 2D `outer` is y.
 struct TileOrigin {
     int64_t outer, y, x;
     bool operator==(const TileOrigin& o) const { return outer == o.outer && y == o.y && x == o.x; }
@@ -25,7 +25,7 @@ class DenseTile {
     static constexpr int64_t kSamples = 128;  // added before the cells go to the grid
 
     explicit DenseTile(const GridPlanes<T>& grid)
-        : grid_(grid), side_(kTileCells + grid.width), rows_(grid.ndim == 3 ? side_ : 1) {}
+        : grid_(grid), side_(kTileCells + grid.width - 1), rows_(grid.ndim == 3 ? side_ : 1) {}
 
     void begin(const TileOrigin& tile, const Ring<T>& ring) {
         if (lines_.empty()) {
@@ -68,7 +68,7 @@ class DenseTile {
         const int64_t all = grid_.x.grid + grid_.width + kSpareCells,
                       end = std::min(tile_.x + side_ + kSpareCells, all),
                       rows = rows_ == 1 ? 1 : std::min(rows_, grid_.y.grid + grid_.width - tile_.y);
-        for (int64_t i = 0; i < side_ - 1; ++i)
+        for (int64_t i = 0; i < side_; ++i)
             for (int64_t r = 0; r < rows; ++r) {
                 T* const row = lines_[size_t(i)] + r * grid_.row_step;
                 f(row, i, r, tile_.x * cells.whole, end * cells.whole);
@@ -77,7 +77,8 @@ class DenseTile {
     }
 
     const GridPlanes<T>& grid_;
-    int64_t side_, rows_, first_ = 0;
+    int64_t side_, rows_;  // cells that samples of a tile reach; rows of a line
+    int64_t first_ = 0;    // the tile's first line, of the ring's
     TileOrigin tile_{};
     std::vector<T*> lines_;
 };

@@ -85,7 +85,11 @@ __global__ void __launch_bounds__(kThreads, sizeof(T) == 4 ? 3 : 2) spread(const
             Complex<T> sum[kCoils<T>];
             MRIOPS_UNROLL
             for (int c = 0; c < kCoils<T>; ++c) sum[c] = {T(0), T(0)};
+            // A sum of its own for each batch: rounding errors of a single one would grow with the number of samples.
             const auto add_batch = [&](int count) {
+                Complex<T> some[kCoils<T>];
+                MRIOPS_UNROLL
+                for (int c = 0; c < kCoils<T>; ++c) some[c] = {T(0), T(0)};
                 for (int p = N == 2 ? part : 0; p < count; p += kGroups) {
                     const unsigned jx = tap_on(ax, a.width, fx, batch.cell[N - 1][p]);
                     const unsigned jy = tap_on(ay, a.width, fy, batch.cell[N - 2][p]);
@@ -96,8 +100,10 @@ __global__ void __launch_bounds__(kThreads, sizeof(T) == 4 ? 3 : 2) spread(const
                     if (N == 3) weight = weight * batch.tap[0][jz][p];
                     MRIOPS_UNROLL
                     for (int c = 0; c < kCoils<T>; ++c)
-                        if (c < coils) sum[c] = sum[c] + weight * batch.value[p][c];
+                        if (c < coils) some[c] = some[c] + weight * batch.value[p][c];
                 }
+                MRIOPS_UNROLL
+                for (int c = 0; c < kCoils<T>; ++c) sum[c] = sum[c] + some[c];
             };
             for (int iz = N == 3 ? -1 : 0; iz < (N == 3 ? 2 : 1); ++iz) {
                 TileRun rz = {0, 0};
