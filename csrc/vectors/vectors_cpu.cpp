@@ -11,8 +11,9 @@
 namespace mriops {
 namespace {
 
-constexpr int64_t kChunk = 8192;  // numbers a job handles: its sums are rounded the same whoever makes them
-constexpr int kSums = 32;         // running sums side by side, which the compiler keeps in registers
+constexpr int64_t kChunk = 8192;    // numbers a job handles: its sums are rounded the same whoever makes them
+constexpr int64_t kWritten = 1024;  // numbers written before they are read again, while the first-level cache has them
+constexpr int kSums = 32;           // running sums side by side, which the compiler keeps in registers
 
 int64_t chunks_of(const VectorRows& rows) { return (rows.n + kChunk - 1) / kChunk; }
 
@@ -27,16 +28,17 @@ void over_chunks(const VectorRows& rows, int threads, const F& f) {
     });
 }
 
-// sum over i of term(i), which may write.
-template <class T, class Term>
-double sum_of(int64_t n, const Term& term) {
+// sum over i of a[i] * b[i]. Nothing is written, so that the compiler has no reason to make it twice, for arrays that
+// lie near each other and apart: the two would be rounded differently.
+template <class T>
+double sum_of_products(int64_t n, const T* a, const T* b) {
     T sums[kSums] = {};
     int64_t i = 0;
     for (; i + kSums <= n; i += kSums)
 #pragma GCC unroll 32
-        for (int l = 0; l < kSums; ++l) sums[l] += term(i + l);
+        for (int l = 0; l < kSums; ++l) sums[l] += a[i + l] * b[i + l];
     double total = 0;
-    for (; i < n; ++i) total += double(term(i));
+    for (; i < n; ++i) total += double(a[i] * b[i]);
     for (const T s : sums) total += double(s);
     return total;
 }
@@ -58,9 +60,8 @@ void reduce(const VectorRows& rows, T* out, int threads, const F& f) {
 
 template <class T>
 void run_dot(const VectorRows& rows, const T* x, const T* y, T* out, int threads) {
-    reduce(rows, out, threads, [=](int64_t, int64_t at, int64_t count) {
-        return sum_of<T>(count, [a = x + at, b = y + at](int64_t i) { return a[i] * b[i]; });
-    });
+    reduce(rows, out, threads,
+           [=](int64_t, int64_t at, int64_t count) { return sum_of_products(count, x + at, y + at); });
 }
 
 template <class T>
@@ -83,14 +84,17 @@ template <class T>
 void run_descend(const VectorRows& rows, const T* p, const T* q, const T* step, T* x, T* r, T* norm2, int threads) {
     reduce(rows, norm2, threads, [=](int64_t row, int64_t at, int64_t count) {
         const T *direction = p + at, *image = q + at, length = step[row];
-        T *solution = x + at, *__restrict residual = r + at;
+        T *solution = x + at, *residual = r + at;
+        double sum = 0;
+        for (int64_t done = 0; done < count; done += kWritten) {
+            const int64_t end = std::min(done + kWritten, count);
 #pragma GCC ivdep
-        for (int64_t i = 0; i < count; ++i) solution[i] += length * direction[i];
-        return sum_of<T>(count, [=](int64_t i) {
-            const T left = residual[i] - length * image[i];
-            residual[i] = left;
-            return left * left;
-        });
+            for (int64_t i = done; i < end; ++i) solution[i] += length * direction[i];
+#pragma GCC ivdep
+            for (int64_t i = done; i < end; ++i) residual[i] -= length * image[i];
+            sum += sum_of_products(end - done, residual + done, residual + done);
+        }
+        return sum;
     });
 }
 

@@ -55,6 +55,25 @@ def test_native_updates_are_those_of_the_formula(batch: int, n: int, dtype: torc
         torch.testing.assert_close(got.double(), formula, rtol=rounding, atol=8 * rounding)
 
 
+# Only the first of 32 running sums is not zero, so that rounding in it is not lost in the others.
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_results_do_not_depend_on_where_vectors_lie(dtype: torch.dtype) -> None:
+    native = updates.updates_for(torch.zeros(1, dtype=dtype), in_place=True)
+    step = torch.tensor([[0.3]], dtype=dtype)
+    n, middle = 128, 400
+    for p, q, x, r in zip(*vectors(4, 20, n, dtype), strict=True):
+        q, r = q * (torch.arange(n) % 32 == 0), r * (torch.arange(n) % 32 == 0)
+        results = []
+        for distance in [*range(-400, -n + 1, 16), *range(n, 400, 16)]:
+            memory = torch.zeros(1024, dtype=dtype)
+            near = memory[middle : middle + n].view(1, n).copy_(q)
+            other = memory[middle + distance : middle + distance + n].view(1, n).copy_(r)
+            inner = native.dot(near, other)
+            moved, left, norm2 = native.descend(p[None], near, step, x[None].clone(), other)
+            results.append(torch.cat([inner, moved, left, norm2, native.turn(near, other, step)], dim=1))
+        assert all(torch.equal(result, results[0]) for result in results)
+
+
 def test_what_is_overwritten_is_what_the_name_says() -> None:
     p, q, x, r = vectors(4, 2, 50, torch.float32)
     step = torch.ones(2, 1)
