@@ -13,6 +13,7 @@ constexpr int64_t kBlock = 2048;  // complex values a job handles: in and out st
 // out (+)= a * b or conj(a) * b, interleaved complex.
 template <bool Conj, bool Add, class T>
 inline void multiply(const T* a, const T* b, T* out, int64_t n) {
+#pragma GCC ivdep  // one loop wherever the arrays lie, rounded one way
     for (int64_t i = 0; i < 2 * n; i += 2) {
         const T ar = a[i], ai = Conj ? -a[i + 1] : a[i + 1];
         const T re = ar * b[i] - ai * b[i + 1], im = ar * b[i + 1] + ai * b[i];
