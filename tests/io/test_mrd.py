@@ -1,5 +1,7 @@
 """ISMRMRD files written with the reference library: offsets, flags, counters, oversampling, faults."""
 
+import sys
+
 import ismrmrd
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ NX, NY, COILS = 16, 8, 2
 
 
 def header(*, matrix=(NX, NY, 1), recon=(NX // 2, NY, 1), centre=NY // 2, trajectory="cartesian", fov=(400, 200, 5)):
-    recon_fov = [f * r / m for f, r, m in zip(fov, recon, matrix)]
+    recon_fov = [f * r / (m or 1) for f, r, m in zip(fov, recon, matrix)]
 
     def space(m, f):
         xyz = "<matrixSize><x>{}</x><y>{}</y><z>{}</z></matrixSize>".format(*m)
@@ -114,6 +116,55 @@ def test_slices_in_spatial_order(samples, tmp_path):
     np.testing.assert_allclose(got.affine() @ [NX // 4, NY // 2, 2, 1], [-1e-3, -2e-3, 1e-2, 1], atol=1e-8)
 
 
+NOWHERE = (np.nan, 0, 0)
+
+
+def two_slices(samples, broken):
+    """Slice 1 lies below slice 0; the position of the lines `broken` `(slice, line)` is not a number."""
+    places = [(1, 2, 10), (1, 2, -10)]
+    return [
+        line((s + 1) * samples[i], i, slice=s, position=NOWHERE if (s, i) in broken else places[s])
+        for s in range(2)
+        for i in range(NY)
+    ]
+
+
+@pytest.mark.parametrize("broken", [(0, 0), (1, 3)])
+def test_a_position_that_is_not_finite_costs_no_slice(broken, samples, tmp_path):
+    got = read(write(tmp_path / "a.h5", two_slices(samples, {broken})))
+    np.testing.assert_allclose(got.kspace[:, 0, 0, 0] / samples[0, 0, 0], [2, 1], rtol=1e-6)
+    np.testing.assert_allclose(got.position, [1e-3, 2e-3, -1e-2], rtol=1e-6)
+    np.testing.assert_allclose(got.slice_spacing, 2e-2, rtol=1e-6)
+    assert got.notes[0] == "1 readouts without a finite position were left out of the geometry"
+
+
+def test_a_slice_without_any_finite_position(samples, tmp_path):
+    got = read(write(tmp_path / "a.h5", two_slices(samples, {(1, i) for i in range(NY)})))
+    np.testing.assert_allclose(got.kspace[:, 0, 0, 0] / samples[0, 0, 0], [1, 2], rtol=1e-6)
+    assert got.position is None and np.isfinite(got.affine()).all()
+    np.testing.assert_array_equal(got.directions, np.eye(3))
+    assert got.slice_spacing == pytest.approx(5e-3)  # of the header
+    assert "no finite position in slices [1]: the position of the scan is not known" in got.notes
+
+
+def test_the_only_slice_without_any_finite_position(samples, tmp_path):
+    got = read(write(tmp_path / "a.h5", [line(samples[i], i, position=NOWHERE) for i in range(NY)]))
+    np.testing.assert_array_equal(got.kspace[0], samples.swapaxes(0, 1))
+    assert got.position is None and "no finite position in slices [0]" in got.notes[1]
+
+
+def test_counters_that_no_readout_has_are_no_slices(samples, tmp_path):
+    lines = [line(samples[i], i, slice=s, position=(0, 0, s)) for i in range(NY) for s in (1, 4)]
+    got = read(write(tmp_path / "a.h5", lines))
+    assert got.n_slices == 2 and got.slice_spacing == pytest.approx(3e-3)
+
+
+def test_reading_needs_no_ismrmrd(samples, tmp_path, monkeypatch):
+    write(tmp_path / "a.h5", [line(samples[i], i) for i in range(NY)])
+    monkeypatch.setitem(sys.modules, "ismrmrd", None)
+    assert read(tmp_path / "a.h5").n_coils == COILS
+
+
 def test_noise_calibration_and_navigators(samples, tmp_path):
     lines = [line(5 * samples[i], flags=(ismrmrd.ACQ_IS_NOISE_MEASUREMENT,)) for i in range(2)]
     lines += [line(7 * samples[i], i, flags=(ismrmrd.ACQ_IS_PARALLEL_CALIBRATION,)) for i in range(2, 6)]
@@ -177,6 +228,14 @@ FAULTS = {
         None,
         r"encoded matrix \(8, 16\), got 2 coils, line \(99,\)",
     ),
+    "discards": (
+        lambda s: [line(s[0]), line(s[1], 1, pre=9, post=8)],
+        None,
+        r"acquisition 1: expected at most its 16 samples to be discarded, got discard_pre 9 and discard_post 8",
+    ),
+    "no columns": (lambda s: [line(s[0])], header(matrix=(0, NY, 1)), "encodedSpace/matrixSize .* got x 0, y 8, z 1"),
+    "negative": (lambda s: [line(s[0])], header(matrix=(NX, -4, 1)), "encodedSpace/matrixSize .* got x 16, y -4, z 1"),
+    "negative z": (lambda s: [line(s[0])], header(recon=(8, 8, -1)), "reconSpace/matrixSize .* got x 8, y 8, z -1"),
     "too long": (lambda s: [line(np.tile(s[0], 2))], None, r"within the encoded matrix .* columns -8\.\.23"),
 }
 

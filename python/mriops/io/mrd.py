@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from mriops.io.kspace_grid import KspaceGrid, Readout
 from mriops.io.mrd_header import Encoding, parse_header
+from mriops.io.mrd_slices import place_slices
 from mriops.io.raw_data import LEADING_AXES, RawData, ScanInfo
 from mriops.io.shots import UNITS, coordinates, shot_shape, to_cycles
 from mriops.io.source import RawFile, open_hdf5
@@ -121,11 +122,21 @@ class MrdFile(RawFile):
         channels = sorted({int(c) for c in heads["active_channels"][self._imaging]})
         if len(channels) != 1:
             raise ValueError(f"{self._path}: expected one number of channels in all imaging readouts, got {channels}")
+        self._check_discards(np.concatenate([self._imaging, self._acs]))
         self._geometry(encoding, info, channels[0], notes)
         if encoding.trajectory == "epi" or (self._has(REVERSE)[self._imaging].any() and skipped["phase correction"]):
             notes.append("EPI: ramp sampling and ghost correction are not applied")
         info.notes = tuple(notes)
         self.info = info
+
+    def _check_discards(self, which: npt.NDArray[np.intp]) -> None:
+        heads = self._heads[which]
+        samples, pre, post = (heads[n].astype(int) for n in ("number_of_samples", "discard_pre", "discard_post"))
+        for at in np.flatnonzero(pre + post > samples)[:1]:
+            raise ValueError(
+                f"{self._path}: acquisition {which[at]}: expected at most its {samples[at]} samples to be discarded, "
+                f"got discard_pre {pre[at]} and discard_post {post[at]}"
+            )
 
     def _geometry(self, encoding: Encoding, info: ScanInfo, n_coils: int, notes: list[str]) -> None:
         first = self._heads[self._imaging]
@@ -133,7 +144,7 @@ class MrdFile(RawFile):
         if self._gridded:
             encoding = _as_stored(encoding, first, notes)
         # The largest counter, not the encoding limits: converters often leave the limits at the prescribed number.
-        counts = {axis: int(idx[axis].max()) + 1 for axis in LEADING_AXES}
+        counts = {axis: int(idx[axis].max()) + 1 for axis in LEADING_AXES[1:]}
         lead = tuple(a for a in LEADING_AXES[1:] if counts[a] > 1 and (self._gridded or a != "average"))
         spatial = ("z", "y", "x")[3 - encoding.ndim :] if self._gridded else ("shot", "sample")
         info.axes = ("slice", *lead, "coil", *spatial)
@@ -145,39 +156,21 @@ class MrdFile(RawFile):
             self._centres = self._step_centres(encoding, notes)
         else:
             info.matrix = size
-        positions = (
-            np.stack(
-                [
-                    first["position"][idx["slice"] == s].mean(axis=0)
-                    if (idx["slice"] == s).any()
-                    else np.full(3, np.nan)
-                    for s in range(counts["slice"])
-                ]
-            )
-            * 1e-3
-        )
-        present = np.flatnonzero(np.isfinite(positions[:, 0]))
-        directions = np.stack([first[f"{name}_dir"][0] for name in ("read", "phase", "slice")], axis=1).astype(float)
-        known = np.allclose(np.linalg.norm(directions, axis=0), 1, atol=1e-2)
-        along = positions[present] @ directions[:, 2] if known else np.zeros(len(present))
-        order = np.argsort(along, kind="stable")
-        self._slice_of = [int(s) for s in present[order]]
-        if self._slice_of != sorted(self._slice_of):
-            notes.append("slices were put into spatial order")
+        places = place_slices(first)
+        notes.extend(places.notes)
+        self._slice_of = places.counters
         self._lead = lead
+        frame = (len(places.counters), *(counts[a] for a in lead), n_coils)
         if self._gridded:
-            info.shape = (len(present), *(counts[a] for a in lead), n_coils, *size)
+            info.shape = (*frame, *size)
             self._grid = KspaceGrid(info.shape[1:], n_lead=len(lead), source=self._path)
         else:
-            shots = shot_shape(first, lead, present, self._path)
-            info.shape = (len(present), *(counts[a] for a in lead), n_coils, *shots)
+            shots = shot_shape(first, lead, len(places.counters), self._path)
+            info.shape = (*frame, *shots)
             notes.append(f"trajectory {encoding.trajectory!r}: {shots[0]} shots of {shots[1]} samples a frame")
-        if known:
-            info.directions = directions
-            info.position = positions[self._slice_of[0]]
-        if len(present) > 1:
-            gaps = np.diff(along[order])
-            info.slice_spacing = float(gaps.mean()) if known and gaps.mean() > 0 else encoding.field_of_view[0]
+        info.directions, info.position = places.directions, places.position
+        if info.n_slices > 1:
+            info.slice_spacing = places.spacing or encoding.field_of_view[0]
 
     def _step_centres(self, encoding: Encoding, notes: list[str]) -> tuple[int, int]:
         centres = []

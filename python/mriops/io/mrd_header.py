@@ -57,7 +57,7 @@ def parse_header(xml: bytes | str, source: str) -> Header:
     Raises
     ------
     ValueError
-        If it is not XML, has no complete `encoding` section, or text where numbers belong.
+        If it is not XML, has no complete `encoding` section, text where numbers belong, or a matrix of no size.
 
     References
     ----------
@@ -108,8 +108,13 @@ def _encoding(element: ElementTree.Element, source: str) -> Encoding:
         z, y, x = (scale * _number(v, f"encoding/{path}", source) for v in values if v is not None)
         return z, y, x
 
-    def sizes(path: str) -> tuple[int, int, int]:
+    def sizes(path: str, least: int) -> tuple[int, int, int]:
         z, y, x = (int(v) for v in triple(path, 1.0))
+        if z < 0 or min(y, x) < least:
+            raise ValueError(
+                f"{source}: expected encoding/{path} with x and y of at least {least} and z of at least 0 in the "
+                f"ISMRMRD header, got x {x}, y {y}, z {z}"
+            )
         return max(z, 1), y, x
 
     limits = {}
@@ -120,9 +125,9 @@ def _encoding(element: ElementTree.Element, source: str) -> Encoding:
             low, high, centre = (int(_number(n, where, source)) for n in numbers if n is not None)
             limits[limit.tag] = (low, high, centre)
     return Encoding(
-        matrix=sizes("encodedSpace/matrixSize"),
+        matrix=sizes("encodedSpace/matrixSize", 1),
         field_of_view=triple("encodedSpace/fieldOfView_mm", _MM),
-        recon_matrix=sizes("reconSpace/matrixSize"),
+        recon_matrix=sizes("reconSpace/matrixSize", 0),
         recon_field_of_view=triple("reconSpace/fieldOfView_mm", _MM),
         trajectory=(element.findtext("trajectory") or "cartesian").lower(),
         limits=limits,

@@ -14,9 +14,7 @@ UNITS = ("auto", "pixel", "fov", "1/m")
 _LARGEST_PER_PIXEL = 0.5 + 1e-3
 
 
-def shot_shape(
-    heads: npt.NDArray[Any], lead: tuple[str, ...], present: npt.NDArray[np.intp], source: str
-) -> tuple[int, int]:
+def shot_shape(heads: npt.NDArray[Any], lead: tuple[str, ...], n_slices: int, source: str) -> tuple[int, int]:
     """Number of shots and samples, which every slice and frame must have alike.
 
     Parameters
@@ -25,7 +23,7 @@ def shot_shape(
         Headers of the imaging acquisitions.
     lead
         Counters that make frames.
-    present
+    n_slices
         Slices of the file.
     source
         Name of the file, for messages.
@@ -39,7 +37,7 @@ def shot_shape(
     idx = heads["idx"]
     keys = np.stack([idx["slice"], *(idx[a] for a in lead)], axis=-1).astype(int)
     _, counts = np.unique(keys, axis=0, return_counts=True)
-    frames = len(present) * int(np.prod([int(idx[a].max()) + 1 for a in lead]))
+    frames = n_slices * int(np.prod([int(idx[a].max()) + 1 for a in lead]))
     if len({int(c) for c in counts}) != 1 or len(counts) != frames:
         raise ValueError(
             f"{source}: expected equally many shots in each of {frames} slices and frames, got "
