@@ -93,7 +93,7 @@ def report() -> list[str]:
         ("_emu", _kernels("emu", lambda _: "built (emulated CUDA kernels, for tests)")),
         ("torch", _torch()),
         ("arrays", f"numpy {_version('numpy')}; cupy {_cupy()}"),
-        ("files", _versions("h5py", "ismrmrd", "nibabel", "pillow", "twixtools")),
+        ("files", _versions("h5py", "ismrmrd", "nibabel", "twixtools")),
         ("C++", _cpp()),
     ]
     return [f"{name:8} {text}" for name, text in rows]

@@ -81,3 +81,14 @@ def test_faults(kspace, tmp_path):
     (tmp_path / "c.h5").write_bytes(whole[:-100])
     with pytest.raises(OSError, match="damaged or truncated"):
         read(tmp_path / "c.h5")
+
+
+def test_kspace_that_is_no_array(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_group("kspace")
+    with pytest.raises(ValueError, match=r"a\.h5: expected an array 'kspace', got <HDF5 group"):
+        read(tmp_path / "a.h5")
+    with h5py.File(tmp_path / "b.h5", "w") as file:
+        file["kspace"] = h5py.Empty("complex64")
+    with pytest.raises(ValueError, match=r"b\.h5: expected an array 'kspace', got <HDF5 dataset"):
+        read(tmp_path / "b.h5")

@@ -2,32 +2,39 @@
 
 import builtins
 import importlib
+import inspect
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mriops.io import (
+    FORMATS,
     RawData,
     atomic_path,
     crop_centre,
     find_sampling,
+    open_raw,
     read,
     write_bart,
+    write_image,
     write_ismrmrd,
     write_nifti,
     write_npz,
     write_png,
 )
-from mriops.io.optional import require
+from mriops.io.optional import _EXTRA_OF, require
 
 WRITERS = {
     "a.h5": write_ismrmrd,
     "a.npz": write_npz,
     "a.cfl": write_bart,
     "a.nii.gz": lambda raw, path: write_nifti(np.ones((3, 4)), path),
+    "image.npz": lambda raw, path: write_image(np.ones((3, 4)), path),
     "a.png": lambda raw, path: write_png(np.ones((3, 4)), path),
 }
 
@@ -86,8 +93,14 @@ def test_damaged_npz(raw, tmp_path):
     with pytest.raises(OSError, match="expected a complete npz archive, got a damaged one"):
         read(tmp_path / "a.npz")
     np.savez(tmp_path / "real.npz", kspace=np.ones((2, 3, 4)))
-    with pytest.raises(ValueError, match=r"expected complex k-space in 'kspace', got float64 \(2, 3, 4\)"):
+    with pytest.raises(
+        ValueError, match=r"expected complex k-space in 'kspace' that is not empty, got float64 \(2, 3, 4\)"
+    ):
         read(tmp_path / "real.npz")
+    for shape in ((0, 2, 3, 4), (2, 0, 3, 4), (2, 3, 4, 0)):
+        np.savez(tmp_path / "empty.npz", kspace=np.ones(shape, np.complex64))
+        with pytest.raises(ValueError, match=rf"empty\.npz: .* not empty, got complex64 {re.escape(str(shape))}"):
+            open_raw(tmp_path / "empty.npz")
     np.savez(tmp_path / "flat.npz", kspace=np.ones(4, complex))
     with pytest.raises(ValueError, match="got 1 axes; name them with axes="):
         read(tmp_path / "flat.npz")
@@ -114,6 +127,34 @@ def test_flipped_bytes(name, raw, tmp_path):
             refused += 1
             assert name in str(error) or type(error) is ValueError, repr(error)
     assert refused > 10
+
+
+@pytest.mark.parametrize("name", ["a.h5", "a.npz", "a.cfl"])
+def test_writers_of_raw_data_take_nothing_else(name, tmp_path):
+    with pytest.raises(TypeError, match=r"raw: expected a RawData.*, got ndarray"):
+        WRITERS[name](np.ones((2, 3, 4)), tmp_path / name)
+
+
+def test_slices_are_a_range(raw, tmp_path):
+    write_npz(raw, tmp_path / "a.npz")
+    with open_raw(tmp_path / "a.npz") as file:
+        for strange in (1, [0, 1]):
+            with pytest.raises(TypeError, match=r"slices: expected a range, got (int|list)"):
+                file.read(strange)
+
+
+def test_every_option_of_a_format_is_described():
+    for module, name in FORMATS.values():
+        reader = getattr(importlib.import_module(module), name)
+        for option in list(inspect.signature(reader).parameters)[1:]:
+            assert f"`{option}`" in open_raw.__doc__, (name, option)
+
+
+def test_what_the_extra_brings_is_what_files_need():
+    """The distributions of `mriops[io]` are the libraries that some format imports."""
+    project = (Path(__file__).resolve().parents[2] / "pyproject.toml").read_text()
+    brought = re.findall(r'"(\w+)[^"]*"', re.search(r"^io = (\[.*\])$", project, re.MULTILINE)[1])
+    assert set(brought) == {library for library, extra in _EXTRA_OF.items() if extra == "io"}
 
 
 def test_missing_library_names_the_extra(monkeypatch, tmp_path):

@@ -1,4 +1,4 @@
-"""Files in and out (floor F6): scanner and exchange formats to `RawData`, images to NIfTI and PNG.
+"""Files in and out (floor F6): scanner and exchange formats to `RawData`, images to NIfTI, npz and PNG.
 
 May import numpy and the floors below; every file library (h5py, ismrmrd, nibabel, twixtools) is imported when a
 format first needs it, with a message that names the extra to install. Nothing here imports torch.
@@ -6,6 +6,7 @@ format first needs it, with a message that names the extra to install. Nothing h
 
 from mriops.io.atomic import atomic_path
 from mriops.io.cfl import read_cfl, write_bart, write_cfl
+from mriops.io.image import PlacedImage, read_image, write_image
 from mriops.io.mrd_write import write_ismrmrd
 from mriops.io.nifti import write_nifti
 from mriops.io.npz import write_npz
@@ -16,6 +17,7 @@ from mriops.io.source import FORMATS, RawFile, open_raw, read
 
 __all__ = [
     "FORMATS",
+    "PlacedImage",
     "RawData",
     "RawFile",
     "ScanInfo",
@@ -25,9 +27,11 @@ __all__ = [
     "open_raw",
     "read",
     "read_cfl",
+    "read_image",
     "remove_oversampling",
     "write_bart",
     "write_cfl",
+    "write_image",
     "write_ismrmrd",
     "write_nifti",
     "write_npz",

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from mriops._native.arguments import instance
+from mriops.io.arrays import as_numpy
 from mriops.io.atomic import atomic_path
 from mriops.io.raw_data import RawData, ScanInfo, find_sampling
 from mriops.io.source import RawFile
@@ -79,26 +82,26 @@ def read_cfl(path: str | os.PathLike[str]) -> npt.NDArray[np.complex64]:
     return np.array(map_cfl(path), order="F")
 
 
-def write_cfl(array: npt.ArrayLike, path: str | os.PathLike[str]) -> None:
+def write_cfl(array: Any, path: str | os.PathLike[str]) -> None:
     """Write a BART array; axes are written in the order given (READ first).
 
     Parameters
     ----------
     array
-        Up to 16 axes; converted to complex64.
+        Up to 16 axes, array, tensor or lists; converted to complex64.
     path
         Of the pair, with or without `.cfl` or `.hdr`; replaced if it exists.
 
     Raises
     ------
+    TypeError
+        If the array is none of numbers.
     ValueError
         If the array is empty, or has more than the 16 axes of BART.
     OSError
         If the folder cannot be written to.
     """
-    if np.asarray(array).dtype.kind not in "biufc":
-        raise TypeError(f"array: expected numbers, got {type(array).__name__}")
-    array = np.asarray(array, np.complex64)
+    array = as_numpy("array", array).astype(np.complex64, copy=False)
     if array.size == 0 or array.ndim > 16:
         raise ValueError(f"array: expected up to 16 axes, none of them empty, got shape {array.shape}")
     header, data = _pair(path)
@@ -122,11 +125,14 @@ def write_bart(raw: RawData, path: str | os.PathLike[str]) -> None:
 
     Raises
     ------
+    TypeError
+        If `raw` is not a `RawData`.
     ValueError
         If an axis has no place in BART's order (`set`, or the shots and samples of a trajectory).
     OSError
         If the folder cannot be written to.
     """
+    instance("raw", raw, RawData, "a RawData (write_cfl writes arrays)")
     strange = [a for a in raw.axes if a not in BART_AXES]
     if strange:
         raise ValueError(f"axes: expected only {', '.join(BART_AXES)} for BART, got {', '.join(strange)}")

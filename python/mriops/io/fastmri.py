@@ -34,7 +34,10 @@ class FastMriFile(RawFile):
         if "kspace" not in self._file:
             raise ValueError(f"{path}: expected a dataset 'kspace', got {list(self._file.keys())}")
         self._path, self._kspace = path, self._file["kspace"]
-        shape, kind = self._kspace.shape, self._kspace.dtype.kind
+        shape = getattr(self._kspace, "shape", None)  # of a group, and of a dataset that is null, there is none
+        if shape is None:
+            raise ValueError(f"{path}: expected an array 'kspace', got {self._kspace!r}")
+        kind = self._kspace.dtype.kind
         if len(shape) not in (3, 4) or kind != "c" or 0 in shape:
             raise ValueError(
                 f"{path}: expected complex kspace (slices, [coils,] rows, columns), got {self._kspace.dtype} {shape}"

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mriops._native.arguments import instance
 from mriops._native.bloch_shapes import GAMMA
 from mriops.io.atomic import atomic_path
 from mriops.io.mrd import CALIBRATION, CALIBRATION_AND_IMAGING, NOISE
@@ -32,6 +33,8 @@ def write_ismrmrd(raw: RawData, path: str | os.PathLike[str], *, dataset: str = 
 
     Raises
     ------
+    TypeError
+        If `raw` is not a `RawData`.
     OSError
         If the folder cannot be written to.
     ValueError
@@ -43,6 +46,7 @@ def write_ismrmrd(raw: RawData, path: str | os.PathLike[str], *, dataset: str = 
     ----------
     Inati et al., ISMRM Raw data format, Magn Reson Med 77 (2017) 411-421.
     """
+    instance("raw", raw, RawData, "a RawData")
     if raw.mask is not None and raw.mask.shape[-1] != 1:
         raise ValueError(f"mask: expected readout axis 1 (whole lines) to write ISMRMRD, got shape {raw.mask.shape}")
     ismrmrd = require("ismrmrd", "writing ISMRMRD")

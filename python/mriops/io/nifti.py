@@ -6,9 +6,9 @@ import os
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from mriops.io.atomic import atomic_path
+from mriops.io.image import place_image
 from mriops.io.optional import require
 from mriops.io.raw_data import ScanInfo
 
@@ -16,7 +16,7 @@ _PARTS = ("magnitude", "phase", "complex")
 
 
 def write_nifti(
-    image: npt.ArrayLike,
+    image: Any,
     path: str | os.PathLike[str],
     *,
     info: ScanInfo | None = None,
@@ -29,7 +29,7 @@ def write_nifti(
     ----------
     image
         `(y, x)`, `(slices, y, x)`, `(slices, *frames, y, x)` in 2D; `(slabs, *frames, z, y, x)` in 3D (`info.ndim`
-        is 3), where slabs become frames. Frames become the fourth, fifth ... NIfTI axis.
+        is 3), where slabs become frames. Frames become the fourth, fifth ... NIfTI axis. Arrays, tensors, lists.
     path
         Ends in `.nii` or `.nii.gz`.
     info
@@ -41,8 +41,10 @@ def write_nifti(
 
     Raises
     ------
+    TypeError
+        If the image is no array of numbers.
     ValueError
-        For an unknown part, a name that is not NIfTI's, or an image with too few axes.
+        For an unknown part, a name that is not NIfTI's, or an image that is empty or has too few axes.
     OSError
         If the folder cannot be written to.
     ImportError
@@ -52,35 +54,14 @@ def write_nifti(
         raise ValueError(f"part: expected one of {', '.join(_PARTS)}, got {part!r}")
     if not str(path).endswith((".nii", ".nii.gz")):
         raise ValueError(f"path: expected a name ending in .nii or .nii.gz, got {path}")
-    image = np.asarray(image)
-    ndim = 2 if info is None else info.ndim
-    if image.ndim < ndim:
-        raise ValueError(f"image: expected at least {ndim} axes, got shape {image.shape}")
-    size = image.shape[-ndim:]
-    affine = (info or ScanInfo(axes=("slice", "coil", "y", "x"), shape=(1, 1, *size))).affine(
-        size, first_slice=first_slice
-    )
-    if info is not None and info.swapped:
-        image = info.picture(image)
-        affine = affine[:, [1, 0, 2, 3]]
-    data = _ordered(image, ndim)
+    placed = place_image(image, info, first_slice=first_slice)
+    frames = placed.image.ndim - 3
+    data = placed.image.transpose(frames + 2, frames + 1, frames, *range(frames))
     values: Any = {"magnitude": np.abs, "phase": np.angle, "complex": np.asarray}[part](data)
     values = values.astype(np.complex64 if part == "complex" else np.float32)
-    affine[:3] *= 1e3
+    affine = placed.affine * [[1e3], [1e3], [1e3], [1]]
     nibabel = require("nibabel", "writing NIfTI")
     file = nibabel.Nifti1Image(values, affine)
     file.header.set_xyzt_units("mm", "sec")
     with atomic_path(path) as temporary:
         nibabel.save(file, str(temporary))
-
-
-def _ordered(image: npt.NDArray[Any], ndim: int) -> npt.NDArray[Any]:
-    """Axes `(x, y, z, frames...)` of an image with slices first."""
-    if image.ndim == 2:
-        image = image[None]
-    if ndim == 2:
-        image = np.moveaxis(image, 0, -3)
-    elif image.ndim > 3 and image.shape[0] == 1:
-        image = image[0]
-    spatial = image.ndim - 3
-    return image.transpose(spatial + 2, spatial + 1, spatial, *range(spatial))

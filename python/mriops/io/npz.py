@@ -13,6 +13,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
+from mriops._native.arguments import instance
 from mriops.io.atomic import atomic_path
 from mriops.io.raw_data import LEADING_AXES, RawData, ScanInfo, default_axes, find_sampling
 from mriops.io.source import RawFile
@@ -37,9 +38,12 @@ def write_npz(raw: RawData, path: str | os.PathLike[str], *, compress: bool = Fa
 
     Raises
     ------
+    TypeError
+        If `raw` is not a `RawData`: `write_image` writes images.
     OSError
         If the folder cannot be written to.
     """
+    instance("raw", raw, RawData, "a RawData (write_image writes images)")
     info = raw.without_samples()
     if raw.position is not None:
         info.position = raw.slice_position(raw.slices.start)
@@ -78,8 +82,10 @@ class NpzFile(RawFile):
         self._members = self._list()
         self._key = self._choose(key)
         shape, dtype, fortran = self._header(self._key)
-        if dtype.kind != "c":
-            raise ValueError(f"{path}: expected complex k-space in {self._key!r}, got {dtype} {shape}")
+        if dtype.kind != "c" or 0 in shape:
+            raise ValueError(
+                f"{path}: expected complex k-space in {self._key!r} that is not empty, got {dtype} {shape}"
+            )
         info = self._stored_info()
         if "trajectory" in self._members and not info.matrix:
             raise ValueError(

@@ -5,20 +5,21 @@ from __future__ import annotations
 import os
 import struct
 import zlib
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from mriops.io.arrays import as_numpy
 from mriops.io.atomic import atomic_path
 
 
-def write_png(image: npt.ArrayLike, path: str | os.PathLike[str], *, window: tuple[float, float] | None = None) -> None:
+def write_png(image: Any, path: str | os.PathLike[str], *, window: tuple[float, float] | None = None) -> None:
     """Write an image as 8-bit grey PNG: its values, or of a complex one the magnitudes.
 
     Parameters
     ----------
     image
-        `(y, x)`, real or complex; row 0 is on top.
+        `(y, x)`, real or complex, array, tensor or lists; row 0 is on top.
     path
         The file.
     window
@@ -26,12 +27,14 @@ def write_png(image: npt.ArrayLike, path: str | os.PathLike[str], *, window: tup
 
     Raises
     ------
+    TypeError
+        If the image is no array of numbers.
     ValueError
-        If the image does not have two axes.
+        If the image does not have two axes, or is empty.
     OSError
         If the folder cannot be written to.
     """
-    image = np.asarray(image)
+    image = as_numpy("image", image)
     if image.ndim != 2 or image.size == 0:
         raise ValueError(f"image: expected a non-empty (y, x), got shape {image.shape}")
     values = np.nan_to_num(np.abs(image) if np.iscomplexobj(image) else image).astype(np.float64)

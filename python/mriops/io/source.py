@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from mriops._native.arguments import instance
 from mriops.io.optional import require
 from mriops.io.raw_data import RawData, ScanInfo
 
@@ -75,6 +76,8 @@ class RawFile(abc.ABC):
 
         Raises
         ------
+        TypeError
+            If `slices` is not a range.
         ValueError
             If a slice is not in the file.
         OSError
@@ -82,6 +85,7 @@ class RawFile(abc.ABC):
         """
         n = self.info.n_slices
         slices = range(n) if slices is None else slices
+        instance("slices", slices, range, "a range")
         if len(slices) == 0 or slices.step != 1 or slices.start < 0 or slices.stop > n:
             raise ValueError(f"slices: expected a non-empty range within 0..{n - 1} with step 1, got {slices}")
         with _readable(self.path):
@@ -106,7 +110,7 @@ def open_raw(path: str | os.PathLike[str], format: str | None = None, **options:
     format
         One of `FORMATS`; found from the content if None.
     options
-        `dataset`, `encoding` (ismrmrd); `key`, `axes` (npz, cfl: `axes` only).
+        `dataset`, `encoding`, `trajectory_units` (ismrmrd); `key` (npz); `axes` (npz, cfl).
 
     Raises
     ------
