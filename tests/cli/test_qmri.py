@@ -53,6 +53,26 @@ def test_nifti_in_and_out(tmp_path, series, capsys):
     assert not list(out.glob(".tmp-*"))
 
 
+def test_maps_stay_until_new_ones_are_computed(tmp_path, series, monkeypatch):
+    np.savez(tmp_path / "in.npz", images=series[1])
+    out, times = tmp_path / "maps", ",".join(map(str, TE))
+    command = ["qmri", str(tmp_path / "in.npz"), "--model", "t2", "--times", times, "-o", str(out), "-q"]
+    assert main(command) == 0
+    before = {p: p.read_bytes() for p in out.rglob("*") if p.is_file()}
+
+    def failed(*_, **__):
+        raise RuntimeError("no memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(qmri_slices, "fit", failed)
+        assert main([*command, "--noise", "0.5"]) == 1
+    assert {p: p.read_bytes() for p in out.rglob("*") if p.is_file()} == before
+    # A map that is known now is not left over from the run that fitted it.
+    assert main([*command, "--fix", "m0=100"]) == 0
+    assert (out / "m0.nii.gz") in before and not (out / "m0.nii.gz").exists()
+    assert (out / "t2.nii.gz").exists()
+
+
 @pytest.mark.parametrize("model", ["t2", "dti", "flow"])
 def test_an_interrupted_fit_continues(tmp_path, series, model, capsys, monkeypatch):
     shape, options = series[0].shape, []

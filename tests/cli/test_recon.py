@@ -1,6 +1,7 @@
 """`mriops recon` through a process: results, continuing, killing, refusing."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -13,7 +14,8 @@ from PIL import Image
 
 from mriops import phantoms, trajectories
 from mriops.cli import main
-from mriops.io import RawData, write_ismrmrd
+from mriops.io import RawData, read_image, write_ismrmrd, write_npz
+from mriops.recon import reconstruct
 
 from .conftest import ENVIRONMENT, make_raw
 
@@ -29,7 +31,12 @@ def test_file_to_images(mriops, scan_file, tmp_path):
     values = image.get_fdata()
     # Slices differ by a factor in the file, and the solver is linear.
     np.testing.assert_allclose(values[..., 2], 3 * values[..., 0], atol=1e-3 * values.max())
-    assert nibabel.load(tmp_path / "out" / "phase.nii.gz").shape == (40, 48, 3)
+    phase = nibabel.load(tmp_path / "out" / "phase.nii.gz")
+    stored = read_image(tmp_path / "out" / "image.npz")
+    np.testing.assert_allclose(np.abs(stored.image).T, values, rtol=1e-6)
+    np.testing.assert_allclose(np.angle(stored.image).T, phase.get_fdata(), rtol=1e-6)
+    np.testing.assert_allclose(1e3 * stored.affine[:3], image.affine[:3], atol=1e-5)
+    assert stored.voxel_size == pytest.approx((4e-3, 5e-3, 5e-3))  # slices of 4 mm, 5 mm apart
     assert Image.open(tmp_path / "out" / "png" / "slice_0002.png").size == (40, 48)
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["scan"]["vendor"] == "Maker" and report["scan"]["shape"] == [3, 4, 48, 40]
@@ -74,6 +81,118 @@ def test_starts_anew_when_something_changed(change, scan_file, tmp_path):
     assert json.loads((out / "report.json").read_text())["slices"]["computed in this run"] == 3
     names = {p.name for p in (out / "png").iterdir()}
     assert names == {"mine.png", "slice_0000.png", "slice_0001.png", "slice_0002.png"}
+
+
+def contents(folder):
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--compress", "9"], "compress: expected at most the 4 coils of the data, got 9"),
+        (["--method", "sense", "--maps", "9"], "n_maps: expected at most the 4 coils that maps are for, got 9"),
+        (["--method", "sense", "--calib", "walsh", "--maps", "2"], "n_maps: expected 1 with calib 'walsh', got 2"),
+    ],
+)
+def test_settings_that_do_not_fit_the_file_cost_nothing(options, message, scan_file, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert recon(scan_file, out) == 0
+    before = contents(out)
+    assert recon(scan_file, out, *options) == 1
+    assert message in capsys.readouterr().err
+    assert contents(out) == before
+    assert recon(scan_file, tmp_path / "new", *options) == 1
+    assert not (tmp_path / "new").exists()
+
+
+def broken_at(monkeypatch, number, error):
+    """A reconstruction that fails at its slice `number`."""
+    whole, calls = reconstruct, []
+
+    def broken(raw, settings):
+        calls.append(raw)
+        if len(calls) > number:
+            raise error
+        return whole(raw, settings)
+
+    monkeypatch.setattr("mriops.cli.recon.reconstruct", broken)
+
+
+@pytest.mark.parametrize("options", [["--compress", "3"], ["--restart"]])
+def test_results_stay_until_new_ones_are_computed(options, scan_file, tmp_path, monkeypatch, capsys):
+    out = tmp_path / "out"
+    assert recon(scan_file, out, "--no-whiten") == 0
+    before = contents(out)
+    broken_at(monkeypatch, 0, ValueError("kspace: NaN"))
+    assert recon(scan_file, out, "--no-whiten", *options) == 1
+    assert contents(out) == before
+    broken_at(monkeypatch, 2, KeyboardInterrupt())
+    assert recon(scan_file, out, "--no-whiten", *options) == 130
+    after = contents(out)
+    assert [name for name in before if name not in after] == [".slices/slice_0002.npz"]
+    assert all(after[name] == old for name, old in before.items() if not name.startswith(".slices/"))
+    monkeypatch.undo()
+    capsys.readouterr()
+    assert recon(scan_file, out, "--no-whiten", *(o for o in options if o != "--restart")) == 0
+    assert "continuing: 2 of 3 slices" in capsys.readouterr().err
+
+
+def test_results_stay_where_new_ones_cannot_be_written(scan_file, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    assert main(["recon", str(scan_file), "-o", str(out), "-q", "--method", "zero-filled", "--phase"]) == 0
+    before = contents(out)
+
+    def full(*_, **__):
+        raise OSError("no space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mriops.cli.recon.write_nifti", full)
+        assert recon(scan_file, out) == 1
+    after = contents(out)
+    # Images of a run without its report are not complete.
+    assert {n for n in before if before[n] != after.get(n) and not n.startswith(".slices/")} == {"report.json"}
+    assert recon(scan_file, out) == 0
+    assert json.loads((out / "report.json").read_text())["slices"]["computed in this run"] == 0
+    assert not (out / "phase.nii.gz").exists()
+
+
+def test_what_a_run_does_not_write_again_goes(scan_file, tmp_path):
+    out = tmp_path / "out"
+    command = ["recon", str(scan_file), "-o", str(out), "-q", "--method", "zero-filled"]
+    assert main([*command, "--phase"]) == 0
+    mine = {"notes.txt", "png/slice_of_mine.png", "png/slice_0000.jpg", "t1.nii.gz"}
+    for name in mine:
+        (out / name).touch()
+    assert main([*command, "--slices", "1:2"]) == 0
+    names = {n for n in contents(out) if not n.startswith(".slices/")}
+    assert names == {"image.nii.gz", "image.npz", "report.json", "png/slice_0001.png", *mine}
+    assert len(finished(out)) == 3
+
+
+def test_an_input_among_the_results_is_refused(tmp_path, capsys):
+    write_npz(make_raw(1), tmp_path / "image.npz")
+    before = contents(tmp_path)
+    assert "do not overwrite an input" in fails(capsys, "recon", tmp_path / "image.npz", "-o", tmp_path, "-q")
+    assert contents(tmp_path) == before
+
+
+def test_an_empty_file(tmp_path, capsys):
+    np.savez(tmp_path / "empty.npz", kspace=np.ones((0, 2, 8, 8), np.complex64))
+    for command in (["recon", "-o", tmp_path / "out", "-q"], ["info"]):
+        error = fails(capsys, *command, tmp_path / "empty.npz")
+        assert "expected complex k-space in 'kspace' that is not empty, got complex64 (0, 2, 8, 8)" in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_of_slices_that_cannot_be_written(scan_file, tmp_path, capsys, monkeypatch):
+    out = tmp_path / "out"
+    assert recon(scan_file, out) == 0
+    allowed = os.access
+    # Tests may run as root, for whom every folder is writable.
+    monkeypatch.setattr("os.access", lambda path, mode: ".slices" not in str(path) and allowed(path, mode))
+    error = fails(capsys, "recon", scan_file, "-o", out, "-q", "--restart")
+    assert f"output: folder {out / '.slices'} is not writable" in error
 
 
 def test_more_slices_later(scan_file, tmp_path):

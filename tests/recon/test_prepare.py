@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mriops import metrics, phantoms, recon
-from mriops.io import RawData
+from mriops.io import RawData, ScanInfo
 
 
 def test_whitened_noise_is_white(raw):
@@ -157,3 +157,25 @@ def test_values_that_are_not_finite_are_named(raw):
     )
     with pytest.raises(ValueError, match=r"kspace: expected finite values, got .* at index \(0, 0, 0, 0\)"):
         recon.prepare_shots(shots)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"compress": 5}, "compress: expected at most the 4 coils of the data, got 5"),
+        ({"n_maps": 5}, "n_maps: expected at most the 4 coils that maps are for, got 5"),
+        ({"n_maps": 3, "compress": 2}, "n_maps: expected at most the 2 coils that maps are for, got 3"),
+    ],
+)
+def test_settings_are_checked_against_the_scan_alone(settings, message):
+    scan = ScanInfo(axes=("slice", "coil", "y", "x"), shape=(1, 4, 8, 8))
+    with pytest.raises(ValueError, match=message):
+        recon.Settings(**settings).check(scan)
+    recon.Settings(method="rss", n_maps=5, compress=4).check(scan)  # maps are not estimated
+
+
+def test_settings_that_do_not_belong_together():
+    with pytest.raises(ValueError, match="compress: expected at least 1 coil, or None for all, got 0"):
+        recon.Settings(compress=0)
+    with pytest.raises(ValueError, match="n_maps: expected 1 with calib 'adaptive', got 2"):
+        recon.Settings(calib="adaptive", n_maps=2)

@@ -8,7 +8,8 @@ import json
 import os
 import shutil
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from mriops.io.atomic import atomic_path, sweep_temporaries
 
 _FOLDER = ".slices"
 _SETTINGS = "settings.json"
+REPORT = "report.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +34,8 @@ class FinishedSlice:
 class Job:
     """The folder `<out>/.slices`: one file per finished slice, written whole or not at all.
 
+    Slices of an earlier run with other settings stay until the first of this one is kept.
+
     Parameters
     ----------
     out
@@ -41,14 +45,12 @@ class Job:
     settings
         Everything the images depend on, for JSON.
     restart
-        Drop what is there.
+        Compute what is there anew.
 
     Attributes
     ----------
     continued
-        Slices of an earlier run with the same settings are kept.
-    dropped
-        An earlier run with other settings was dropped; its results beside the folder are not valid any more.
+        Slices of an earlier run with the same settings are used.
 
     Raises
     ------
@@ -59,19 +61,23 @@ class Job:
     def __init__(self, out: Path, file: Path, settings: dict[str, Any], *, restart: bool = False) -> None:
         self.out = out
         self._folder = out / _FOLDER
-        self.continued = self.dropped = False
         make_folder(out)
         key = {"file": identity(file), "settings": settings, "mriops": __version__}
         self._key = json.loads(json.dumps(key))
-        if self._folder.exists() and (restart or self._stored_key() != self._key):
-            shutil.rmtree(self._folder)
-            self.dropped = True
         if self._folder.exists():
-            self.continued = True
-            sweep_temporaries(self._folder)
-        else:
             make_folder(self._folder)
-            write_json(self._key, self._folder / _SETTINGS)
+        self.continued = not restart and self._stored_key() == self._key
+        self._current = self.continued
+        if self.continued:
+            sweep_temporaries(self._folder)
+
+    def _begin(self) -> None:
+        """An empty folder of this run."""
+        if self._folder.exists():
+            shutil.rmtree(self._folder)
+        make_folder(self._folder)
+        write_json(self._key, self._folder / _SETTINGS)
+        self._current = True
 
     def _stored_key(self) -> Any:
         try:
@@ -93,6 +99,8 @@ class Job:
 
     def load(self, number: int) -> FinishedSlice | None:
         """The slice if it is finished and readable."""
+        if not self._current:
+            return None
         try:
             with np.load(self._path(number)) as stored:
                 return FinishedSlice(stored["image"], float(stored["seconds"]))
@@ -105,6 +113,8 @@ class Job:
 
     def save(self, number: int, image: np.ndarray, seconds: float) -> None:
         """Keep a finished slice."""
+        if not self._current:
+            self._begin()
         with atomic_path(self._path(number)) as temporary, temporary.open("wb") as file:
             np.savez(file, image=image, seconds=seconds)
 
@@ -130,6 +140,28 @@ def keep_inputs(inputs: Iterable[str | None], results: Iterable[Path]) -> None:
     for given in inputs:
         if given and Path(given).resolve() in taken:
             raise ValueError(f"output: expected a folder whose results do not overwrite an input, got that of {given}")
+
+
+@contextmanager
+def new_results(out: Path, earlier: Iterable[Path]) -> Iterator[None]:
+    """Around the writing of results: those of earlier runs which the block does not write are deleted after it.
+
+    The report is deleted before it and is to be written last: a folder without one is not complete.
+
+    Parameters
+    ----------
+    out
+        Output folder.
+    earlier
+        What an earlier run may have left.
+    """
+    (out / REPORT).unlink(missing_ok=True)
+    # What is written under a temporary name and then renamed is another file than the one before it.
+    before = {path: path.stat().st_ino for path in earlier if path.exists()}
+    yield
+    for path, number in before.items():
+        if path.exists() and path.stat().st_ino == number:
+            path.unlink()
 
 
 def make_folder(folder: Path) -> None:

@@ -55,8 +55,9 @@ def _add_file(command: argparse.ArgumentParser) -> None:
 
 def _add_recon(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     text = (
-        "Reconstruct a raw file slice by slice into OUT/image.nii.gz, OUT/png and OUT/report.json. Finished slices are "
-        "kept: the same command continues where it was stopped, other settings start anew."
+        "Reconstruct a raw file slice by slice into OUT/image.nii.gz, OUT/image.npz (complex values, affine, voxel "
+        "size), OUT/png and OUT/report.json. Finished slices are kept: the same command continues where it was "
+        "stopped, other settings start anew. Results of an earlier run stay until those of this one replace them."
     )
     c = commands.add_parser("recon", help="raw file to images", description=text, epilog=_EXIT_CODES)
     c.add_argument("file", help="fastMRI or ISMRMRD HDF5, BART cfl, npz, Siemens twix .dat")

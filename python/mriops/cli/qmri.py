@@ -14,7 +14,7 @@ import numpy as np
 
 from mriops._native.signal_models import model_named
 from mriops.cli.environment import choose_device, describe
-from mriops.cli.job import keep_inputs, make_folder, write_json
+from mriops.cli.job import REPORT, keep_inputs, make_folder, new_results, write_json
 from mriops.cli.qmri_derived import DERIVED, derived
 from mriops.cli.qmri_design import read_columns, read_directions, unit_vectors
 from mriops.cli.qmri_figure import draw_map
@@ -96,8 +96,9 @@ def run(arguments: argparse.Namespace) -> int:
     results = _results(op, chosen, out)
     keep_inputs((arguments.file, arguments.mask, arguments.b1, *(text for _, _, text in _fixes(arguments))), results)
     make_folder(out / "png")  # before the work, which would be lost where nothing can be written
-    parts, computed = fit_slices(arguments, op, series.images, mask, fixed, results)
-    summary = _write(op, chosen, parts, series, mask, set(fixed), out)
+    parts, computed = fit_slices(arguments, op, series.images, mask, fixed)
+    with new_results(out, results):
+        summary = _write(op, chosen, parts, series, mask, set(fixed), out)
     report = {
         "file": str(arguments.file),
         "model": {"name": op.name, "formula": op.model.formula, "reference": op.model.reference},
@@ -110,7 +111,7 @@ def run(arguments: argparse.Namespace) -> int:
         "versions": describe(device),
         "written": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
-    write_json(report, out / "report.json")
+    write_json(report, out / REPORT)
     if not arguments.quiet:
         for name, row in summary.items():
             sys.stdout.write(f"{name:12s} median {row['median']:.4g} {row['unit']}\n")
@@ -126,7 +127,7 @@ def _results(op: Any, chosen: Mapping, out: Path) -> list[Path]:
     ]
     maps = [out / f"{name}{end}" for name in names for end in (".nii.gz", "_std.nii.gz")]
     pictures = [out / "png" / f"{name}.png" for name in names]
-    return [*maps, *pictures, out / "converged.nii.gz", out / "noise.nii.gz", out / "report.json"]
+    return [*maps, *pictures, out / "converged.nii.gz", out / "noise.nii.gz", out / REPORT]
 
 
 def _design(arguments: argparse.Namespace, chosen: Mapping, series: Series) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from mriops.cli.environment import choose_device, describe
-from mriops.cli.job import Job, identity, keep_inputs, write_json
+from mriops.cli.job import REPORT, Job, identity, keep_inputs, new_results, write_json
 from mriops.cli.progress import progress
 from mriops.cli.qmri_design import read_train
 from mriops.cli.qmri_figure import draw_map
@@ -86,8 +86,6 @@ def run_fingerprints(arguments: argparse.Namespace) -> int:
         "maps": [identity(Path(name)) for name in (arguments.b1, arguments.mask) if name and not name.startswith("@")],
     }
     job = Job(out, file, settings, restart=arguments.restart)
-    for old in _results(out) if job.dropped else ():
-        old.unlink(missing_ok=True)
     slices = len(series.images[0]) if raw is None else len(raw.kspace)
     left = [s for s in range(slices) if not job.is_finished(s)]
     with progress("qmri", slices, done=slices - len(left), quiet=arguments.quiet) as bar:
@@ -99,7 +97,8 @@ def run_fingerprints(arguments: argparse.Namespace) -> int:
             maps = _maps(lookup, signal, chosen, field, arguments)
             job.save(s, maps.numpy(), time.perf_counter() - begin)
             bar.advance()
-    summary = _write(job, _rows(lookup), series.affine)
+    with new_results(out, _results(out)):
+        summary = _write(job, _rows(lookup), series.affine)
     fitted = next(iter(summary.values()))["voxels"]
     report = {
         "file": str(file),
@@ -113,7 +112,7 @@ def run_fingerprints(arguments: argparse.Namespace) -> int:
         "versions": describe(device),
         "written": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
-    write_json(report, out / "report.json")
+    write_json(report, out / REPORT)
     if not arguments.quiet:
         sys.stdout.writelines(f"{n:12s} median {row['median']:.4g} {row['unit']}\n" for n, row in summary.items())
         sys.stdout.write(f"{fitted} voxels; wrote {out}\n")
@@ -276,7 +275,7 @@ def _noise(lookup: _Lookup, energy: Tensor, kept: Tensor, arguments: argparse.Na
 def _results(out: Path) -> list[Path]:
     """What `_write` and the report may leave: the folder may hold other images too."""
     maps = [out / f"{name}{end}" for name in _UNITS for end in (".nii.gz", "_std.nii.gz")]
-    return [*maps, *(out / "png" / f"{name}.png" for name in _UNITS), out / "report.json"]
+    return [*maps, *(out / "png" / f"{name}.png" for name in _UNITS), out / REPORT]
 
 
 def _write(job: Job, rows: list[str], affine: Any) -> dict[str, dict[str, Any]]:

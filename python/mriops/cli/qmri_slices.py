@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +24,11 @@ def fit_slices(
     images: np.ndarray,
     mask: np.ndarray,
     fixed: dict[str, np.ndarray],
-    results: Sequence[Path],
 ) -> tuple[list[FitResult], int]:
-    """The maps of all slices ``(times, slices, y, x)``, and how many were not there yet.
-
-    ``results`` are the files of an earlier run: they go where it had other settings.
-    """
+    """The maps of all slices ``(times, slices, y, x)``, and how many were not there yet."""
     job = Job(
         Path(arguments.out), Path(arguments.file), _settings(arguments, op, mask, fixed), restart=arguments.restart
     )
-    for path in results if job.dropped else ():
-        path.unlink(missing_ok=True)
     slices = images.shape[1]
     left = [s for s in range(slices) if not job.is_finished(s)]
     with progress("qmri", slices, done=slices - len(left), quiet=arguments.quiet) as bar:

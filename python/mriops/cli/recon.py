@@ -1,9 +1,10 @@
-"""`mriops recon`: a raw file to NIfTI, pictures and a report, slice by slice."""
+"""`mriops recon`: a raw file to NIfTI, npz, pictures and a report, slice by slice."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import re
 import sys
 import time
 from datetime import datetime, timezone
@@ -13,10 +14,14 @@ from typing import Any
 import numpy as np
 
 from mriops.cli.environment import choose_device, describe
-from mriops.cli.job import Job, make_folder, write_json
+from mriops.cli.job import REPORT, FinishedSlice, Job, keep_inputs, make_folder, new_results, write_json
 from mriops.cli.progress import progress
-from mriops.io import RawFile, ScanInfo, open_raw, write_nifti, write_png
+from mriops.io import RawFile, ScanInfo, open_raw, write_image, write_nifti, write_png
 from mriops.recon import Settings, reconstruct
+
+NIFTI, PHASE, NPZ = "image.nii.gz", "phase.nii.gz", "image.npz"
+# As `_write_results` names them; other pictures in the folder are not ours.
+_PICTURE = re.compile(r"slice_\d{4,}(_frame_\d{3,})?\.png")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -67,7 +72,9 @@ def reconstruct_file(
     restart: bool = False,
     quiet: bool = False,
 ) -> int:
-    """Reconstruct every slice that is not finished yet, then write NIfTI, pictures and report into `out`.
+    """Reconstruct every slice that is not finished yet, then write NIfTI, npz, pictures and report into `out`.
+
+    Results of an earlier run stay until all slices are finished; then those that are not written again are deleted.
 
     Returns
     -------
@@ -77,18 +84,19 @@ def reconstruct_file(
     Raises
     ------
     ValueError, OSError, ImportError
-        If the file cannot be read, the settings do not fit it, or the folder cannot be written to.
+        If the file cannot be read, the settings do not fit it, or the folder cannot be written to or has the file
+        among its results.
     """
     started = time.perf_counter()
     with _open(file, options or {}) as raw_file:
         info = raw_file.info
         chosen = _parse_slices(slices, info.n_slices)
+        settings.check(info)
+        keep_inputs((str(file),), _results(out))
         if not quiet:
             sys.stderr.writelines(f"note: {note}\n" for note in info.notes)
         key = {**dataclasses.asdict(settings), "options": options or {}}
         job = Job(out, file, key, restart=restart)
-        if job.dropped:
-            _remove_results(out)
         left = [s for s in chosen if not job.is_finished(s)]
         if job.continued and len(left) < len(chosen):
             sys.stderr.write(f"continuing: {len(chosen) - len(left)} of {len(chosen)} slices are finished\n")
@@ -98,15 +106,15 @@ def reconstruct_file(
                 image = reconstruct(raw_file.read(range(s, s + 1)), settings)[0].numpy()
                 job.save(s, image, time.perf_counter() - begin)
                 bar.advance()
-    seconds = _write_results(job, info, chosen, phase=phase)
-    report = _report(info, file, settings, chosen, seconds)
+    finished = _finished(job, chosen)
+    with new_results(out, _results(out)):
+        _write_results(np.stack([f.image for f in finished]), info, chosen, out, phase=phase)
+    report = _report(info, file, settings, chosen, [f.seconds for f in finished])
     report["seconds"]["this run"] = round(time.perf_counter() - started, 3)
     report["slices"]["computed in this run"] = len(left)
-    write_json(report, out / "report.json")
+    write_json(report, out / REPORT)
     if not quiet:
-        sys.stdout.write(
-            f"wrote {out / 'image.nii.gz'}, {len(chosen)} slices in {out / 'png'}, {out / 'report.json'}\n"
-        )
+        sys.stdout.write(f"wrote {out / NIFTI}, {out / NPZ}, {len(chosen)} slices in {out / 'png'}, {out / REPORT}\n")
     return 0
 
 
@@ -132,28 +140,30 @@ def _parse_slices(text: str | None, n: int) -> range:
     return range(first, last)
 
 
-def _remove_results(out: Path) -> None:
-    """Delete what an earlier run with other settings wrote, so that old and new images cannot be mixed up."""
-    for old in (out / "image.nii.gz", out / "phase.nii.gz", out / "report.json", *(out / "png").glob("slice_*.png")):
-        old.unlink(missing_ok=True)
+def _results(out: Path) -> list[Path]:
+    """What this command has left, or would write, in a folder."""
+    pictures = (path for path in (out / "png").glob("slice_*.png") if _PICTURE.fullmatch(path.name))
+    return [*(out / name for name in (NIFTI, NPZ, PHASE, REPORT)), *pictures]
 
 
-def _write_results(job: Job, info: ScanInfo, chosen: range, *, phase: bool) -> list[float]:
-    """NIfTI and pictures from the finished slices; the seconds of each."""
-    finished = [job.load(s) for s in chosen]
-    lost = [s for s, f in zip(chosen, finished, strict=True) if f is None]
-    if lost:
+def _finished(job: Job, chosen: range) -> list[FinishedSlice]:
+    finished = {s: job.load(s) for s in chosen}
+    if lost := [s for s, part in finished.items() if part is None]:
         raise OSError(f"finished slices {lost} have gone from {job.out}; run the same command again")
-    images = np.stack([f.image for f in finished if f is not None])
-    write_nifti(images, job.out / "image.nii.gz", info=info, first_slice=chosen.start)
+    return [part for part in finished.values() if part is not None]
+
+
+def _write_results(images: np.ndarray, info: ScanInfo, chosen: range, out: Path, *, phase: bool) -> None:
+    """NIfTI, npz and pictures of `images (slices, *frames, *recon_size)`."""
+    write_nifti(images, out / NIFTI, info=info, first_slice=chosen.start)
+    write_image(images, out / NPZ, info=info, first_slice=chosen.start)
     if phase and np.iscomplexobj(images):
-        write_nifti(images, job.out / "phase.nii.gz", info=info, part="phase", first_slice=chosen.start)
-    make_folder(job.out / "png")
+        write_nifti(images, out / PHASE, info=info, part="phase", first_slice=chosen.start)
+    make_folder(out / "png")
     window = (0.0, float(np.percentile(np.abs(images), 99.7)))
     for s, image in zip(chosen, images, strict=True):
         for frame, picture in _pictures(image, info):
-            write_png(info.picture(picture), job.out / "png" / f"slice_{s:04d}{frame}.png", window=window)
-    return [f.seconds for f in finished if f is not None]
+            write_png(info.picture(picture), out / "png" / f"slice_{s:04d}{frame}.png", window=window)
 
 
 def _pictures(image: np.ndarray, info: ScanInfo) -> list[tuple[str, np.ndarray]]:
@@ -178,5 +188,10 @@ def _report(info: ScanInfo, file: Path, settings: Settings, chosen: range, secon
         "seconds": {"slices": [round(s, 4) for s in seconds], "total": round(sum(seconds), 4)},
         "versions": describe(torch.device(settings.device)),
         "written": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "images": {"nifti": "image.nii.gz", "png": "png", "units": "arbitrary (SNR units where a noise scan was used)"},
+        "images": {
+            "nifti": NIFTI,
+            "npz": NPZ,
+            "png": "png",
+            "units": "arbitrary (SNR units where a noise scan was used)",
+        },
     }

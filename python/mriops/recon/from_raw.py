@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mriops import trajectories
-from mriops.io import RawData, crop_centre
+from mriops.io import RawData, ScanInfo, crop_centre
 from mriops.recon.coil_maps import CALIBRATIONS, estimate_csm
 from mriops.recon.combine import rss, zero_filled
 from mriops.recon.from_trajectory import prepare_shots, reconstruct_shots
@@ -48,7 +48,7 @@ class Settings:
     Raises
     ------
     ValueError
-        If a choice is unknown or a number out of range.
+        If a choice is unknown, a number out of range, or several sets of maps are asked of another method.
     """
 
     method: str = "sense"
@@ -71,6 +71,29 @@ class Settings:
         for name, lowest in (("acceleration", 1), ("acs", 0), ("max_iter", 1), ("n_maps", 1)):
             if getattr(self, name) < lowest:
                 raise ValueError(f"{name}: expected at least {lowest}, got {getattr(self, name)}")
+        if self.compress is not None and self.compress < 1:
+            raise ValueError(f"compress: expected at least 1 coil, or None for all, got {self.compress}")
+        if self.method == "sense" and self.calib != "espirit" and self.n_maps != 1:
+            raise ValueError(f"n_maps: expected 1 with calib {self.calib!r}, got {self.n_maps}")
+
+    def check(self, info: ScanInfo) -> None:
+        """Refuse a scan that the settings do not fit, before anything is read or computed.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer coils than `compress` or `n_maps`, or the scan has a trajectory and `acceleration` or
+            `n_maps` is not 1.
+        """
+        if info.matrix:
+            for name in ("acceleration", "n_maps"):
+                if getattr(self, name) != 1:
+                    raise ValueError(f"{name}: expected 1 for data with a trajectory, got {getattr(self, name)}")
+        if self.compress is not None and self.compress > info.n_coils:
+            raise ValueError(f"compress: expected at most the {info.n_coils} coils of the data, got {self.compress}")
+        n_coils = self.compress or info.n_coils
+        if self.method == "sense" and self.n_maps > n_coils:
+            raise ValueError(f"n_maps: expected at most the {n_coils} coils that maps are for, got {self.n_maps}")
 
 
 def reconstruct(raw: RawData, settings: Settings | None = None) -> Tensor:
@@ -94,15 +117,13 @@ def reconstruct(raw: RawData, settings: Settings | None = None) -> Tensor:
         If the data or the settings do not fit.
     """
     settings = settings or Settings()
+    settings.check(raw)
     image = _from_shots(raw, settings) if raw.trajectory is not None else _from_lines(raw, settings)
     size = tuple(min(n, m) for n, m in zip(raw.recon_size, image.shape[-raw.ndim :], strict=True))
     return crop_centre(image, size).contiguous().cpu()
 
 
 def _from_shots(raw: RawData, settings: Settings) -> Tensor:
-    for name, only in (("acceleration", 1), ("n_maps", 1)):
-        if getattr(settings, name) != only:
-            raise ValueError(f"{name}: expected {only} for data with a trajectory, got {getattr(settings, name)}")
     data = prepare_shots(
         raw, whiten=settings.whiten, n_coils=settings.compress, acs=_WIDEST_ACS, device=settings.device
     )
