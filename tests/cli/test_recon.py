@@ -188,11 +188,13 @@ def test_an_empty_file(tmp_path, capsys):
 def test_a_folder_of_slices_that_cannot_be_written(scan_file, tmp_path, capsys, monkeypatch):
     out = tmp_path / "out"
     assert recon(scan_file, out) == 0
+    before = contents(out)
     allowed = os.access
     # Tests may run as root, for whom every folder is writable.
     monkeypatch.setattr("os.access", lambda path, mode: ".slices" not in str(path) and allowed(path, mode))
     error = fails(capsys, "recon", scan_file, "-o", out, "-q", "--restart")
     assert f"output: folder {out / '.slices'} is not writable" in error
+    assert contents(out) == before
 
 
 def test_more_slices_later(scan_file, tmp_path):
