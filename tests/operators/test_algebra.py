@@ -207,11 +207,51 @@ def test_shapes_of_products_with_batch_axes():
     assert "(*, 4, 6) -> (*, 3, 4, 6)" in repr(product)
 
 
+CSM = random(4, 4, 6)
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        (SenseOp(CSM), DiagonalOp(torch.rand(4, 6))),  # the other has no coils
+        (SenseOp(CSM), DiagonalOp(torch.rand(4, 4, 6))),  # its image has the shape of k-space
+        (SenseOp(CSM), SenseOp(CSM[:1])),
+        (SenseOp(CSM), CoilOp(CSM[:1])),
+        (SenseOp(CSM[:1]), SenseOp(CSM.expand(2, 4, 4, 6))),
+        (SenseOp(CSM), SenseOp(random(2, 4, 4, 6), maps=True)),
+        (SenseOp(CSM.expand(2, 4, 4, 6)), SenseOp(CSM.expand(3, 4, 4, 6))),
+        (MatrixOp(M), MatrixOp(M[:1])),
+        (MatrixOp(random(3, 4)), FunctionOp(abs, abs, domain_shape=(6, 3, 4), range_shape=(6, 4, 3))),
+    ],
+)
+def test_sums_of_what_differs_are_refused(left, right):
+    for a, b in ((left, right), (right, left)):
+        with pytest.raises(ValueError, match=r"A \+ B: expected operators with the same domain and range, got \(\*, "):
+            a + b
+
+
+def test_sums_of_what_turns_out_to_differ_are_refused():
+    x, y = random(4, 6), random(4, 4, 6)
+    for op in (SenseOp(CSM) + IdentityOp(), IdentityOp() + SenseOp(CSM)):
+        for call in (lambda op=op: op(x), lambda op=op: op.gram(x), lambda op=op: op.H(y)):
+            with pytest.raises(ValueError, match=r"A \+ B: expected results of one shape, got \(4, .* and \(4, "):
+                call()
+
+
+@pytest.mark.parametrize("batches", [((), (2,)), ((2,), ()), ((1, 3), (2, 1)), ((2, 3), (3,))])
+def test_batches_of_a_sum_broadcast(batches):
+    left, right = (SenseOp(random(*batch, 5, 4, 6, seed=i)) for i, batch in enumerate(batches))
+    op, batch = left + right, torch.broadcast_shapes(*batches)
+    assert op.domain_shape == (*batch, 4, 6) and op.range_shape == (*batch, 5, 4, 6)
+    op.check_adjoint()
+    (op.gram + DiagonalOp(torch.rand(4, 6)) + IdentityOp((4, 6))).check_adjoint()
+
+
 @pytest.mark.parametrize(
     ("build", "error", "match"),
     [
         (lambda: A @ B, ValueError, r"A @ B: expected the range of B to fit the domain of A.*\(4,\), got \(5,\)"),
-        (lambda: A + S, ValueError, r"A \+ B: expected operators with the same range_shape, got \(5,\) and \(4,\)"),
+        (lambda: A + S, ValueError, r"A \+ B: expected .* same domain and range, got \(\*, 4\) -> \(\*, 5\) \(Matrix"),
         (lambda: torch.ones(3) * A, ValueError, r"scalar: expected a number or a tensor with one element"),
         (lambda: A @ 3, TypeError, "unsupported operand"),
         (lambda: A + 3, TypeError, "unsupported operand"),

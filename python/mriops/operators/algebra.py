@@ -258,33 +258,46 @@ class ComposedOp(LinearOperator):
 class SumOp(LinearOperator):
     """``A + B``; made by ``A + B`` and ``A - B``.
 
+    Both map one domain to one range. Only a batch may broadcast: axes that lead domain and range of an operator alike.
+
     Raises
     ------
     ValueError
-        If domains or ranges differ.
+        If domains or ranges differ: when the sum is made, as far as the operators know theirs, or else when it is
+        applied, also by `H` and `gram`.
     """
 
     def __init__(self, left: LinearOperator, right: LinearOperator):
         super().__init__()
         self.left, self.right = left, right
-        for name in ("domain_shape", "range_shape"):
-            a, b = getattr(left, name), getattr(right, name)
-            if a is not None and b is not None and not trailing_axes_agree(a, b):
-                raise ValueError(f"A + B: expected operators with the same {name}, got {a} and {b}")
+        if not _may_add(left, right):
+            raise ValueError(
+                f"A + B: expected operators with the same domain and range, got {left.extra_repr()} "
+                f"({type(left).__name__}) and {right.extra_repr()} ({type(right).__name__})"
+            )
 
     @property
     def domain_shape(self) -> Shape | None:  # type: ignore[override]
-        return _longer(self.left.domain_shape, self.right.domain_shape)
+        return _joined(self.left.domain_shape, self.right.domain_shape)
 
     @property
     def range_shape(self) -> Shape | None:  # type: ignore[override]
-        return _longer(self.left.range_shape, self.right.range_shape)
+        return _joined(self.left.range_shape, self.right.range_shape)
+
+    def _added(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+        # torch would broadcast, and the adjoint of that is a sum, which the sum of the adjoints does not have
+        if left.shape != right.shape:
+            raise ValueError(
+                f"A + B: expected results of one shape, got {tuple(left.shape)} ({type(self.left).__name__}) and "
+                f"{tuple(right.shape)} ({type(self.right).__name__})"
+            )
+        return left + right
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.left(x) + self.right(x)
+        return self._added(self.left(x), self.right(x))
 
     def adjoint(self, y: torch.Tensor) -> torch.Tensor:
-        return self.left.adjoint(y) + self.right.adjoint(y)
+        return self._added(self.left.adjoint(y), self.right.adjoint(y))
 
 
 class ScaledOp(LinearOperator):
@@ -339,8 +352,30 @@ def trailing_axes_agree(a: Shape, b: Shape) -> bool:
     return all(n == m or 1 in (n, m) for n, m in zip(a[::-1], b[::-1], strict=False))
 
 
-def _longer(a: Shape | None, b: Shape | None) -> Shape | None:
-    return a if b is None or (a is not None and len(a) >= len(b)) else b
+def _may_add(a: LinearOperator, b: LinearOperator) -> bool:
+    """Whether two operators can have one domain and one range up to a batch, as far as they know these."""
+    domains, ranges = (a.domain_shape, b.domain_shape), (a.range_shape, b.range_shape)
+    if not all(s is None or t is None or trailing_axes_agree(s, t) for s, t in (domains, ranges)):
+        return False
+    sides = [(d, r) for d, r in zip(domains, ranges, strict=True) if d is not None and r is not None]
+    if len(sides) < 2:
+        return True
+    batches = [_shared_lead(d, r) for d, r in sides]
+    n_domain, n_range = (max(len(s) - n for s, n in zip(side, batches, strict=True)) for side in zip(*sides))
+    (d, r), (e, s) = sides
+    # what either does not have as a batch is no batch of the sum, and has to be the same
+    if any(len(p) < n_domain or len(p) - n_domain != len(q) - n_range for p, q in sides):
+        return False
+    return d[len(d) - n_domain :] == e[len(e) - n_domain :] and r[len(r) - n_range :] == s[len(s) - n_range :]
+
+
+def _shared_lead(a: Shape, b: Shape) -> int:
+    """Number of leading axes that two shapes have in common."""
+    return next((i for i, (n, m) in enumerate(zip(a, b, strict=False)) if n != m), min(len(a), len(b)))
+
+
+def _joined(a: Shape | None, b: Shape | None) -> Shape | None:
+    return b if a is None else a if b is None else tuple(torch.broadcast_shapes(a, b))
 
 
 def _extended(shape: Shape | None, at: Shape | None, other: Shape | None) -> Shape | None:
