@@ -44,7 +44,8 @@ def test_sequences_of_numbers():
 
 def test_integers():
     assert [integer("n", value, 0) for value in (0, np.int32(3), torch.tensor(2))] == [0, 3, 2]
-    for value in (1.0, "1", True, None, [1]):
+    not_whole = (np.array(1.5), np.True_, np.array([1]), torch.tensor(1.5), torch.tensor(True), torch.tensor([1]))
+    for value in (1.0, "1", True, None, [1], *not_whole):
         with pytest.raises(TypeError, match=r"^n: expected an integer >= 0, got "):
             integer("n", value, 0)
     with pytest.raises(ValueError, match=r"^n: expected an integer >= 0, got -1"):
@@ -53,7 +54,7 @@ def test_integers():
 
 def test_sizes():
     assert sizes("s", torch.Size([3, 4]), "two", 2) == sizes("s", np.array([3, 4]), "two", 2) == (3, 4)
-    for value in ("34", 3, None, (3.0, 4), (True, 2)):
+    for value in ("34", 3, None, (3.0, 4), (True, 2), torch.tensor([3.5, 4.0]), np.array([True, True])):
         with pytest.raises(TypeError, match=r"^s: expected two, got "):
             sizes("s", value, "two", 2)
     for value in ((3,), (3, 0), (3, 4, 5)):

@@ -86,6 +86,11 @@ TYPE_ERRORS: list[tuple[str, Callable[[Any], Any], str]] = [
     ),
     ("maps", lambda o: o.sense(full(4, 5), full(3, 4, 5), maps=2), "maps: expected a bool, got 2"),
     ("dims", lambda o: o.fft(full(4, 5), (0.5,)), "dims: expected integers, got 0.5"),
+    ("dims scalar", lambda o: o.fft(full(4, 5), 0.5), "dims: expected integers, got 0.5"),
+    ("dims nothing", lambda o: o.fft(full(4, 5), None), "dims: expected integers, got None"),
+    ("dims bool", lambda o: o.ifft(full(4, 5), np.True_), "dims: expected integers, got .*True"),
+    ("dims array", lambda o: o.fft(full(4, 5), np.array([0.0])), "dims: expected integers, got .*0.0"),
+    ("dims unhashable", lambda o: o.fft(full(4, 5), ([0], 1)), r"dims: expected integers, got \[0\]"),
 ]
 
 
@@ -145,10 +150,11 @@ def test_what_is_no_tensor_is_named() -> None:
 def test_sparse_tensors_are_refused() -> None:
     with pytest.raises(TypeError, match=r"image: expected a dense .* got layout torch\.sparse_coo"):
         ops.sense(full(4, 5).to_sparse(), full(3, 4, 5))
-    # Also where a dense tensor of the same shape has been seen before.
-    ops.sense(full(4, 5), full(3, 4, 5))
-    with pytest.raises((TypeError, RuntimeError)):
-        ops.sense(full(4, 5).to_sparse(), full(3, 4, 5))
+    # Also where a dense tensor of the same shape has been seen before, on every way a call can go.
+    for csm in (full(3, 4, 5), full(3, 5, 4).mT, full(3, 4, 5).requires_grad_()):
+        ops.sense(full(4, 5), csm)
+        with pytest.raises(TypeError, match=r"image: expected a dense .* got layout torch\.sparse_coo"):
+            ops.sense(full(4, 5).to_sparse(), csm)
 
 
 def test_mixed_devices_are_named() -> None:

@@ -3,8 +3,11 @@
 import itertools
 from math import prod
 
+import numpy as np
 import pytest
+import torch
 
+from mriops import array, ops
 from mriops._native import sense_shapes
 from mriops._native.fft_shapes import FFT, normalize_dims, split_dims
 from mriops._native.plan import Facts, NativeOp, Plan, make_plan
@@ -171,3 +174,11 @@ def test_every_set_of_axes_is_split_into_passes_that_fit(rank: int) -> None:
 def test_negative_and_single_axes() -> None:
     assert normalize_dims(4, -1) == (-1,)
     assert normalize_dims(4, [0, -1]) == (-4, -1)
+
+
+@pytest.mark.parametrize("dims", [np.int64(1), np.array(1), (np.int32(1),), np.array([1]), [torch.tensor(1)]])
+def test_axes_are_integers_of_any_kind(dims) -> None:
+    assert normalize_dims(3, dims) == (-2,) and type(normalize_dims(3, dims)[0]) is int
+    x = torch.ones(2, 3, 4, dtype=torch.complex64)
+    assert torch.equal(ops.fft(x, dims), ops.fft(x, 1))
+    np.testing.assert_array_equal(array.ifft(x.numpy(), dims), array.ifft(x.numpy(), 1))

@@ -5,6 +5,7 @@ Each function returns the argument. The wrong kind is a ``TypeError``, what does
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from math import inf, isfinite
 from numbers import Real
@@ -20,6 +21,7 @@ __all__ = [
     "one_each",
     "positive",
     "sizes",
+    "whole",
 ]
 
 
@@ -76,26 +78,40 @@ def one_each(value: Any, count: int) -> Any:
     return value if hasattr(value, "__len__") and getattr(value, "ndim", 1) else (value,) * count
 
 
+def whole(value: Any) -> int | None:
+    """An integer of any kind, or an array of one without axes, as an int; None for all else, bools too."""
+    if isinstance(value, int):
+        return None if isinstance(value, bool) else value
+    if getattr(value, "ndim", 0) != 0 or "bool" in str(getattr(value, "dtype", "")):
+        return None
+    try:
+        return operator.index(value)
+    except TypeError:  # floating-point arrays have __index__, and refuse in it
+        return None
+
+
 def integer(name: str, value: Any, least: int, expected: str | None = None, most: float = inf) -> int:
     """A whole number from ``least`` to ``most``."""
     expected = expected or f"an integer >= {least}"
-    if isinstance(value, bool) or not hasattr(value, "__index__") or getattr(value, "ndim", 0) != 0:
+    found = whole(value)
+    if found is None:
         _refuse(TypeError, name, expected, value)
-    if not least <= value <= most:
+    if not least <= found <= most:
         _refuse(ValueError, name, expected, value)
-    return int(value)
+    return int(found)
 
 
 def sizes(name: str, value: Any, expected: str, *axes: int) -> tuple[int, ...]:
     """Positive lengths of as many axes as one of ``axes`` says."""
     if not _is_sequence(value):
         _refuse(TypeError, name, expected, value)
-    found = tuple(value)
-    if any(isinstance(n, bool) or not hasattr(n, "__index__") for n in found):
-        _refuse(TypeError, name, expected, found)
+    given = tuple(value)
+    found = tuple(int(n) for n in map(whole, given) if n is not None)
+    if len(found) != len(given):
+        _refuse(TypeError, name, expected, given)
     if len(found) not in axes or any(n < 1 for n in found):
-        _refuse(ValueError, name, expected, found)
-    return tuple(int(n) for n in found)
+        _refuse(ValueError, name, expected, given)
+    return found
 
 
 def image_size(im_size: Any, ndim: int | None = None) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
+from .arguments import one_each, whole
 from .dtypes import DTYPE_CODE
 from .plan import Facts, NativeOp, Output, Plan
 
@@ -23,7 +24,7 @@ def normalize_dims(rank: int, dims: int | Sequence[int]) -> tuple[int, ...]:
     rank
         Number of axes of the array.
     dims
-        One axis or several, negative counted from the end.
+        One axis or several, integers of any kind, negative counted from the end.
 
     Returns
     -------
@@ -37,18 +38,19 @@ def normalize_dims(rank: int, dims: int | Sequence[int]) -> tuple[int, ...]:
     ValueError
         No axis, an axis twice, or an axis out of range.
     """
-    given = (dims,) if isinstance(dims, int) else tuple(dims)
-    if not given:
-        raise ValueError("dims: expected at least one axis, got none")
-    for dim in given:
-        if not isinstance(dim, int) or isinstance(dim, bool):
+    result = []
+    for dim in one_each(dims, 1):
+        axis = whole(dim)
+        if axis is None:
             raise TypeError(f"dims: expected integers, got {dim!r}")
-        if not -rank <= dim < rank:
-            raise ValueError(f"dims: expected axes in [{-rank}, {rank - 1}] for {rank} axes, got {dim}")
-    result = tuple(sorted(dim if dim < 0 else dim - rank for dim in given))
+        if not -rank <= axis < rank:
+            raise ValueError(f"dims: expected axes in [{-rank}, {rank - 1}] for {rank} axes, got {axis}")
+        result.append(axis if axis < 0 else axis - rank)
+    if not result:
+        raise ValueError("dims: expected at least one axis, got none")
     if len(set(result)) != len(result):
-        raise ValueError(f"dims: expected distinct axes, got {given}")
-    return result
+        raise ValueError(f"dims: expected distinct axes, got {dims}")
+    return tuple(sorted(result))
 
 
 def _segments(dims: Sequence[int]) -> list[tuple[int, int, bool]]:

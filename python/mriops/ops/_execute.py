@@ -97,6 +97,13 @@ class Executor:
             for name, tensor, optional in zip(self.declaration.tensors, tensors, self.optional, strict=True)
         )
 
+    def refuse_layouts(self, tensors: tuple[Tensor | None, ...]) -> None:
+        """Raise where an argument is no dense tensor, in place of what torch says of that."""
+        try:
+            self.facts(tensors)
+        except TypeError as error:
+            raise error from None
+
     def prepare(self, args: tuple, key: tuple | None = None, *, lowest: bool = False) -> Recipe:
         """Check a call and make its recipe, remembered under ``key``; raises what the caller is to see.
 

@@ -6,7 +6,7 @@
 * eager code that needs none: the native kernel.
 
 All checks depend on shapes, dtypes and the device alone and are made once per distinct call; a repeated call costs one
-look-up in a dict.
+look-up in a dict. A layout without strides is told at the first call, and by the failure of a repeated one.
 """
 
 from __future__ import annotations
@@ -53,14 +53,18 @@ def {name}({signature}):
         return cast(recipe, {arguments})
     if recipe.dispatch:
         return overload({arguments})
-    if grad_enabled() and ({requires_grad}):
-        return eager({arguments})
-    if not (recipe.direct and {plain}):
-        return run(recipe, ({arguments},))
-    like = recipe.like
-    out = {first}.new_empty(recipe.shape) if like is None else empty_like(({tensors},)[like])
-    recipe.function({pointers}, out.data_ptr(), *recipe.arguments, 0, threads())
-    return out
+    try:
+        if grad_enabled() and ({requires_grad}):
+            return eager({arguments})
+        if not (recipe.direct and {plain}):
+            return run(recipe, ({arguments},))
+        like = recipe.like
+        out = {first}.new_empty(recipe.shape) if like is None else empty_like(({tensors},)[like])
+        recipe.function({pointers}, out.data_ptr(), *recipe.arguments, 0, threads())
+        return out
+    except RuntimeError:
+        refuse_layouts(({tensors},))  # left out of the key, where each would cost every call 0.07 us
+        raise
 """
 
 
@@ -189,6 +193,7 @@ def _routes(op: OpDeclaration, executor: Executor, call: Callable[..., Any]) -> 
         "overload": overload,
         "prepare": executor.prepare,
         "recipes": executor.recipes,
+        "refuse_layouts": executor.refuse_layouts,
         "run": executor.run,
         "threads": torch.get_num_threads,
         "tracing_state": tracing_state,

@@ -46,9 +46,14 @@ def _groups(rank: int, dims: int | Sequence[int]) -> list[tuple[int, ...]]:
     """Axes per native pass; remembered, since working it out takes as long as the rest of a small transform."""
     if dims.__class__ is not tuple or torch.compiler.is_dynamo_compiling():
         return split_dims(normalize_dims(rank, dims))
-    groups = _known_groups.get((rank, dims))
+    try:
+        groups = _known_groups.get((rank, dims))
+    except TypeError:  # what cannot be hashed is no integer
+        groups = None
     if groups is None:
-        groups = _known_groups[rank, dims] = split_dims(normalize_dims(rank, dims))
+        groups = split_dims(normalize_dims(rank, dims))
+        if all(type(dim) is int for dim in dims):  # the hash of a tensor says nothing about its value
+            _known_groups[rank, dims] = groups
     return groups
 
 
