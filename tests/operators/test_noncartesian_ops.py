@@ -191,6 +191,49 @@ def test_gradients_reach_maps_and_weights() -> None:
         assert a is not None and b is not None and relative_error(a, b) < 1e-5
 
 
+@pytest.mark.parametrize("maps", [False, True])
+def test_weights_of_zero_have_finite_gradients(maps: bool) -> None:
+    csm = random(2, 3, 8, 10) if maps else random(3, 8, 10)
+    image, trajectory = random(*csm.shape[: int(maps)], 8, 10, seed=4), points(4, 9)
+    at_zero, dcf = weights(4, 9), weights(4, 9)
+    at_zero[0, 0], dcf[0, 0] = 0.0, 1e-12
+    found = []
+    for w in (at_zero.requires_grad_(), dcf.requires_grad_()):
+        op = SenseOp(csm, trajectory=trajectory, dcf=w, maps=maps, gram="nufft", **FINE)
+        data = op(image)
+        (forward,) = torch.autograd.grad(data.abs().square().sum(), w)
+        (adjoint,) = torch.autograd.grad(op.H(op.weigh(random(3, 4, 9))).abs().square().sum(), w)
+        (gram,) = torch.autograd.grad(op.gram(image).abs().square().sum(), w)
+        found.append((forward, adjoint, gram))
+        (second,) = torch.autograd.grad(torch.autograd.grad(op(image).real.sum(), w, create_graph=True)[0].sum(), w)
+        assert second.isfinite().all()
+    for i, (exact, near) in enumerate(zip(*found, strict=True)):
+        assert exact.isfinite().all() and relative_error(exact.flatten()[1:], near.flatten()[1:]) < 1e-5
+        if i == 2:  # linear in the weights: right everywhere
+            assert relative_error(exact, near) < 1e-5 and abs(exact[0, 0]) > 1e-3
+        else:
+            assert exact[0, 0] == 0
+
+
+def test_gram_without_maps_is_linear_in_the_weights() -> None:
+    dcf = weights(9)
+    dcf[0] = 0.0
+    dcf.requires_grad_()
+    op, image = NufftOp(points(9), (8, 10), dcf=dcf, gram="nufft", **FINE), random(8, 10)
+    energy = torch.vdot(image.flatten(), op.gram(image).flatten()).real
+    (gradient,) = torch.autograd.grad(energy, dcf)
+    plain = NufftOp(points(9), (8, 10), **FINE)(image)
+    assert relative_error(gradient, plain.abs().square()) < 1e-9
+
+
+def test_weights_that_became_negative_show() -> None:
+    dcf = torch.nn.Parameter(weights(9))
+    op = NufftOp(points(9), (8, 10), dcf=dcf)
+    with torch.no_grad():
+        dcf[3] = -1.0
+    assert op(random(8, 10)).isnan().nonzero().tolist() == [[3]]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -31,6 +31,15 @@ def check_trajectory(trajectory: torch.Tensor, ndim: int) -> None:
         )
 
 
+def root_of(weights: torch.Tensor) -> torch.Tensor:
+    """Square root of weights that are not negative, with all derivatives 0 where a weight is 0.
+
+    They are infinite there, and times the zero that a weighted sample passes back they would be NaN.
+    """
+    left_out = weights == 0
+    return torch.where(left_out, 0, torch.where(left_out, 1, weights).sqrt())
+
+
 class NufftOp(LinearOperator):
     """Non-uniform Fourier transform ``y[s] = sqrt(w[s] / N) sum_r x[r] exp(-2 pi i k[s] . (r - N//2) / N)``.
 
@@ -50,7 +59,8 @@ class NufftOp(LinearOperator):
         Image size, ``(y, x)`` or ``(z, y, x)``.
     dcf : torch.Tensor, optional
         Density compensation ``w`` or other weights, not negative, broadcastable to the trajectory without its last
-        axis.
+        axis. `gram` is linear in them; the operator and `H` hold their root, whose derivative is infinite where a
+        weight is 0 and is taken as 0 there.
     eps : float
         Relative L2 error asked for.
     upsampling : float, optional
@@ -181,13 +191,13 @@ class NufftOp(LinearOperator):
 
     def _root(self, coils: bool) -> torch.Tensor | None:
         weights = self._weights(coils)
-        return None if weights is None else weights.sqrt()
+        return None if weights is None else root_of(weights)
 
     def sample_weights(self, like: torch.Tensor) -> torch.Tensor | None:
         """Root of `dcf` per sample, ``(*batch, *samples)``, in the precision of ``like``."""
         if self.dcf is None:
             return None
-        return self.dcf.sqrt().to(real_of(like.dtype)).expand(self.trajectory.shape[:-1])
+        return root_of(self.dcf).to(real_of(like.dtype)).expand(self.trajectory.shape[:-1])
 
     def weigh(self, kspace: torch.Tensor) -> torch.Tensor:
         """``sqrt(dcf)`` times k-space ``(*batch, *samples)``: the data that this operator is a model of."""
@@ -241,10 +251,11 @@ class NufftOp(LinearOperator):
             if csm is not None:
                 return ops.sense_toeplitz(image, csm, spectrum, ndim=self.ndim)
             return ops.toeplitz(image, spectrum.unsqueeze(-self.ndim - 1) if coils else spectrum, ndim=self.ndim)
-        if csm is None:
-            return self.decode(self.encode(image, coils=coils), coils=coils)
-        trajectory, keywords = self._rows(False)
-        return ops.sense_nufft_gram(image, csm, trajectory, dcf=self._weights(False), **keywords)
+        trajectory, keywords = self._rows(coils)
+        if csm is not None:
+            return ops.sense_nufft_gram(image, csm, trajectory, dcf=self._weights(coils), **keywords)
+        kspace = ops.nufft(image, trajectory, **keywords)
+        return ops.nufft_adjoint(kspace, trajectory, self.im_size, dcf=self._weights(coils), **keywords)
 
     @property
     def moves(self) -> bool:
