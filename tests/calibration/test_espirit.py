@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -273,6 +274,12 @@ def test_default_acs_is_the_sampled_centre(make_scan):
     mask[38:58] = True
     kspace[:, ~mask] = 0
     assert torch.equal(espirit(kspace), espirit(kspace, acs=(slice(38, 58), slice(28, 52))))
+
+
+def test_options_of_any_kind_of_number(make_scan):
+    kspace = make_scan(5, (48, 44)).kspace
+    given = espirit(kspace, acs=24, kernel_size=np.array([5, 6]), n_maps=np.int64(1), threshold=np.float32(0.25))
+    assert torch.equal(given, espirit(kspace, acs=24, kernel_size=(5, 6), threshold=0.25))
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,12 @@ def test_corners_skip_what_was_not_acquired():
     assert abs(noise_from_corners(kspace).shape[1] / count - 0.5) < 0.1
 
 
+def test_one_covariance_per_item():
+    kspace = torch.randn(2, 3, 4, 5, dtype=torch.complex128, generator=torch.Generator().manual_seed(0))
+    psi = torch.stack([4 * torch.eye(3), torch.eye(3)])
+    torch.testing.assert_close(prewhiten(kspace, covariance=psi), torch.stack([kspace[0] / 2, kspace[1]]))
+
+
 def test_errors():
     _, noise = coloured_noise(4, 100)
     kspace = torch.ones(4, 8, 8, dtype=torch.complex128)
@@ -94,10 +100,17 @@ def test_errors():
         prewhiten(kspace, noise, covariance=noise_covariance(noise))
     with pytest.raises(ValueError, match=r"noise: expected 4 coils on axis 0, got \(3, 100\)"):
         prewhiten(kspace, noise[:3])
-    with pytest.raises(ValueError, match="positive definite matrix, got one whose leading minor of order 3"):
+    with pytest.raises(ValueError, match=r"^covariance of noise: expected a positive definite .* minor of order 3"):
         prewhiten(kspace, torch.cat([noise[:2], 0 * noise[:1], noise[3:]]))
-    with pytest.raises(ValueError, match="expected a finite Hermitian matrix"):
+    with pytest.raises(ValueError, match=r"^covariance: expected a finite Hermitian matrix"):
         prewhiten(kspace, covariance=torch.triu(torch.ones(4, 4)))
+    with pytest.raises(ValueError, match=r"^covariance: expected batch axes that broadcast to \(\), got \(2, 4, 4\)"):
+        prewhiten(kspace, covariance=torch.eye(4).expand(2, 4, 4))
+    for shape in ((3,), (2, 3), (0, 0), ()):
+        with pytest.raises(
+            ValueError, match=r"^covariance: expected shape \(..., coils, coils\) without empty axes, got"
+        ):
+            whitening_matrix(torch.ones(shape))
     with pytest.raises(ValueError, match=r"fraction: expected 0 < fraction <= 0\.5, got 0\.7"):
         noise_from_corners(kspace, fraction=0.7)
     with pytest.raises(ValueError, match="expected more acquired corner samples than coils"):

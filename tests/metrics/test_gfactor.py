@@ -89,18 +89,35 @@ def test_outside_the_object_and_not_separable():
     assert gfactor(same, 2).isinf().all()
 
 
+def spoilt(csm, value):
+    csm[1, 2, 3] = value
+    return csm
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda c: gfactor(c, 5), r"acceleration: expected to divide the image size \(8, 6\), got \(5, 1\)"),
         (lambda c: gfactor(c, 0), "acceleration: expected a positive int"),
         (lambda c: gfactor(c, (2, 1, 1)), "acceleration: expected a positive int or 2 of them"),
-        (lambda c: gfactor(c.real, 2), "csm: expected complex"),
-        (lambda c: gfactor(c[0], 2), "csm: expected complex"),
+        (lambda c: gfactor(c[0], 2), r"csm: expected \(\*batch, coils, \*im_size\) with 2 spatial axes"),
+        (lambda c: gfactor(c[:0], 2), r"csm: expected no empty axis, got shape \(0, 8, 6\)"),
+        (lambda c: gfactor(c[:, :0], 2), r"csm: expected no empty axis, got shape \(4, 0, 6\)"),
+        (lambda c: gfactor(c, 2, ndim=1), "ndim: expected 2 or 3, got 1"),
+        (lambda c: gfactor(spoilt(c, math.nan), 2), r"csm: expected finite values, got .*nan.* at index \(1, 2, 3\)"),
+        (lambda c: gfactor(spoilt(c, math.inf), 2), r"csm: expected finite values, got .*inf.* at index \(1, 2, 3\)"),
         (lambda c: gfactor(c, 2, caipi_shift=1), "caipi_shift: expected 0"),
         (lambda c: gfactor(c[..., None], (4, 3, 1), caipi_shift=1, ndim=3), "to be a multiple of R_y = 3"),
-        (lambda c: gfactor(c, 2, noise_covariance=torch.eye(3)), r"noise_covariance: expected shape \(4, 4\)"),
-        (lambda c: gfactor(c, 2, noise_covariance=-torch.eye(4)), "noise_covariance: expected a Hermitian positive"),
+        (lambda c: gfactor(c, 2, noise_covariance=torch.eye(3)), r"noise_covariance: expected shape \(..., 4, 4\)"),
+        (lambda c: gfactor(c, 2, noise_covariance=-torch.eye(4)), "noise_covariance: expected a positive definite"),
+        (
+            lambda c: gfactor(c, 2, noise_covariance=5 * torch.eye(4) + torch.ones(4, 4).triu()),
+            "noise_covariance: expected a finite Hermitian matrix",
+        ),
+        (
+            lambda c: gfactor(c, 2, noise_covariance=torch.eye(4).expand(2, 4, 4)),
+            r"noise_covariance: expected batch axes that broadcast to \(\), got \(2, 4, 4\)",
+        ),
     ],
 )
 def test_refused(call, message):
@@ -162,7 +179,7 @@ def test_pseudo_replica_without_undersampling_is_one():
 
 def test_pseudo_replica_refuses():
     kspace = torch.zeros(2, 4, 4, dtype=torch.complex64)
-    with pytest.raises(ValueError, match="n_replicas: expected at least 2, got 1"):
+    with pytest.raises(ValueError, match="n_replicas: expected an integer >= 2, got 1"):
         noise_pseudo_replica(lambda k: k, kspace, n_replicas=1)
     with pytest.raises(ValueError, match="mask: expected at least one sampled entry"):
         gfactor_pseudo_replica(lambda k: k, lambda k: k, kspace, mask=torch.zeros(4, 4))
@@ -170,4 +187,14 @@ def test_pseudo_replica_refuses():
 
 def test_acceleration_of_any_kind_of_integer():
     csm = coil_maps((12, 8), 4)
-    assert torch.equal(gfactor(csm, np.int64(2)), gfactor(csm, 2))
+    for two in (np.int64(2), torch.tensor(2), (2, 1), np.array([2, 1])):
+        assert torch.equal(gfactor(csm, two), gfactor(csm, 2))
+
+
+def test_empty_batches_and_batches_of_covariances():
+    csm = coil_maps((8, 6), 4)
+    assert gfactor(csm.expand(0, 4, 8, 6), 2).shape == (0, 8, 6)
+    assert gfactor(csm.expand(2, 0, 4, 8, 6), 2, noise_covariance=torch.eye(4)).shape == (2, 0, 8, 6)
+    psi = torch.stack([coil_covariance(4, seed=s) for s in (0, 1)])
+    both = gfactor(csm.expand(2, 4, 8, 6), 2, noise_covariance=psi)
+    assert torch.equal(both, torch.stack([gfactor(csm, 2, noise_covariance=p) for p in psi]))

@@ -12,7 +12,7 @@ from mriops._native.arguments import instance, integer, one_each
 __all__ = ["check_kspace", "detect_acs", "extract_acs"]
 
 
-def check_kspace(kspace: Tensor, *, ndim: int, name: str = "kspace") -> Tensor:
+def check_kspace(kspace: Tensor, *, ndim: int, name: str = "kspace", empty_batch: bool = False) -> Tensor:
     """Check that ``kspace`` is a finite complex tensor (*batch, coils, *im_size) and resolve a lazy conjugation.
 
     Parameters
@@ -23,6 +23,8 @@ def check_kspace(kspace: Tensor, *, ndim: int, name: str = "kspace") -> Tensor:
         Number of spatial axes, 1, 2 or 3.
     name
         Argument name used in messages.
+    empty_batch
+        Whether axes in front of the coils may be empty.
 
     Returns
     -------
@@ -45,7 +47,7 @@ def check_kspace(kspace: Tensor, *, ndim: int, name: str = "kspace") -> Tensor:
         raise ValueError(
             f"{name}: expected (*batch, coils, *im_size) with {ndim} spatial axes, got {tuple(kspace.shape)}"
         )
-    if kspace.numel() == 0:
+    if 0 in kspace.shape[-ndim - 1 if empty_batch else 0 :]:
         raise ValueError(f"{name}: expected no empty axis, got shape {tuple(kspace.shape)}")
     kspace = kspace.resolve_conj()
     # The sum is finite unless a value is not, or a finite sum overflows: only then is every value looked at.

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from mriops._native.arguments import instance, integer, not_negative, number, one_each, sizes
-from mriops._native.batches import broadcasts_to
+from mriops._native.arguments import integer, not_negative, number, one_each, sizes
 from mriops.calibration.acs import check_kspace
 from mriops.calibration.eigenmaps import leading_eigenvector
 from mriops.calibration.noise import cholesky_factor
@@ -113,11 +112,9 @@ def walsh(
     flat = images.reshape(-1, coils, *im_size)
     factor = None
     if noise_covariance is not None:
-        instance("noise_covariance", noise_covariance, Tensor, "a torch.Tensor or None")
-        factor = cholesky_factor(noise_covariance.to(images.dtype), coils)
-        if not broadcasts_to(tuple(factor.shape[:-2]), tuple(batch)):
-            shape = tuple(noise_covariance.shape)
-            raise ValueError(f"noise_covariance: expected batch axes that broadcast to {tuple(batch)}, got {shape}")
+        factor = cholesky_factor(
+            noise_covariance, coils, batch=tuple(batch), dtype=images.dtype, name="noise_covariance"
+        )
         factor = factor.expand(*batch, coils, coils).reshape(-1, coils, coils)
         white = torch.linalg.solve_triangular(factor, flat.reshape(flat.shape[0], coils, -1), upper=False)
         flat = white.reshape(flat.shape)
@@ -175,7 +172,7 @@ def adaptive_combine(
     if noise_covariance is None:
         image = (csm.conj() * coil_images).sum(coil_axis)
     else:
-        factor = cholesky_factor(noise_covariance.to(csm.dtype), csm.shape[coil_axis])
+        factor = cholesky_factor(noise_covariance, csm.shape[coil_axis], dtype=csm.dtype, name="noise_covariance")
         flat = csm.flatten(-ndim)
         weights = torch.cholesky_solve(flat, factor.expand(*flat.shape[:-2], *factor.shape[-2:])).reshape(csm.shape)
         scale = (weights.conj() * csm).sum(coil_axis).real.clamp_min(torch.finfo(csm.dtype).tiny)

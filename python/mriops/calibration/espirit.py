@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from mriops._native.arguments import integer, number, one_each, positive, sizes
 from mriops.calibration.acs import check_kspace, detect_acs, extract_acs
 from mriops.calibration.eigenmaps import EigenSettings, eigen_maps
 from mriops.calibration.kernels import CalibrationKernels, calibration_kernels, coil_gram_samples
@@ -92,7 +93,7 @@ def espirit(
     Raises
     ------
     TypeError
-        If ``kspace`` is not a complex tensor.
+        If ``kspace`` is not a complex tensor, or an option not a number of its kind.
     ValueError
         If k-space holds NaN or Inf, the ACS is too small for the kernel, is all zero, or an option is out of range.
 
@@ -110,8 +111,7 @@ def espirit(
     _check_options(threshold, crop, max_iter, tol)
     kspace, block, kernel = _calibration_block(kspace, acs, kernel_size, ndim)
     coils, im_size = kspace.shape[-ndim - 1], tuple(kspace.shape[-ndim:])
-    if not isinstance(n_maps, int) or not 1 <= n_maps <= coils:
-        raise ValueError(f"n_maps: expected an int from 1 to the number of coils {coils}, got {n_maps!r}")
+    integer("n_maps", n_maps, 1, f"an int from 1 to the number of coils {coils}", coils)
     kernels = calibration_kernels(block, kernel, threshold, soft=soft)
     keep = _AUTO_CROP_RANGE[0] if isinstance(crop, str) else _lowest_kept(crop, smooth)
     settings = EigenSettings(n_maps, 0.0 if return_eigenvalues else keep, tol, max_iter)
@@ -128,16 +128,16 @@ def espirit(
 
 
 def _check_options(threshold: float | str, crop: float | str, max_iter: int, tol: float) -> None:
-    for name, value, upper in (("threshold", threshold, "< 1"), ("crop", crop, "<= 1")):
-        if isinstance(value, str):
-            if value != "auto":
-                raise ValueError(f'{name}: expected a number or "auto", got {value!r}')
-        elif not (0 <= float(value) < 1 or (upper == "<= 1" and float(value) == 1)):
-            raise ValueError(f"{name}: expected 0 <= {name} {upper}, got {value!r}")
-    if max_iter < 1:
-        raise ValueError(f"max_iter: expected a positive int, got {max_iter!r}")
-    if not tol > 0:
-        raise ValueError(f"tol: expected a positive number, got {tol!r}")
+    for name, value, upper, fits in (
+        ("threshold", threshold, "< 1", lambda x: 0 <= x < 1),
+        ("crop", crop, "<= 1", lambda x: 0 <= x <= 1),
+    ):
+        if not isinstance(value, str):
+            number(name, value, f"0 <= {name} {upper}", fits)
+        elif value != "auto":
+            raise ValueError(f'{name}: expected a number or "auto", got {value!r}')
+    integer("max_iter", max_iter, 1, "a positive int")
+    number("tol", tol, "a positive number", positive)
 
 
 def _calibration_block(
@@ -150,10 +150,8 @@ def _calibration_block(
         widths = [s.stop - s.start for s in detect_acs(kspace, ndim=ndim)]
         acs = [min(w, _DEFAULT_ACS) for w in widths]
     block = extract_acs(kspace, acs, ndim=ndim)
-    sizes = (kernel_size,) * ndim if isinstance(kernel_size, int) else tuple(kernel_size)
-    if len(sizes) != ndim or any(k < 1 for k in sizes):
-        raise ValueError(f"kernel_size: expected a positive int or {ndim} of them, got {kernel_size!r}")
-    kernel = tuple(1 if n == 1 else k for k, n in zip(sizes, im_size, strict=True))
+    widths = sizes("kernel_size", one_each(kernel_size, ndim), f"a positive int or {ndim} of them", ndim)
+    kernel = tuple(1 if n == 1 else k for k, n in zip(widths, im_size, strict=True))
     acs_size, coils = tuple(block.shape[-ndim:]), block.shape[-ndim - 1]
     patches = math.prod(max(0, n - k + 1) for n, k in zip(acs_size, kernel, strict=True))
     if patches < coils:

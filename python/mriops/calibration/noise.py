@@ -8,9 +8,12 @@ import torch
 from torch import Tensor
 
 from mriops._native.arguments import instance
+from mriops._native.batches import broadcasts_to
 from mriops.calibration.acs import check_kspace
 
 __all__ = ["cholesky_factor", "noise_covariance", "noise_from_corners", "prewhiten", "whitening_matrix"]
+
+_PRECISIONS = (torch.float32, torch.float64, torch.complex64, torch.complex128)
 
 
 def noise_covariance(noise: Tensor, *, coil_dim: int = 0) -> Tensor:
@@ -53,27 +56,55 @@ def noise_covariance(noise: Tensor, *, coil_dim: int = 0) -> Tensor:
     return ((covariance + covariance.mH) / 2).to(noise.dtype)
 
 
-def cholesky_factor(covariance: Tensor, coils: int) -> Tensor:
+def cholesky_factor(
+    covariance: Tensor,
+    coils: int | None = None,
+    *,
+    batch: tuple[int, ...] | None = None,
+    dtype: torch.dtype | None = None,
+    name: str = "covariance",
+) -> Tensor:
     """Lower triangular L with L L^H = ``covariance`` (..., coils, coils), checked.
+
+    Parameters
+    ----------
+    covariance
+        (..., coils, coils).
+    coils
+        Their number, where it is known.
+    batch
+        Shape that the leading axes have to broadcast to; any if None.
+    dtype
+        Of the result, that of ``covariance`` if None.
+    name
+        Argument name used in messages.
 
     Raises
     ------
+    TypeError
+        If the covariance is no tensor, or has no precision to compute in.
     ValueError
-        If the covariance has another shape, is not Hermitian, or is not positive definite.
+        If it has another shape, is not finite, not Hermitian, or not positive definite.
     """
-    if not isinstance(covariance, Tensor) or covariance.ndim < 2 or covariance.shape[-2:] != (coils, coils):
-        got = tuple(covariance.shape) if isinstance(covariance, Tensor) else type(covariance).__name__
-        raise ValueError(f"noise covariance: expected (..., {coils}, {coils}), got {got}")
+    instance(name, covariance, Tensor, "a torch.Tensor")
+    shape, axes = tuple(covariance.shape), ("coils" if coils is None else coils,) * 2
+    if len(shape) < 2 or shape[-1] != shape[-2] or 0 in shape or coils not in (None, shape[-1]):
+        raise ValueError(f"{name}: expected shape (..., {axes[0]}, {axes[1]}) without empty axes, got {shape}")
+    if batch is not None and not broadcasts_to(shape[:-2], batch):
+        raise ValueError(f"{name}: expected batch axes that broadcast to {batch}, got {shape}")
+    covariance = covariance if dtype is None else covariance.to(dtype)
+    if covariance.dtype not in _PRECISIONS:
+        raise TypeError(f"{name}: expected {', '.join(str(d) for d in _PRECISIONS)}, got {covariance.dtype}")
     scale = float(covariance.abs().max())
     skew = float((covariance - covariance.mH).abs().max())
     if not math.isfinite(scale) or skew > 1e-3 * scale:
-        raise ValueError(f"noise covariance: expected a finite Hermitian matrix, got asymmetry {skew:g} of {scale:g}")
+        raise ValueError(f"{name}: expected a finite Hermitian matrix, got asymmetry {skew:g} of {scale:g}")
     factor, info = torch.linalg.cholesky_ex(covariance)
     if bool((info != 0).any()):
         failed = int(info.reshape(-1).max())
         raise ValueError(
-            f"noise covariance: expected a positive definite matrix, got one whose leading minor of order {failed} is "
-            "not (a coil without noise, or two identical coils?)"
+            f"{name}: expected a positive definite matrix, got one whose leading minor of order {failed} is not "
+            "(a coil without noise, or two identical coils?)"
         )
     return factor
 
@@ -92,7 +123,7 @@ def whitening_matrix(covariance: Tensor) -> Tensor:
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         As :func:`cholesky_factor`.
 
     References
@@ -100,7 +131,7 @@ def whitening_matrix(covariance: Tensor) -> Tensor:
     Pruessmann KP et al. Advances in sensitivity encoding with arbitrary k-space trajectories. Magn Reson Med 46:638
     (2001).
     """
-    factor = cholesky_factor(covariance, covariance.shape[-1])
+    factor = cholesky_factor(covariance)
     identity = torch.eye(factor.shape[-1], dtype=factor.dtype, device=factor.device).expand_as(factor)
     return torch.linalg.solve_triangular(factor, identity, upper=False)
 
@@ -117,7 +148,8 @@ def prewhiten(
     noise
         Noise samples (coils, ...), complex; or
     covariance
-        their covariance (coils, coils) (:func:`noise_covariance`). Give exactly one of the two.
+        their covariance (coils, coils) (:func:`noise_covariance`), or one per item of the batch. Give exactly one of
+        the two.
     ndim
         Number of spatial axes.
 
@@ -137,17 +169,18 @@ def prewhiten(
     (2001).
     """
     kspace = check_kspace(kspace, ndim=ndim)
-    coils = kspace.shape[-ndim - 1]
+    coils, name = kspace.shape[-ndim - 1], "covariance"
     if noise is not None and covariance is None:
         instance("noise", noise, Tensor, "a torch.Tensor or None")
         if noise.ndim < 1 or noise.shape[0] != coils:
             raise ValueError(f"noise: expected {coils} coils on axis 0, got {tuple(noise.shape)}")
-        covariance = noise_covariance(noise)
+        covariance, name = noise_covariance(noise), "covariance of noise"
     elif noise is not None or covariance is None:
         raise ValueError(
             "noise, covariance: expected exactly one of them, got " + ("neither" if noise is None else "both")
         )
-    factor = cholesky_factor(covariance.to(torch.complex128), coils).to(kspace.dtype)
+    batch = tuple(kspace.shape[: -ndim - 1])
+    factor = cholesky_factor(covariance, coils, batch=batch, dtype=torch.complex128, name=name).to(kspace.dtype)
     flat = kspace.reshape(*kspace.shape[:-ndim], -1)
     factor = factor.expand(*flat.shape[:-2], coils, coils)
     return torch.linalg.solve_triangular(factor, flat, upper=False).reshape(kspace.shape)

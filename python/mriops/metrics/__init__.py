@@ -1,4 +1,4 @@
-"""Metrics (floor 5): image similarity and noise amplification. Imports phantoms (its noise) and torch."""
+"""Metrics (floor 5): image similarity and noise amplification. Imports phantoms, calibration and torch."""
 
 from mriops.metrics.gfactor import gfactor, gfactor_pseudo_replica, noise_pseudo_replica
 from mriops.metrics.images import nmse, nrmse, psnr, ssim

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from numbers import Integral
 
 import torch
 from torch import Tensor
 
+from mriops._native.arguments import instance, integer, sizes, whole
+from mriops.calibration import check_kspace
+from mriops.calibration.noise import cholesky_factor
 from mriops.phantoms.noise import add_noise
 
 
@@ -29,38 +31,38 @@ def gfactor(
     Parameters
     ----------
     csm : Tensor (*batch, coils, *im_size), complex
+        Finite: one NaN would spoil all the pixels that fold onto it.
     acceleration : int or sequence of int
         R per axis, order (z, y, x); one number is along y. Each R must divide its axis: otherwise equispaced lines do
         not close around k-space, and every pixel aliases with every other.
     caipi_shift : int
         Shift in y from one sampled row in z to the next, as in `trajectories.mask_caipi`; 3D only.
     noise_covariance : Tensor (coils, coils), optional
-        Psi, Hermitian positive definite; identity by default.
+        Psi, Hermitian positive definite, or one per item of the batch; identity by default.
     ndim : {2, 3}
 
     Returns
     -------
-    Tensor (*batch, *im_size), real, of the precision of csm (computed in float64)
+    Tensor (*batch, *im_size), real, of the precision of csm (computed in float64); empty where the batch is
 
     Raises
     ------
-    ValueError
-        If R does not divide its axis, the shift does not close around the field of view, or shapes do not fit.
+    TypeError, ValueError
+        If R does not divide its axis, the shift does not close around the field of view, shapes do not fit, csm holds
+        NaN or Inf, or the covariance is not Hermitian positive definite.
 
     References
     ----------
     Pruessmann, Weiger, Scheidegger, Boesiger. SENSE: sensitivity encoding for fast MRI. MRM 42:952 (1999).
     Breuer et al. Controlled aliasing in volumetric parallel imaging (2D CAIPIRINHA). MRM 55:549 (2006).
     """
-    if not csm.is_complex() or csm.ndim < ndim + 1 or ndim not in (2, 3):
-        raise ValueError(
-            f"csm: expected complex (*batch, coils, {ndim} image axes), ndim 2 or 3, got {csm.dtype} {tuple(csm.shape)}"
-        )
+    ndim = integer("ndim", ndim, 2, "2 or 3", 3)
+    csm = check_kspace(csm, ndim=ndim, name="csm", empty_batch=True)
     im_size = tuple(csm.shape[-ndim:])
     groups = _alias_groups(im_size, _rates(acceleration, im_size), caipi_shift).to(csm.device)
     white = _whiten(csm.detach().to(torch.complex128).flatten(-ndim), noise_covariance)
     out = torch.zeros((*csm.shape[: -ndim - 1], math.prod(im_size)), dtype=torch.float64, device=csm.device)
-    block = max(1, (1 << 22) // (white.shape[:-1].numel() * groups.shape[1]))
+    block = max(1, (1 << 22) // max(1, white.shape[:-1].numel() * groups.shape[1]))
     for first in range(0, groups.shape[0], block):
         index = groups[first : first + block]
         out[..., index] = _amplification(white[..., index].movedim(-3, -2))
@@ -101,16 +103,16 @@ def noise_pseudo_replica(
 
     Raises
     ------
-    ValueError
-        If n_replicas is below 2, or as `phantoms.add_noise` does.
+    TypeError, ValueError
+        If n_replicas is no integer of at least 2, or as `phantoms.add_noise` does.
 
     References
     ----------
     Robson, Grant, Madhuranthakam, Lattanzi, Sodickson, McKenzie. Comprehensive quantification of signal-to-noise ratio
     and g-factor for image-based and k-space-based parallel imaging reconstructions. MRM 60:895 (2008).
     """
-    if n_replicas < 2:
-        raise ValueError(f"n_replicas: expected at least 2, got {n_replicas}")
+    n_replicas = integer("n_replicas", n_replicas, 2)
+    seed = integer("seed", seed, -(2**63), "an integer")
     with torch.no_grad():
         clean = reconstruct(kspace)
         total, energy = torch.zeros_like(clean), torch.zeros_like(clean.real)
@@ -157,15 +159,16 @@ def gfactor_pseudo_replica(
 
     Raises
     ------
-    ValueError
-        If the mask samples nothing, or as `noise_pseudo_replica` does.
+    TypeError, ValueError
+        If the mask is no tensor or samples nothing, or as `noise_pseudo_replica` does.
 
     References
     ----------
     Robson et al. Comprehensive quantification of signal-to-noise ratio and g-factor for image-based and k-space-based
     parallel imaging reconstructions. MRM 60:895 (2008).
     """
-    sampled = int(torch.count_nonzero(mask))
+    instance("kspace", kspace, Tensor, "a torch.Tensor")
+    sampled = int(torch.count_nonzero(instance("mask", mask, Tensor, "a torch.Tensor")))
     if sampled == 0:
         raise ValueError("mask: expected at least one sampled entry, got none")
     options = {"noise_covariance": noise_covariance, "n_replicas": n_replicas, "ndim": ndim}
@@ -180,16 +183,13 @@ def gfactor_pseudo_replica(
 
 def _rates(acceleration: int | Sequence[int], im_size: tuple[int, ...]) -> tuple[int, ...]:
     ndim = len(im_size)
-    if isinstance(acceleration, (int, Integral)):
-        rates = tuple(int(acceleration) if axis == ndim - 2 else 1 for axis in range(ndim))
-    else:
-        rates = tuple(acceleration)
-    if len(rates) != ndim or any(int(r) != r or r < 1 for r in rates):
-        raise ValueError(f"acceleration: expected a positive int or {ndim} of them, got {acceleration}")
+    one = whole(acceleration)
+    given = acceleration if one is None else (*(1,) * (ndim - 2), one, 1)
+    rates = sizes("acceleration", given, f"a positive int or {ndim} of them", ndim)
     for r, n in zip(rates, im_size, strict=True):
         if n % r:
             raise ValueError(f"acceleration: expected to divide the image size {im_size}, got {rates}")
-    return tuple(int(r) for r in rates)
+    return rates
 
 
 def _alias_groups(im_size: tuple[int, ...], rates: tuple[int, ...], shift: int) -> Tensor:
@@ -221,12 +221,9 @@ def _whiten(csm: Tensor, noise_covariance: Tensor | None) -> Tensor:
     """L^-1 S for Psi = L L^H; csm (*batch, coils, pixels)."""
     if noise_covariance is None:
         return csm
-    n_coils = csm.shape[-2]
-    if tuple(noise_covariance.shape) != (n_coils, n_coils):
-        raise ValueError(f"noise_covariance: expected shape {(n_coils, n_coils)}, got {tuple(noise_covariance.shape)}")
-    factor, failed = torch.linalg.cholesky_ex(noise_covariance.detach().to(csm.device, torch.complex128))
-    if int(failed):
-        raise ValueError("noise_covariance: expected a Hermitian positive definite matrix, got one that is not")
+    *batch, n_coils, _ = csm.shape
+    factor = cholesky_factor(noise_covariance, n_coils, batch=tuple(batch), dtype=csm.dtype, name="noise_covariance")
+    factor = factor.detach().to(csm.device).expand(*batch, n_coils, n_coils)
     return torch.linalg.solve_triangular(factor, csm, upper=False)
 
 

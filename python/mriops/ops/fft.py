@@ -44,7 +44,7 @@ _known_groups: dict[tuple, list[tuple[int, ...]]] = {}  # few: one per rank and 
 
 def _groups(rank: int, dims: int | Sequence[int]) -> list[tuple[int, ...]]:
     """Axes per native pass; remembered, since working it out takes as long as the rest of a small transform."""
-    if dims.__class__ is not tuple or torch.compiler.is_dynamo_compiling():
+    if type(dims) is not tuple or torch.compiler.is_dynamo_compiling():
         return split_dims(normalize_dims(rank, dims))
     try:
         groups = _known_groups.get((rank, dims))
