@@ -1,6 +1,7 @@
 """Averages, noise scan, readout oversampling, coil compression, calibration data: what `prepare` makes of them."""
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -125,8 +126,37 @@ def test_settings_are_checked():
         recon.Settings(method="magic")
     with pytest.raises(ValueError, match="calib: expected one of espirit, walsh, adaptive, got 'guess'"):
         recon.Settings(calib="guess")
-    with pytest.raises(ValueError, match="acceleration: expected at least 1, got 0"):
-        recon.Settings(acceleration=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error", "message"),
+    [
+        ("acceleration", 0, ValueError, "expected an integer >= 1, got 0"),
+        ("acceleration", 2.5, TypeError, "expected an integer >= 1, got 2.5"),
+        ("acs", -1, ValueError, "expected an integer >= 0, got -1"),
+        ("n_maps", 1.5, TypeError, "expected an integer >= 1, got 1.5"),
+        ("max_iter", 2.5, TypeError, "expected an integer >= 1, got 2.5"),
+        ("max_iter", 0, ValueError, "expected an integer >= 1, got 0"),
+        ("l2", -1, ValueError, "expected a number >= 0, got -1"),
+        ("l2", math.nan, ValueError, "expected a number >= 0, got nan"),
+        ("l2", "1", TypeError, "expected a number >= 0, got '1'"),
+        ("tol", -1.0, ValueError, "expected a number >= 0, got -1.0"),
+        ("compress", 0, ValueError, "expected an integer >= 1 or None, got 0"),
+        ("compress", 2.0, TypeError, "expected an integer >= 1 or None, got 2.0"),
+        ("whiten", "no", TypeError, "expected a bool, got str"),
+        ("device", "foo", ValueError, "expected the name of a torch device, such as cpu or cuda:0, got 'foo'"),
+        ("device", 0.0, TypeError, "expected the name of a torch device, such as cpu or cuda:0, got float"),
+    ],
+)
+def test_numbers_of_settings_are_checked(name, value, error, message):
+    with pytest.raises(error, match=f"^{name}: {message}$"):
+        recon.Settings(**{name: value})
+
+
+def test_settings_take_numbers_of_any_kind():
+    given = {"l2": np.float32(0), "tol": 0, "compress": np.int64(4), "acs": 0, "device": torch.device("cpu")}
+    settings = recon.Settings(**given)
+    assert {name: getattr(settings, name) for name in given} == given
 
 
 def test_centre_missing(raw):

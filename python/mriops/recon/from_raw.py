@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from mriops import trajectories
+from mriops._native.arguments import instance, integer, not_negative, number
 from mriops.io import RawData, ScanInfo, crop_centre
 from mriops.recon.coil_maps import CALIBRATIONS, estimate_csm
 from mriops.recon.combine import rss, zero_filled
@@ -47,8 +48,9 @@ class Settings:
 
     Raises
     ------
-    ValueError
-        If a choice is unknown, a number out of range, or several sets of maps are asked of another method.
+    TypeError, ValueError
+        If a choice is unknown, a number out of range or of the wrong kind, or several sets of maps are asked of another
+        method.
     """
 
     method: str = "sense"
@@ -61,18 +63,25 @@ class Settings:
     whiten: bool = True
     acceleration: int = 1
     acs: int = 24
-    device: str = "cpu"
+    device: torch.device | str = "cpu"
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise ValueError(f"method: expected one of {', '.join(METHODS)}, got {self.method!r}")
         if self.calib not in CALIBRATIONS:
             raise ValueError(f"calib: expected one of {', '.join(CALIBRATIONS)}, got {self.calib!r}")
-        for name, lowest in (("acceleration", 1), ("acs", 0), ("max_iter", 1), ("n_maps", 1)):
-            if getattr(self, name) < lowest:
-                raise ValueError(f"{name}: expected at least {lowest}, got {getattr(self, name)}")
-        if self.compress is not None and self.compress < 1:
-            raise ValueError(f"compress: expected at least 1 coil, or None for all, got {self.compress}")
+        for name, least in (("n_maps", 1), ("max_iter", 1), ("acceleration", 1), ("acs", 0)):
+            integer(name, getattr(self, name), least)
+        for name in ("l2", "tol"):
+            number(name, getattr(self, name), "a number >= 0", not_negative)
+        if self.compress is not None:
+            integer("compress", self.compress, 1, "an integer >= 1 or None")
+        instance("whiten", self.whiten, bool, "a bool")
+        expected = "the name of a torch device, such as cpu or cuda:0"
+        try:
+            torch.device(instance("device", self.device, (str, torch.device), expected))
+        except RuntimeError:
+            raise ValueError(f"device: expected {expected}, got {self.device!r}") from None
         if self.method == "sense" and self.calib != "espirit" and self.n_maps != 1:
             raise ValueError(f"n_maps: expected 1 with calib {self.calib!r}, got {self.n_maps}")
 
