@@ -107,6 +107,18 @@ def along(**changed):
     return recon.noncartesian_sense(**{"kspace": SHOTS, "trajectory": RADIAL, "im_size": IM, "csm": CSM, **changed})
 
 
+def espirit(**changed):
+    return calibration.espirit(KSPACE, **{"acs": 8, "kernel_size": 3, **changed})
+
+
+def replicas(**changed):
+    def total(k):
+        return k.sum(0)
+
+    given = {"kspace": KSPACE, "mask": torch.ones(IM), "n_replicas": 2, **changed}
+    return metrics.gfactor_pseudo_replica(total, total, **given)
+
+
 TYPE_ERRORS = [
     ("epg, a word", lambda: fse(flip_angle="90"), "flip_angle: expected torch.Tensor or numbers, got builtins.str"),
     ("epg, nothing", lambda: fse(echo_spacing=None), "echo_spacing: expected torch.Tensor or numbers, got"),
@@ -178,6 +190,24 @@ TYPE_ERRORS = [
         lambda: calibration.walsh(KSPACE, noise_covariance=[1]),
         "noise_covariance: expected a torch.Tensor",
     ),
+    (
+        "covariance of",
+        lambda: calibration.prewhiten(KSPACE, covariance=np.eye(2)),
+        "covariance: expected a torch.Tensor",
+    ),
+    ("to whiten", lambda: calibration.whitening_matrix([[1.0]]), "covariance: expected a torch.Tensor, got list"),
+    (
+        "whole covariance",
+        lambda: calibration.whitening_matrix(torch.eye(2, dtype=torch.int64)),
+        "covariance: expected torch.float32, .* got torch.int64",
+    ),
+    ("kernel", lambda: espirit(kernel_size=2.5), "kernel_size: expected a positive int or 2 of them, got"),
+    ("kernels", lambda: espirit(kernel_size=(2.5, 3)), "kernel_size: expected a positive int or 2 of them, got"),
+    ("threshold", lambda: espirit(threshold=None), "threshold: expected 0 <= threshold < 1, got None"),
+    ("crop", lambda: espirit(crop=[0.8]), r"crop: expected 0 <= crop <= 1, got \[0.8\]"),
+    ("espirit steps", lambda: espirit(max_iter=None), "max_iter: expected a positive int, got None"),
+    ("espirit tol", lambda: espirit(tol="a"), "tol: expected a positive number, got 'a'"),
+    ("espirit maps", lambda: espirit(n_maps=1.0), "n_maps: expected an int from 1 to the number of coils 2, got 1.0"),
     ("coils", lambda: phantoms.FourierCoils([1.0]), "coefficients: expected a torch.Tensor, got list"),
     ("residual", lambda: phantoms.FourierCoils(CSM[:, :3, :3], residual="0"), "residual: expected a number >= 0"),
     ("polygon", lambda: phantoms.Polygon("abc"), "vertices: expected coordinates of points, got str"),
@@ -186,6 +216,23 @@ TYPE_ERRORS = [
     ("noise mask", lambda: noisy(mask=np.ones(IM)), "mask: expected a torch.Tensor or None, got ndarray"),
     ("range", lambda: metrics.psnr(ONE, ONE, ndim=1, data_range="1"), "data_range: expected positive values"),
     ("metric ndim", lambda: metrics.nrmse(ONE, ONE, ndim=None), "ndim: expected 1, 2 or 3, got None"),
+    ("g of", lambda: metrics.gfactor(CSM.numpy(), 2), "csm: expected a torch.Tensor, got ndarray"),
+    ("g of real maps", lambda: metrics.gfactor(CSM.real, 2), "csm: expected dtype complex64 or complex128, got"),
+    ("g at", lambda: metrics.gfactor(CSM, 2.5), "acceleration: expected a positive int or 2 of them, got 2.5"),
+    ("g along", lambda: metrics.gfactor(CSM, (2.5, 1)), r"acceleration: expected a positive int .* got \(2.5, 1\)"),
+    ("g with", lambda: metrics.gfactor(CSM, 2, noise_covariance=1.0), "noise_covariance: expected a torch.Tensor"),
+    ("replicas", lambda: replicas(n_replicas=2.5), "n_replicas: expected an integer >= 2, got 2.5"),
+    ("replica seed", lambda: replicas(seed="1"), "seed: expected an integer, got '1'"),
+    ("replica mask", lambda: replicas(mask=np.ones(IM)), "mask: expected a torch.Tensor, got ndarray"),
+    ("replica of", lambda: replicas(kspace=KSPACE.numpy()), "kspace: expected a torch.Tensor, got ndarray"),
+    ("sense of", lambda: recon.sense(KSPACE.numpy()), "kspace: expected a torch.Tensor, got ndarray"),
+    ("sense maps", lambda: recon.sense(KSPACE, csm=CSM, n_maps="2"), "n_maps: expected an integer >= 1, got '2'"),
+    ("sense ndim", lambda: recon.sense(KSPACE, csm=CSM, ndim=None), "ndim: expected an integer >= 1, got None"),
+    (
+        "width",
+        lambda: recon.estimate_csm(KSPACE, method="walsh", acs=2.5),
+        r"acs: expected a positive width or 2 of them \(one per spatial axis\), got",
+    ),
     ("cfl", lambda: io.write_cfl(None, "never"), "array: expected numbers, got NoneType"),
     ("rss", lambda: recon.rss(KSPACE.tolist()), "kspace: expected a torch.Tensor, got list"),
     ("samples along", lambda: along(kspace=None), "kspace: expected a torch.Tensor, got NoneType"),

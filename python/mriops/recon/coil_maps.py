@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from mriops import calibration, ops
+from mriops._native.arguments import one_each, sizes
 
 CALIBRATIONS = ("espirit", "walsh", "adaptive")
 
@@ -80,9 +81,8 @@ def low_resolution(kspace: Tensor, *, acs: int | Sequence[int] | None = None, nd
     if acs is None:
         widths = [s.stop - s.start for s in calibration.detect_acs(kspace, ndim=ndim)]
     else:
-        widths = [acs] * ndim if isinstance(acs, int) else list(acs)
-        if len(widths) != ndim or any(width < 1 for width in widths):
-            raise ValueError(f"acs: expected a positive width or {ndim} of them (one per spatial axis), got {acs!r}")
+        expected = f"a positive width or {ndim} of them (one per spatial axis)"
+        widths = sizes("acs", one_each(acs, ndim), expected, ndim)
     for axis, (n, width) in enumerate(zip(im_size, widths, strict=True)):
         width = min(width, n)
         if width == n:

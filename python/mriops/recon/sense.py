@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from mriops._native.arguments import not_negative, number
+from mriops._native.arguments import instance, integer, not_negative, number
 from mriops.operators import SenseOp
 from mriops.recon.coil_maps import estimate_csm
 from mriops.solvers import cg
@@ -70,13 +70,14 @@ def sense(
     Pruessmann et al., SENSE, Magn Reson Med 42 (1999) 952-962; Advances in sensitivity encoding with arbitrary k-space
     trajectories, Magn Reson Med 46 (2001) 638-651.
     """
-    if not kspace.is_complex() or kspace.ndim < ndim + 1:
+    instance("kspace", kspace, Tensor, "a torch.Tensor")
+    if not kspace.is_complex() or kspace.ndim < integer("ndim", ndim, 1) + 1:
         raise ValueError(
             f"kspace: expected complex (*batch, coils, *im_size) with {ndim} spatial axes, "
             f"got {kspace.dtype} {tuple(kspace.shape)}"
         )
     number("l2", l2, "a number >= 0", not_negative)
-    maps = n_maps > 1
+    maps = integer("n_maps", n_maps, 1) > 1
     if csm is None:
         csm = estimate_csm(kspace.detach(), method=calib, acs=acs, n_maps=n_maps, ndim=ndim)
     if mask is None:
