@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import sys
@@ -90,6 +91,13 @@ def _plain_text(app: object, what: str, name: str, obj: object, options: object,
             lines[i] = "".join(spans)
 
 
+def _no_words_of_the_type(app: object, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
+    """A constant has no docstring: what `autodata` finds is that of tuple, dict or float."""
+    if what == "data" and "\n".join(lines).strip() == (inspect.getdoc(type(obj)) or "").strip():
+        lines.clear()
+
+
 def setup(app: Any) -> None:
     """Before napoleon, which comes at 500."""
+    app.connect("autodoc-process-docstring", _no_words_of_the_type, priority=300)
     app.connect("autodoc-process-docstring", _plain_text, priority=400)

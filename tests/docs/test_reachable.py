@@ -23,10 +23,20 @@ def public_names(room: str) -> list[str]:
     return names
 
 
+def constants(room: str) -> set[str]:
+    """Public names without a docstring of their own, which `:members:` leaves out."""
+    module = importlib.import_module(f"mriops.{room}")
+    return {f"mriops.{room}.{name}" for name in public_names(room) if not callable(getattr(module, name))}
+
+
+def api_pages(root) -> str:
+    """All the API pages."""
+    return "".join(page.read_text() for page in (root / "docs" / "api").glob("*.md"))
+
+
 def documented_modules(root) -> set[str]:
     """Modules whose members the API pages list."""
-    text = "".join(page.read_text() for page in (root / "docs" / "api").glob("*.md"))
-    return set(re.findall(r"\.\. automodule:: ([\w.]+)\n   :members:", text))
+    return set(re.findall(r"\.\. automodule:: ([\w.]+)\n   :members:", api_pages(root)))
 
 
 def test_there_are_rooms():
@@ -38,6 +48,17 @@ def test_a_page_lists_the_room(room, root):
     public_names(room)
     assert f"mriops.{room}" in documented_modules(root)
     assert room in (root / "docs" / "api" / "index.md").read_text().split()
+
+
+def test_a_page_lists_the_package_and_its_report(root):
+    assert {"mriops", "mriops.info"} <= documented_modules(root)
+    assert ".. autodata:: mriops.__version__\n" in api_pages(root)
+
+
+@pytest.mark.parametrize("room", rooms())
+def test_a_page_says_what_constants_are(room, root):
+    told = re.findall(r"\.\. autodata:: ([\w.]+)\n(?:   :[\w-]+:\n)*\n   \w", api_pages(root))
+    assert sorted(constants(room) - set(told)) == []
 
 
 @pytest.mark.parametrize("room", rooms())
@@ -68,8 +89,4 @@ def test_built_pages_hold_every_name(room, root):
     if any(source.stat().st_mtime > path.stat().st_mtime for source in (root / "python").rglob("*.py")):
         pytest.skip("the documentation is older than the sources (make docs)")
     built = inventory(path)
-    data = {
-        name for name in public_names(room) if not callable(getattr(importlib.import_module(f"mriops.{room}"), name))
-    }
-    names = {f"mriops.{room}.{name}" for name in public_names(room) if name not in data}
-    assert sorted(names - built) == []
+    assert sorted({f"mriops.{room}.{name}" for name in public_names(room)} - built) == []
