@@ -8,6 +8,7 @@ import torch
 
 from mriops import trajectories
 from mriops.trajectories import GAMMA, GradientLimits
+from mriops.trajectories.time_optimal import within
 
 LIMITS = GradientLimits(30e-3, 120.0, 10e-6)
 
@@ -77,6 +78,44 @@ def test_cones():
     assert (height[:, 400:] - height[:, -1:]).abs().max() < 0.01
 
 
+@pytest.mark.parametrize(
+    ("im_size", "shots", "fov"),
+    [
+        ((16, 16, 16), 30, (0.2, 0.2, 0.2)),
+        ((32, 32, 32), 100, (0.24, 0.24, 0.24)),
+        ((16, 16, 16), 30, (0.2, 0.2, 0.1)),
+        ((24, 16, 12), 30, (0.2, 0.2, 0.2)),
+        ((16, 16, 8), 60, (0.2, 0.2, 0.2)),
+        ((15, 16, 17), 10, (0.2, 0.2, 0.2)),
+        ((1, 12, 20), 4, (0.2, 0.2, 0.2)),
+    ],
+)
+def test_cones_of_any_voxel_share_one_timing(im_size, shots, fov):
+    wave = trajectories.cones(im_size, shots, field_of_view=fov, limits=LIMITS, dtype=torch.float64)
+    check(wave._replace(trajectory=wave.trajectory[:2], gradient=wave.gradient[:2]), fov)
+    slew = wave.gradient.diff(dim=1).norm(dim=-1) / LIMITS.raster
+    assert wave.gradient.norm(dim=-1).max() <= LIMITS.gradient * (1 + 1e-8)
+    # Within the limit, and near it: the timing is not slower than it needs to be.
+    assert 0.9 * LIMITS.slew < slew.max() <= LIMITS.slew * (1 + 1e-6)
+    # In units of N/2 every shot passes the same radii at the same times, up to the edge; the raster blurs the start.
+    radius = (wave.trajectory / torch.tensor(im_size) * 2).norm(dim=-1)
+    assert torch.allclose(radius, radius[:1].expand_as(radius), atol=0.02)
+    assert (radius[:, -1] > 0.98).all() and radius.max() < 1
+    height = wave.trajectory[..., 0] / im_size[0] * 2 / radius.clamp_min(1e-9)
+    designed = (2 * torch.arange(shots, dtype=torch.float64) + 1) / shots - 1
+    outer = radius[0] > 0.5
+    assert (height[:, outer] - designed[:, None]).abs().max() < 0.02
+
+
+def test_spirals_of_voxels_that_are_not_square_keep_the_limits_in_every_shot():
+    fov = (0.2, 0.2)
+    wave = trajectories.spiral((64, 16), 4, field_of_view=fov, limits=LIMITS, dtype=torch.float64)
+    check(wave, fov)
+    assert wave.gradient.diff(dim=1).norm(dim=-1).max() / LIMITS.raster > 0.9 * LIMITS.slew
+    radius = (wave.trajectory / torch.tensor([32.0, 8.0])).norm(dim=-1)
+    assert torch.allclose(radius, radius[:1].expand_as(radius), atol=1e-9) and radius.max() > 0.99
+
+
 @pytest.mark.parametrize("shots", [1, 4])
 @pytest.mark.parametrize("ramp_sampling", [True, False])
 def test_epi(shots, ramp_sampling):
@@ -137,6 +176,13 @@ def test_a_straight_path_is_a_trapezoid():
             "slew: expected a positive number",
         ),
         (lambda: trajectories.cones((8, 8), 4, field_of_view=0.2), "im_size: expected 3 positive ints"),
+        (
+            lambda: trajectories.cones((64,) * 3, 4, field_of_view=0.2, limits=GradientLimits(slew=1e-3)),
+            "limits: expected some that play the path in at most",
+        ),
+        (lambda: trajectories.time_optimal(np.zeros((2, 2)), LIMITS), "path: expected .points >= 3, ndim"),
+        (lambda: trajectories.time_optimal(np.full((5, 2), np.nan), LIMITS), "path: expected finite"),
+        (lambda: trajectories.time_optimal(np.zeros((5, 2)), LIMITS), "path: expected points that move on"),
         (lambda: trajectories.epi((8, 8), field_of_view=0.2, shots=3), "shots: expected a divisor of 8"),
         (lambda: trajectories.gradient_and_slew(torch.zeros(2, 2), 0.2, 1e-6), "trajectory: expected .*readout >= 3"),
         (lambda: trajectories.gradient_and_slew(torch.zeros(5, 2), 0.2, 0.0), "dwell: expected a positive time"),
@@ -145,3 +191,9 @@ def test_a_straight_path_is_a_trapezoid():
 def test_refusals(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_a_waveform_that_never_keeps_the_limits_is_refused():
+    twice = np.full((1, 5, 2), 2 * LIMITS.gradient)
+    with pytest.raises(ValueError, match="limits: expected some that a waveform on a raster"):
+        within(LIMITS, lambda aim: twice)

@@ -107,9 +107,22 @@ def check_fov(field_of_view: float | Sequence[float], ndim: int) -> tuple[float,
 
 def check_limits(limits: GradientLimits, dwell: float, dtype: torch.dtype) -> None:
     """Positive and finite, all of them; and the dtype of what will come."""
-    instance("dtype", dtype, torch.dtype, "torch.float32 or torch.float64")
+    check_dtype(dtype)
+    check_gradient_limits(limits)
+    number("dwell", dwell, "a positive number", positive)
+
+
+def check_dtype(dtype: torch.dtype) -> None:
+    """One that coordinates can have."""
+    expected = "a real floating-point torch.dtype"
+    if not instance("dtype", dtype, torch.dtype, expected).is_floating_point:
+        raise TypeError(f"dtype: expected {expected}, got {dtype}")
+
+
+def check_gradient_limits(limits: GradientLimits) -> None:
+    """Positive and finite, all of them."""
     instance("limits", limits, GradientLimits, "GradientLimits")
-    for name, value in (*limits._asdict().items(), ("dwell", dwell)):
+    for name, value in limits._asdict().items():
         number(name, value, "a positive number", positive)
 
 

@@ -21,9 +21,10 @@ from mriops.trajectories.hardware import (
     half_size,
     traverse,
 )
-from mriops.trajectories.time_optimal import time_optimal
+from mriops.trajectories.time_optimal import envelope, geometry, rastered, step_count, within
 
-Density = float | tuple[float, float] | Callable[[NDArray[np.float64]], NDArray[np.float64]]
+Array = NDArray[np.float64]
+Density = float | tuple[float, float] | Callable[[Array], Array]
 # Points of a path: a turn of a single-shot spiral of 256 pixels has 300.
 _POINTS = 40_000
 # Cones nearer to the pole than this sine twist no more than the cone there.
@@ -47,7 +48,8 @@ def spiral(
               \theta(r) = \frac{2\pi}{S} \int_0^r d\!\left(\tfrac{2\rho}{N}\right) d\rho
 
     S shots, evenly rotated, leave a distance of 1/d cycles/FOV between turns. The timing along this path is time
-    optimal (`time_optimal`), computed numerically, not one of the closed approximations.
+    optimal (`time_optimal`), computed numerically, not one of the closed approximations; shots that are no rotations of
+    each other, for voxels that are not square, share a timing that suits all.
 
     Parameters
     ----------
@@ -77,7 +79,7 @@ def spiral(
     Raises
     ------
     ValueError
-        If a size, count, density or limit is not positive.
+        If a size, count, density or limit is not positive, or no timing keeps the limits on their raster.
 
     References
     ----------
@@ -99,13 +101,18 @@ def spiral(
     radius = np.linspace(0, 1, _POINTS)
     turns = scale.max() / shots * _cumulative(_density(density, radius), radius)
     path = radius[:, None] * np.stack([np.sin(2 * math.pi * turns), np.cos(2 * math.pi * turns)], axis=-1)
-    gradient = time_optimal(path * scale / fov, limits)
-    angles = spoke_angles(shots, order, full=False)
-    turn = rotations(angles)
     # Turned in normalised coordinates, where the path is a circle whatever the shape of the voxel.
     shape = scale / fov
-    turned = np.einsum("sab,tb->sta", turn, gradient / shape) * shape
-    return _sampled(turned, fov, scale, limits, dwell, dtype)
+    turn = rotations(spoke_angles(shots, order, full=False))
+    lead = geometry(path * shape)
+    square = bool((shape == shape[0]).all())
+    fastest = envelope(np.einsum("ab,tb->ta", one, path) * shape for one in (turn[:1] if square else turn))
+
+    def play(aim: GradientLimits) -> Array:
+        speed = fastest.speed(aim) * (lead.pace / fastest.pace)
+        return np.einsum("sab,tb->sta", turn, rastered(lead, speed, aim.raster) / shape) * shape
+
+    return _sampled(within(limits, play), fov, scale, limits, dwell, dtype)
 
 
 def cones(
@@ -124,9 +131,9 @@ def cones(
               \frac{d\varphi}{dr} = \frac{4\pi r\, d}{S \sin\vartheta}
 
     The cones divide the sphere into equal areas, one shot each, at azimuths of the golden angle. The twist sweeps the
-    area of its shot: S spirals sample like 4 pi (N/2)^2 spokes. All shots share one timing, that of the cone with the
-    strongest curvature, so that others are slower than they could be; cones with sin(theta) < 0.5, next to the poles,
-    twist less.
+    area of its shot: S spirals sample like 4 pi (N/2)^2 spokes. All shots share one timing, that of the longest way and
+    the sharpest turn of any cone at each radius, so that most are slower than they could be; cones with
+    sin(theta) < 0.5, next to the poles, twist less.
 
     Parameters
     ----------
@@ -148,7 +155,7 @@ def cones(
     Raises
     ------
     ValueError
-        If a size, count, density or limit is not positive.
+        If a size, count, density or limit is not positive, or no timing keeps the limits on their raster.
 
     References
     ----------
@@ -166,47 +173,36 @@ def cones(
     twist = 4 * math.pi * scale.max() ** 2 / shots * _cumulative(radius * _density(density, radius), radius)
     start = np.arange(shots) * 2 * golden_angle()
 
-    def path(h: float, a: float, begin: float) -> NDArray[np.float64]:
-        azimuth = begin + twist / max(a, _STEEPEST)
-        along = np.stack([np.full_like(radius, h), a * np.sin(azimuth), a * np.cos(azimuth)], axis=-1)
-        return radius[:, None] * along * (scale / fov)
-
-    # Curvature is strongest where the twist is not yet cut, on the narrowest cone, or at the equator where none is.
-    narrow = int(np.argmin(np.abs(across - _STEEPEST)))
-    timing = limits
-    for _ in range(20):
-        lead = time_optimal(path(height[narrow], across[narrow], 0.0), timing)
-        gradient = _replayed(lead, [path(*p) for p in zip(height, across, start)], timing)
-        steep = np.linalg.norm(np.diff(gradient, axis=1), axis=-1).max() / limits.raster / limits.slew
-        high = np.linalg.norm(gradient, axis=-1).max() / limits.gradient
-        if steep <= 1 + 1e-9 and high <= 1 + 1e-9:
-            break
-        timing = timing._replace(
-            slew=timing.slew / max(1.0, 1.0002 * steep), gradient=timing.gradient / max(1.0, 1.0002 * high)
+    def cone(shot: int, r: Array, turned: Array) -> Array:
+        azimuth = start[shot] + turned / max(across[shot], _STEEPEST)
+        along = np.stack(
+            [np.full_like(r, height[shot]), across[shot] * np.sin(azimuth), across[shot] * np.cos(azimuth)], -1
         )
-    return _sampled(gradient, fov, scale, limits, dwell, dtype)
+        return r[:, None] * along * (scale / fov)
+
+    fastest = envelope(cone(shot, radius, twist) for shot in range(shots))
+
+    def play(aim: GradientLimits) -> Array:
+        r = _radii(radius, fastest.travel_time(fastest.speed(aim)), aim.raster)
+        paths = np.stack([cone(shot, r, np.interp(r, radius, twist)) for shot in range(shots)])
+        gradient = np.gradient(paths, aim.raster, axis=1) / GAMMA
+        gradient[:, 0] = 0.0
+        return gradient
+
+    return _sampled(within(limits, play), fov, scale, limits, dwell, dtype)
 
 
-def _replayed(
-    lead: NDArray[np.float64], paths: Sequence[NDArray[np.float64]], limits: GradientLimits
-) -> NDArray[np.float64]:
-    """Gradients of all paths when each passes its radii at the times at which the leading waveform does."""
-    time = np.arange(len(lead)) * limits.raster
-    reach = np.linalg.norm(traverse(lead, limits.raster, time), axis=-1)
-    out = []
-    for path in paths:
-        radius = np.linalg.norm(path, axis=-1)
-        along = np.stack([np.interp(reach, radius, component) for component in path.T], axis=-1)
-        gradient = np.gradient(along, limits.raster, axis=0) / GAMMA
-        gradient[0] = 0.0
-        out.append(gradient)
-    return np.stack(out)
+def _radii(radius: Array, time: Array, raster: float) -> Array:
+    """Radii at multiples of the raster, slowed so that the last is the end."""
+    steps = step_count(time[-1], raster)
+    # From rest the radius grows like the square of time.
+    return np.interp(np.linspace(0, time[-1], steps + 1), time, np.sqrt(radius)) ** 2
 
 
 _DENSITIES = "a function of the radius, a positive number or two of them (centre, edge)"
 
 
-def _density(density: Density, radius: NDArray[np.float64]) -> NDArray[np.float64]:
+def _density(density: Density, radius: Array) -> Array:
     if callable(density):
         values = np.broadcast_to(np.asarray(density(radius), float), radius.shape)
     else:
@@ -217,14 +213,14 @@ def _density(density: Density, radius: NDArray[np.float64]) -> NDArray[np.float6
     return values
 
 
-def _cumulative(values: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np.float64]:
+def _cumulative(values: Array, at: Array) -> Array:
     return np.concatenate([[0.0], np.cumsum(0.5 * (values[1:] + values[:-1]) * np.diff(at))])
 
 
 def _sampled(
-    gradient: NDArray[np.float64],
-    fov: NDArray[np.float64],
-    scale: NDArray[np.float64],
+    gradient: Array,
+    fov: Array,
+    scale: Array,
     limits: GradientLimits,
     dwell: float,
     dtype: torch.dtype,
