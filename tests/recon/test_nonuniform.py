@@ -68,6 +68,30 @@ def test_the_solution_satisfies_the_normal_equations(radial):
     assert float((left - right).norm() / right.norm()) < 1e-4  # NUFFT and Toeplitz agree to eps
 
 
+@pytest.mark.parametrize("shape", [(), (1, 1), (128,), (40, 1)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.int64])
+def test_weights_broadcast_as_those_of_the_operator_do(radial, shape, dtype):
+    csm = torch.ones(8, *SIZE, dtype=torch.complex64)
+    dcf = torch.arange(1, 1 + int(np.prod(shape))).reshape(shape).to(dtype)
+    whole = dcf.expand(40, 128).float()
+    for solve, settings in ((recon.gridding, {}), (recon.noncartesian_sense, {"max_iter": 2})):
+        found = solve(radial.kspace, radial.trajectory, SIZE, csm=csm, dcf=dcf, **settings)
+        expected = solve(radial.kspace, radial.trajectory, SIZE, csm=csm, dcf=whole, **settings)
+        assert torch.allclose(found.reshape(SIZE), expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
+
+
+def test_gridding_in_a_transform_looks_at_no_values(radial):
+    weights = trajectories.dcf_radial(radial.trajectory, SIZE)
+    frames = torch.stack([radial.kspace, 2 * radial.kspace])
+
+    def grid(kspace: torch.Tensor) -> torch.Tensor:
+        return recon.gridding(kspace, radial.trajectory, SIZE, dcf=weights)
+
+    assert torch.allclose(torch.vmap(grid)(frames), grid(frames), rtol=1e-4)
+    empty = recon.gridding(frames.to("meta"), radial.trajectory.to("meta"), SIZE, dcf=weights.to("meta"))
+    assert empty.is_meta and empty.shape == (2, *SIZE)
+
+
 def test_frames_with_a_trajectory_each(radial):
     k = trajectories.radial(SIZE, 60).unflatten(0, (3, 20))
     scans = [shots(path) for path in k]
@@ -134,7 +158,18 @@ def test_refusals(radial):
         recon.prepare_shots(RawData(kspace=np.ones((1, 2, 8, 8), np.complex64)))
     with pytest.raises(ValueError, match="raw: expected k-space on a grid"):
         recon.prepare(raw_of(radial))
-    with pytest.raises(ValueError, match="dcf: expected real"):
-        recon.gridding(radial.kspace, radial.trajectory, SIZE, dcf=torch.ones(3, 4))
+    for solve in (recon.gridding, recon.noncartesian_sense):
+        with pytest.raises(
+            ValueError, match=r"dcf: expected weights that broadcast to \(\*batch, 40, 128\), got \(3, 4\)"
+        ):
+            solve(radial.kspace, radial.trajectory, SIZE, dcf=torch.ones(3, 4))
+        with pytest.raises(TypeError, match=r"dcf: expected real weights, got torch\.complex64"):
+            solve(radial.kspace, radial.trajectory, SIZE, dcf=torch.ones(40, 128, dtype=torch.complex64))
+        bad = radial.kspace.clone()
+        bad[3, 5, 7] = np.nan
+        with pytest.raises(ValueError, match=r"kspace: expected finite values, got .*nan.* at index \(3, 5, 7\)"):
+            solve(bad, radial.trajectory, SIZE, dcf=torch.ones(1, 1))
+        with pytest.raises(TypeError, match="trajectory: expected a real floating-point dtype"):
+            solve(radial.kspace, radial.trajectory.long(), SIZE, dcf=torch.ones(1, 1))
     with pytest.raises(ValueError, match="l2: expected a number >= 0"):
         recon.noncartesian_sense(radial.kspace, radial.trajectory, SIZE, l2=-1.0)

@@ -1,5 +1,7 @@
 """Gradient delays: found in simulated and measured spokes, and put into the trajectory."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -67,7 +69,18 @@ def test_measured_spokes(data_dir):
     [
         (lambda y, k: (y.real, k), TypeError, "kspace: expected a complex tensor"),
         (lambda y, k: (y[..., :-1], k), ValueError, r"kspace: expected \(\*batch, coils, 5, 16\)"),
-        (lambda y, k: (y, k[0]), ValueError, r"trajectory: expected \(shots, readout, 2\)"),
+        (lambda y, k: (y, k[0]), ValueError, r"trajectory: expected \(shots, readout >= 2, 2\)"),
+        (lambda y, k: (y.numpy(), k), TypeError, "kspace: expected a torch.Tensor, got ndarray"),
+        (lambda y, k: (y, k.numpy()), TypeError, "trajectory: expected a torch.Tensor, got ndarray"),
+        (lambda y, k: (y, k.long()), TypeError, "trajectory: expected a real floating-point dtype, got torch.int64"),
+        (lambda y, k: (y[:0], k), ValueError, r"kspace: expected .* without empty axes, got \(0, 5, 16\)"),
+        (lambda y, k: (0 * y, k), ValueError, "kspace: expected a signal, got zeros"),
+        (lambda y, k: (math.nan * y, k), ValueError, r"kspace: expected finite values, got .* at index \(0, 0, 0\)"),
+        (
+            lambda y, k: (y, torch.where(k == k[2, 3], math.inf, k)),
+            ValueError,
+            r"trajectory: expected finite coordinates, got inf at index \(2, 3, 0\)",
+        ),
         (lambda y, k: (y, k**2), ValueError, "straight spokes with equal steps"),
         (lambda y, k: (y, k + 3), ValueError, "full spokes through the centre"),
         (lambda y, k: (y[:, :1].expand(-1, 5, -1), k[:1].expand(5, -1, -1)), ValueError, "cross at more than 30"),
@@ -88,3 +101,9 @@ def test_refusals_of_settings():
         trajectories.delayed(k, torch.zeros(2))
     with pytest.raises(ValueError, match="trajectory: expected"):
         trajectories.delayed(k[0], torch.zeros(2, 2))
+    with pytest.raises(TypeError, match=r"trajectory: expected a torch\.Tensor, got ndarray"):
+        trajectories.delayed(k.numpy(), torch.zeros(2, 2))
+    with pytest.raises(TypeError, match=r"delays: expected a torch\.Tensor, got list"):
+        trajectories.delayed(k, [[0, 0], [0, 0]])
+    with pytest.raises(TypeError, match="max_delay: expected between 0 and a quarter"):
+        trajectories.radial_delays(torch.ones(2, 5, 16, dtype=torch.complex64), k, max_delay="1")

@@ -170,6 +170,28 @@ def test_refusals(call, message):
         call(trajectories.radial(SIZE, 5, 16))
 
 
+@pytest.mark.parametrize("name", ["dcf_radial", "dcf_spiral", "dcf_voronoi", "dcf_pipe"])
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (lambda k: k.round().long(), TypeError, "trajectory: expected a real floating-point dtype, got torch.int64"),
+        (lambda k: k.to(torch.complex64), TypeError, "trajectory: expected a real floating-point dtype"),
+        (lambda k: k.numpy(), TypeError, "trajectory: expected a torch.Tensor, got ndarray"),
+        (lambda k: k.tolist(), TypeError, "trajectory: expected a torch.Tensor, got list"),
+        (lambda k: k[:0], ValueError, r"trajectory: expected .*shots >= 1 .*, got \(0, 16, 2\)"),
+        (lambda k: k[:, :0], ValueError, r"trajectory: expected .*readout >= . *, got \(5, 0, 2\)"),
+        (
+            lambda k: k.index_fill(1, torch.tensor([3]), math.nan),
+            ValueError,
+            r"trajectory: expected finite coordinates, got nan at index \(0, 3, 0\)",
+        ),
+    ],
+)
+def test_every_weighting_refuses_what_is_no_trajectory(name, change, error, message):
+    with pytest.raises(error, match=message):
+        getattr(trajectories, name)(change(trajectories.radial(SIZE, 5, 16)), SIZE)
+
+
 def test_thousands_of_spokes_need_no_matrix_of_pairs():
     k = trajectories.radial(SIZE, 4, 8, order="uniform")
     many = k.repeat(10_000, 1, 1)  # a matrix of their angles would take 13 GB

@@ -126,13 +126,26 @@ def test_blades_are_parallel_lines_that_turn():
         (lambda: trajectories.radial((8, 8, 8), 3), "im_size: expected 2 positive ints"),
         (lambda: trajectories.radial((8, 8), 0), "shots: expected an integer >= 1, got 0"),
         (lambda: trajectories.radial((8, 8), 3, 0), "readout: expected an integer >= 1"),
-        (lambda: trajectories.radial((8, 8), 3, order="silver"), "order: expected 'uniform', 'golden' or an angle"),
+        (
+            lambda: trajectories.radial((8, 8), 3, order="silver"),
+            "order: expected 'uniform', 'golden' or a finite angle",
+        ),
         (lambda: trajectories.radial((8, 8), 3, order=math.nan), "order: expected 'uniform'"),
         (lambda: trajectories.radial((8, 8), 3, ramp=1.0), r"ramp: expected a share in \[0, 1\)"),
         (lambda: trajectories.kooshball((8, 8), 3), "im_size: expected 3 positive ints"),
         (lambda: trajectories.kooshball((8, 8, 8), 3, order="tiny"), "order: expected 'uniform' or 'golden'"),
         (lambda: trajectories.golden_angle(0), "tiny: expected an integer >= 1"),
         (lambda: trajectories.stack(torch.zeros(3, 2), 4), r"plane: expected \(shots, readout, 2\)"),
+        (lambda: trajectories.radial((8, 8), 3, start=math.nan), "start: expected a finite angle"),
+        (lambda: trajectories.stack(torch.zeros(3, 4, 2), 4, angle=math.nan), "angle: expected a finite angle"),
+        (
+            lambda: trajectories.stack(torch.zeros(3, 4, 2), [0.0, math.nan]),
+            "partitions: expected a count or a sequence",
+        ),
+        (
+            lambda: trajectories.stack(torch.zeros(3, 4, 2), torch.tensor([0.0, math.inf])),
+            r"partitions: expected finite coordinates, got inf at index \(1,\)",
+        ),
         (lambda: trajectories.stack(torch.zeros(3, 4, 2), []), "partitions: expected a count or a sequence"),
         (lambda: trajectories.rosette((8, 8), 2, 30, petals=0), "petals: expected a positive number"),
         (lambda: trajectories.rosette((8, 8), 2, 30, ratio=math.inf), "ratio: expected a finite number"),
@@ -144,9 +157,46 @@ def test_refusals(call, message):
         call()
 
 
-def test_half_a_shot():
-    with pytest.raises(TypeError, match=r"shots: expected an integer >= 1, got 2\.5"):
-        trajectories.radial((8, 8), 2.5)
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: trajectories.radial((8, 8), 2.5), r"shots: expected an integer >= 1, got 2\.5"),
+        (lambda: trajectories.radial((8, 8), 3, order=[1.0]), "order: expected 'uniform', 'golden' or a finite angle"),
+        (lambda: trajectories.radial((8, 8), 3, start="x"), "start: expected a finite angle"),
+        (lambda: trajectories.radial((8, 8), 3, ramp="x"), r"ramp: expected a share in \[0, 1\)"),
+        (lambda: trajectories.rosette((8, 8), 2, 30, petals="x"), "petals: expected a positive number"),
+        (lambda: trajectories.stack(np.zeros((3, 4, 2)), 4), r"plane: expected a torch\.Tensor, got ndarray"),
+        (lambda: trajectories.stack(torch.zeros(3, 4, 2).long(), 4), "plane: expected a real floating-point dtype"),
+        (lambda: trajectories.stack(torch.zeros(3, 4, 2), "four"), "partitions: expected a count or a sequence"),
+        (lambda: trajectories.stack(torch.zeros(3, 4, 2), 4.0), "partitions: expected a count or a sequence"),
+        (
+            lambda: trajectories.stack(torch.zeros(3, 4, 2), torch.ones(2, dtype=torch.complex64)),
+            "partitions: expected a count or a sequence",
+        ),
+    ],
+)
+def test_refusals_of_kinds(call, message):
+    with pytest.raises(TypeError, match=message):
+        call()
+
+
+@pytest.mark.parametrize("dtype", [torch.int32, torch.complex64, "float32"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda dtype: trajectories.radial((8, 8), 3, dtype=dtype),
+        lambda dtype: trajectories.kooshball((8, 8, 8), 3, dtype=dtype),
+        lambda dtype: trajectories.rosette((8, 8), 3, 9, dtype=dtype),
+        lambda dtype: trajectories.propeller((8, 8), 3, 3, dtype=dtype),
+        lambda dtype: trajectories.spiral((8, 8), 3, field_of_view=0.2, dtype=dtype),
+        lambda dtype: trajectories.cones((8, 8, 8), 3, field_of_view=0.2, dtype=dtype),
+        lambda dtype: trajectories.epi((8, 8), field_of_view=0.2, dtype=dtype),
+        lambda dtype: trajectories.from_pulseq("none.seq", dtype=dtype),
+    ],
+)
+def test_coordinates_are_real_floating_point_numbers(make, dtype):
+    with pytest.raises(TypeError, match=r"dtype: expected a real floating-point torch\.dtype, got"):
+        make(dtype)
 
 
 def test_partitions_of_any_kind_of_integer():

@@ -141,6 +141,20 @@ def test_impossible_requests(call, message):
         call()
 
 
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: mask_caipi((8, 8, 8), (2, 2), 0.5), "shift: expected 0 <= shift < 2, got 0.5"),
+        (lambda: mask_equispaced((8, 8), 2, frames=2, frame_step=0.5), "frame_step: expected an integer, got 0.5"),
+        (lambda: mask_gaussian((64, 1), 2, sigma="wide"), "sigma: expected a positive number"),
+        (lambda: acceleration(np.ones(4)), r"mask: expected a torch\.Tensor, got ndarray"),
+    ],
+)
+def test_refusals_of_kinds(call, message):
+    with pytest.raises(TypeError, match=message):
+        call()
+
+
 def test_acceleration_counts_entries():
     assert acceleration(torch.tensor([[True], [False], [True], [False]])) == 2.0
     assert acceleration(torch.tensor([0.0, 0.5, 0.0, 0.0])) == 4.0

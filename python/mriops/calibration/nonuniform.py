@@ -9,8 +9,10 @@ from torch import Tensor
 
 from mriops import ops, trajectories
 from mriops._native.arguments import image_size, instance, integer
+from mriops._native.batches import broadcasts_to
 from mriops.calibration.adaptive import walsh
 from mriops.solvers import cg
+from mriops.trajectories.coordinates import finite, readouts
 
 __all__ = ["adjoint_maps", "gridded_calibration"]
 
@@ -120,7 +122,7 @@ def adjoint_maps(
     trajectory : Tensor (*batch, shots, readout, ndim)
         [cycles/FOV]
     im_size : (y, x) or (z, y, x)
-    dcf : Tensor (*batch, shots, readout), optional
+    dcf : Tensor, broadcastable to (*batch, shots, readout), optional
         Density compensation; `trajectories.dcf_pipe` if not given.
     window : int
         Odd width of the neighbourhood [pixels].
@@ -142,8 +144,7 @@ def adjoint_maps(
     Walsh, Gmitro, Marcellin. Adaptive reconstruction of phased array MR imagery. MRM 43:682 (2000).
     """
     size = check_samples(kspace, trajectory, im_size)
-    weights = trajectories.dcf_pipe(trajectory, size) if dcf is None else dcf
-    weights = weights.flatten(-2).unsqueeze(-2)
+    weights = sample_weights(trajectory, size, dcf).flatten(-2).unsqueeze(-2)
     points = trajectory.flatten(-3, -2).unsqueeze(-3)
     images = ops.nufft_adjoint(kspace.flatten(-2), points, size, dcf=weights, eps=eps)
     return walsh(images, window=window, ndim=len(size))
@@ -168,24 +169,55 @@ def check_samples(kspace: Tensor, trajectory: Tensor, im_size: Sequence[int]) ->
     Raises
     ------
     TypeError
-        If k-space is not complex.
+        If k-space is not complex, or the trajectory not a real floating-point tensor.
     ValueError
-        If shapes do not fit.
+        If shapes do not fit, or k-space is not finite, where values can be looked at: not in `torch.compile`,
+        `torch.func` transforms and on tensors without values.
     """
     size = image_size(im_size)
-    for name, tensor in (("kspace", kspace), ("trajectory", trajectory)):
-        instance(name, tensor, Tensor, "a torch.Tensor")
-    if trajectory.ndim < 3 or trajectory.shape[-1] != len(size):
-        raise ValueError(
-            f"trajectory: expected (*batch, shots, readout, {len(size)}) for im_size {size}, "
-            f"got {tuple(trajectory.shape)}"
-        )
-    if not kspace.is_complex():
+    readouts(trajectory, size)
+    if not instance("kspace", kspace, Tensor, "a torch.Tensor").is_complex():
         raise TypeError(f"kspace: expected a complex tensor, got {kspace.dtype}")
     if kspace.ndim < 3 or kspace.shape[-2:] != trajectory.shape[-3:-1]:
         shots, readout = trajectory.shape[-3:-1]
         raise ValueError(f"kspace: expected (*batch, coils, {shots}, {readout}), got {tuple(kspace.shape)}")
+    finite("kspace", kspace, "values")
     return size
+
+
+def sample_weights(trajectory: Tensor, im_size: Sequence[int], dcf: Tensor | None) -> Tensor:
+    """Weights of every sample: those given, spread over the axes that they leave out, or `trajectories.dcf_pipe`.
+
+    Parameters
+    ----------
+    trajectory : Tensor (*batch, shots, readout, ndim)
+        [cycles/FOV]
+    im_size : (y, x) or (z, y, x)
+    dcf : Tensor, optional
+        Real, broadcastable to (*batch, shots, readout).
+
+    Returns
+    -------
+    Tensor (*batch, shots, readout)
+
+    Raises
+    ------
+    TypeError
+        If weights are not real numbers.
+    ValueError
+        If shapes do not fit.
+    """
+    if dcf is None:
+        return trajectories.dcf_pipe(trajectory, im_size)
+    if instance("dcf", dcf, Tensor, "a torch.Tensor or None").is_complex() or dcf.dtype == torch.bool:
+        raise TypeError(f"dcf: expected real weights, got {dcf.dtype}")
+    samples = tuple(trajectory.shape[-3:-1])
+    if not broadcasts_to(tuple(dcf.shape[-2:]), samples):
+        raise ValueError(
+            f"dcf: expected weights that broadcast to (*batch, {samples[0]}, {samples[1]}), got {tuple(dcf.shape)}"
+        )
+    weights = dcf if dcf.is_floating_point() else dcf.to(trajectory.dtype)
+    return weights.expand(*dcf.shape[:-2], *samples)
 
 
 def _window(size: Sequence[int], box: Sequence[int]) -> tuple[slice, ...]:

@@ -23,6 +23,7 @@ __all__ = [
     "single_level_allowed",
     "tracing_state",
     "unwrap_if_dead",
+    "visible",
 ]
 
 
@@ -65,6 +66,15 @@ def readable(tensor: Any) -> bool:
     if torch.compiler.is_compiling() or functorch_active() or modes_active() or tracing_state() is not None:
         return False
     return type(tensor) in (Tensor, torch.nn.Parameter) and tensor.device.type == "cpu"
+
+
+def visible(tensor: Any) -> bool:
+    """As `readable`, on a GPU too, where a look at values waits."""
+    if torch.compiler.is_compiling() or functorch_active() or modes_active() or tracing_state() is not None:
+        return False
+    if type(tensor) not in (Tensor, torch.nn.Parameter) or tensor.device.type == "meta":
+        return False
+    return tensor.device.type != "cuda" or not torch.cuda.is_current_stream_capturing()
 
 
 def raw_stream(device_index: int) -> int:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
-from mriops import calibration, ops, trajectories
-from mriops._native.arguments import instance, not_negative, number
+from mriops import calibration, ops
+from mriops._native.arguments import not_negative, number
+from mriops.calibration.nonuniform import sample_weights
 from mriops.operators import SenseOp
 from mriops.recon.coil_maps import estimate_csm
 from mriops.solvers import cg
@@ -33,7 +34,7 @@ def gridding(
     im_size : (y, x) or (z, y, x)
     csm : Tensor (*batch, coils, *im_size), optional
         Coil maps, for a complex image.
-    dcf : Tensor (*batch, shots, readout), optional
+    dcf : Tensor, broadcastable to (*batch, shots, readout), optional
         W; `trajectories.dcf_pipe` if not given.
     eps : float
         Accuracy of the NUFFT.
@@ -46,14 +47,14 @@ def gridding(
     Raises
     ------
     TypeError, ValueError
-        If shapes or dtypes do not fit.
+        If shapes or dtypes do not fit, or k-space is not finite.
 
     References
     ----------
     Jackson et al. Selection of a convolution function for Fourier inversion using gridding. IEEE TMI 10:473 (1991).
     """
     size = calibration.check_samples(kspace, trajectory, im_size)
-    weights = _weights(trajectory, size, dcf)
+    weights = sample_weights(trajectory, size, dcf).flatten(-2)
     points, samples = trajectory.flatten(-3, -2), kspace.flatten(-2)
     if csm is not None:
         return ops.sense_nufft_adjoint(samples, csm, points, dcf=weights, eps=eps)
@@ -93,7 +94,7 @@ def noncartesian_sense(
     im_size : (y, x) or (z, y, x)
     csm : Tensor (*batch, coils, *im_size), optional
         S; estimated from the centre if not given (`nonuniform_csm`), for every batch item.
-    dcf : Tensor (*batch, shots, readout), optional
+    dcf : Tensor, broadcastable to (*batch, shots, readout), optional
         W; `trajectories.dcf_pipe` if not given. With the density as weights the eigenvalues of A^H W A are near 1:
         few iterations suffice, at the price of noise somewhat above the least. Ones solve plain least squares.
     calib : str
@@ -116,7 +117,7 @@ def noncartesian_sense(
     Raises
     ------
     TypeError, ValueError
-        If shapes or dtypes do not fit, or maps cannot be estimated.
+        If shapes or dtypes do not fit, k-space is not finite, or maps cannot be estimated.
 
     References
     ----------
@@ -128,7 +129,7 @@ def noncartesian_sense(
     number("l2", l2, "a number >= 0", not_negative)
     if csm is None:
         csm = nonuniform_csm(kspace.detach(), trajectory.detach(), size, calib=calib, acs=acs, eps=eps)
-    weights = _weights(trajectory, size, dcf).unflatten(-1, trajectory.shape[-3:-1])
+    weights = sample_weights(trajectory, size, dcf)
     encode = SenseOp(csm, trajectory=trajectory, dcf=weights, eps=eps)
     right = encode.H(encode.weigh(kspace))
     batch_ndim = right.ndim - len(size)
@@ -166,19 +167,9 @@ def nonuniform_csm(
     Raises
     ------
     TypeError, ValueError
-        If shapes or dtypes do not fit, or the centre is not sampled.
+        If shapes or dtypes do not fit, k-space is not finite, or the centre is not sampled.
     """
     ndim = len(tuple(im_size))
     gridded = calibration.gridded_calibration(kspace, trajectory, im_size, acs=acs, eps=eps)
     widths = [min(acs, int(n)) for n in im_size]
     return estimate_csm(gridded, method=calib, acs=widths, ndim=ndim)
-
-
-def _weights(trajectory: Tensor, size: tuple[int, ...], dcf: Tensor | None) -> Tensor:
-    """W (*batch, samples)."""
-    if dcf is None:
-        return trajectories.dcf_pipe(trajectory, size).flatten(-2)
-    if instance("dcf", dcf, Tensor, "a torch.Tensor or None").is_complex() or dcf.shape[-2:] != trajectory.shape[-3:-1]:
-        shots, readout = trajectory.shape[-3:-1]
-        raise ValueError(f"dcf: expected real (*batch, {shots}, {readout}), got {dcf.dtype} {tuple(dcf.shape)}")
-    return dcf.flatten(-2)

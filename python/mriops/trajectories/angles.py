@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mriops._native.arguments import integer
+from mriops._native.arguments import integer, number
 
 # Roots of the modified Fibonacci sequence, Chan et al. (2009).
 _MEAN_1, _MEAN_2 = 0.465571231876768, 0.682327803828019
@@ -46,14 +46,15 @@ def spoke_angles(shots: int, order: str | float, full: bool) -> NDArray[Any]:
     """Angle of every readout [rad]: over pi where readouts run through the centre, over 2 pi where they begin there."""
     integer("shots", shots, 1)
     turn = math.pi if full else 2 * math.pi
-    if order == "uniform":
+    expected = "'uniform', 'golden' or a finite angle between readouts [rad]"
+    if not isinstance(order, str):
+        step = number("order", order, expected)
+    elif order == "uniform":
         step = turn / shots
     elif order == "golden":
         step = golden_angle() * (1 if full else 2)
-    elif isinstance(order, (int, float)) and math.isfinite(order):
-        step = float(order)
     else:
-        raise ValueError(f"order: expected 'uniform', 'golden' or an angle between readouts [rad], got {order!r}")
+        raise ValueError(f"order: expected {expected}, got {order!r}")
     return np.arange(shots) * step
 
 

@@ -7,6 +7,9 @@ import math
 import torch
 from torch import Tensor
 
+from mriops._native.arguments import instance, number
+from mriops.trajectories.coordinates import coordinates, finite
+
 _FINE = 32  # points per sample where spokes are compared
 _PAIRS = 2000
 
@@ -45,8 +48,8 @@ def radial_delays(kspace: Tensor, trajectory: Tensor, *, max_delay: float = 3.0,
     Raises
     ------
     TypeError, ValueError
-        If shapes or dtypes do not fit, spokes are not straight with equal steps, do not pass the centre, or are all
-        nearly parallel.
+        If shapes or dtypes do not fit, values are not finite, k-space is zero, spokes are not straight with equal
+        steps, do not pass the centre, or are all nearly parallel.
 
     References
     ----------
@@ -92,28 +95,45 @@ def delayed(trajectory: Tensor, delays: Tensor) -> Tensor:
 
     Raises
     ------
-    ValueError
-        If shapes do not fit, or there are fewer than two samples.
+    TypeError, ValueError
+        If arguments are not real floating-point tensors, shapes do not fit, or there are fewer than two samples.
     """
-    if trajectory.ndim < 3 or trajectory.shape[-1] != 2 or trajectory.shape[-2] < 2:
-        raise ValueError(f"trajectory: expected (*batch, shots, readout >= 2, 2), got {tuple(trajectory.shape)}")
-    if tuple(delays.shape) != (2, 2):
-        raise ValueError(f"delays: expected (2, 2), got {tuple(delays.shape)}")
+    coordinates(
+        "trajectory",
+        trajectory,
+        "(*batch, shots, readout >= 2, 2)",
+        lambda shape: len(shape) >= 3 and shape[-1] == 2 and shape[-2] >= 2,
+    )
+    coordinates("delays", delays, "(2, 2)", lambda shape: shape == (2, 2))
     step = (trajectory[..., -1:, :] - trajectory[..., :1, :]) / (trajectory.shape[-2] - 1)
     return trajectory - step @ delays.to(step).T
 
 
 def _check(kspace: Tensor, trajectory: Tensor, max_delay: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """k-space (coils, shots, readout), steps (shots, 2), the sample nearest to the centre and where it lies."""
-    if trajectory.ndim != 3 or trajectory.shape[-1] != 2 or trajectory.shape[1] < 2:
-        raise ValueError(f"trajectory: expected (shots, readout, 2), got {tuple(trajectory.shape)}")
+    coordinates(
+        "trajectory",
+        trajectory,
+        "(shots, readout >= 2, 2)",
+        lambda shape: len(shape) == 3 and shape[-1] == 2 and shape[1] >= 2,
+    )
     shots, readout, _ = trajectory.shape
-    if not kspace.is_complex():
+    if not instance("kspace", kspace, Tensor, "a torch.Tensor").is_complex():
         raise TypeError(f"kspace: expected a complex tensor, got {kspace.dtype}")
-    if kspace.ndim < 3 or tuple(kspace.shape[-2:]) != (shots, readout):
-        raise ValueError(f"kspace: expected (*batch, coils, {shots}, {readout}), got {tuple(kspace.shape)}")
-    if not 0 < max_delay < readout / 4:
-        raise ValueError(f"max_delay: expected between 0 and a quarter of the readout, got {max_delay}")
+    if kspace.ndim < 3 or tuple(kspace.shape[-2:]) != (shots, readout) or kspace.numel() == 0:
+        raise ValueError(
+            f"kspace: expected (*batch, coils, {shots}, {readout}) without empty axes, got {tuple(kspace.shape)}"
+        )
+    number(
+        "max_delay",
+        max_delay,
+        f"between 0 and a quarter of the readout of {readout} samples",
+        lambda delay: 0 < delay < readout / 4,
+    )
+    finite("trajectory", trajectory)
+    finite("kspace", kspace, "values")
+    if not bool(kspace.any()):
+        raise ValueError("kspace: expected a signal, got zeros")
     k = trajectory.double()
     step = (k[:, -1] - k[:, 0]) / (readout - 1)
     length = step.norm(dim=-1, keepdim=True)

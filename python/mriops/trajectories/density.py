@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from mriops.trajectories.hardware import half_size
+from mriops._native.arguments import image_size
+from mriops.trajectories.coordinates import finite, readouts
 
 
 def dcf_radial(trajectory: Tensor, im_size: Sequence[int]) -> Tensor:
@@ -36,8 +37,9 @@ def dcf_radial(trajectory: Tensor, im_size: Sequence[int]) -> Tensor:
 
     Raises
     ------
-    ValueError
-        If shapes do not fit, a readout has fewer than two samples, or is not straight through or from the centre.
+    TypeError, ValueError
+        If the trajectory is not a real floating-point tensor, shapes do not fit, there is no shot, a coordinate is not
+        finite, a readout has fewer than two samples, or is not straight through or from the centre.
 
     References
     ----------
@@ -82,8 +84,9 @@ def dcf_spiral(trajectory: Tensor, im_size: Sequence[int]) -> Tensor:
 
     Raises
     ------
-    ValueError
-        If shapes do not fit.
+    TypeError, ValueError
+        If the trajectory is not a real floating-point tensor, shapes do not fit, there is no shot, a coordinate is not
+        finite, or a readout has fewer than two samples.
 
     References
     ----------
@@ -100,16 +103,10 @@ def dcf_spiral(trajectory: Tensor, im_size: Sequence[int]) -> Tensor:
 
 def _normalised(trajectory: Tensor, im_size: Sequence[int]) -> tuple[Tensor, float]:
     """Coordinates in units of N/2, float64, and the area that one unit has in cycles/FOV."""
-    half = torch.from_numpy(half_size(im_size)).to(trajectory.device)
-    if trajectory.ndim < 3 or trajectory.shape[-1] != len(half) or trajectory.shape[-2] < 2:
-        raise ValueError(
-            f"trajectory: expected (*batch, shots, readout >= 2, {len(half)}) for im_size {tuple(im_size)}, "
-            f"got {tuple(trajectory.shape)}"
-        )
-    finite = torch.isfinite(trajectory.detach())
-    if not bool(finite.all()):
-        where = tuple(int(i) for i in (~finite).nonzero()[0])
-        raise ValueError(f"trajectory: expected finite coordinates, got {float(trajectory[where])} at index {where}")
+    size = image_size(im_size)
+    readouts(trajectory, size, least=2)
+    finite("trajectory", trajectory)
+    half = torch.tensor(size, dtype=torch.float64, device=trajectory.device) / 2
     return trajectory.detach().double() / half, float(half.prod())
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mriops._native.arguments import image_size, instance, number, numbers, one_each, positive
 from mriops._native.bloch_shapes import GAMMA as GAMMA
+from mriops.trajectories.coordinates import check_dtype, coordinates
 
 
 class GradientLimits(NamedTuple):
@@ -81,18 +82,17 @@ def gradient_and_slew(
 
     Raises
     ------
-    ValueError
-        If there are fewer than three samples, or a length or time is not positive.
+    TypeError, ValueError
+        If the trajectory is not a real floating-point tensor, there are fewer than three samples, or a length or time
+        is not positive.
 
     Notes
     -----
     Differentiable with respect to the trajectory: penalties on the two train a trajectory that a scanner can play.
     """
-    instance("trajectory", trajectory, Tensor, "a torch.Tensor")
-    if not trajectory.is_floating_point():
-        raise TypeError(f"trajectory: expected a real floating-point dtype, got {trajectory.dtype}")
-    if trajectory.ndim < 2 or trajectory.shape[-2] < 3:
-        raise ValueError(f"trajectory: expected (*batch, readout >= 3, ndim), got {tuple(trajectory.shape)}")
+    coordinates(
+        "trajectory", trajectory, "(*batch, readout >= 3, ndim)", lambda shape: len(shape) >= 2 and shape[-2] >= 3
+    )
     number("dwell", dwell, "a positive time [s]", positive)
     fov = torch.tensor(check_fov(field_of_view, trajectory.shape[-1]), dtype=trajectory.dtype, device=trajectory.device)
     gradient = trajectory.diff(dim=-2) / (GAMMA * dwell * fov)
@@ -110,13 +110,6 @@ def check_limits(limits: GradientLimits, dwell: float, dtype: torch.dtype) -> No
     check_dtype(dtype)
     check_gradient_limits(limits)
     number("dwell", dwell, "a positive number", positive)
-
-
-def check_dtype(dtype: torch.dtype) -> None:
-    """One that coordinates can have."""
-    expected = "a real floating-point torch.dtype"
-    if not instance("dtype", dtype, torch.dtype, expected).is_floating_point:
-        raise TypeError(f"dtype: expected {expected}, got {dtype}")
 
 
 def check_gradient_limits(limits: GradientLimits) -> None:

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mriops._native.arguments import image_size, integer, number, numbers, one_each
+from mriops._native.arguments import image_size, instance, integer, number, numbers, one_each
 
 
 def mask_equispaced(
@@ -67,7 +67,8 @@ def mask_equispaced(
         start = _per_axis(offset, len(n), "offset")
     else:
         start = tuple(int(generator_of(seed).integers(r)) for r in rate)
-    lattice = [_lattice(n, rate, (*start[:-1], start[-1] + f * frame_step), 0) for f in range(frame_count(frames))]
+    step = _frame_step(frame_step)
+    lattice = [_lattice(n, rate, (*start[:-1], start[-1] + f * step), 0) for f in range(frame_count(frames))]
     return _finish(lattice, n, acs, partial_fourier, frames, lift)
 
 
@@ -107,14 +108,14 @@ def mask_caipi(
     ----------
     Breuer et al. Controlled aliasing in volumetric parallel imaging (2D CAIPIRINHA). MRM 55:549 (2006).
     """
-    if len(tuple(im_size)) != 3 or isinstance(acceleration, int):
+    if len(image_size(im_size)) != 3 or isinstance(acceleration, Real):
         raise ValueError(f"im_size: expected (z, y, x) with two accelerations, got {tuple(im_size)} and {acceleration}")
     n, lift = _phase_axes(im_size, acceleration)
     rate = _rates(acceleration, n)
-    if not 0 <= shift < rate[1]:
-        raise ValueError(f"shift: expected 0 <= shift < {rate[1]}, got {shift}")
+    integer("shift", shift, 0, f"0 <= shift < {rate[1]}", rate[1] - 1)
     start = _per_axis(offset, 2, "offset")
-    lattice = [_lattice(n, rate, (start[0], start[1] + f * frame_step), shift) for f in range(frame_count(frames))]
+    step = _frame_step(frame_step)
+    lattice = [_lattice(n, rate, (start[0], start[1] + f * step), shift) for f in range(frame_count(frames))]
     return _finish(lattice, n, acs, partial_fourier, frames, lift)
 
 
@@ -175,8 +176,7 @@ def mask_gaussian(
     sigma : float
         Standard deviation as a fraction of the axis.
     """
-    if not sigma > 0:
-        raise ValueError(f"sigma: expected a positive number, got {sigma}")
+    number("sigma", sigma, "a positive number", lambda value: value > 0)
     return _mask_weighted(im_size, acceleration, acs, seed, partial_fourier, frames, sigma)
 
 
@@ -188,7 +188,7 @@ def acceleration(mask: Tensor) -> float:
     ValueError
         If nothing is sampled.
     """
-    sampled = int(torch.count_nonzero(mask))
+    sampled = int(torch.count_nonzero(instance("mask", mask, Tensor, "a torch.Tensor")))
     if sampled == 0:
         raise ValueError("mask: expected at least one sampled entry, got none")
     return mask.numel() / sampled
@@ -237,6 +237,10 @@ def _per_axis(value: int | Sequence[int], axes: int, name: str) -> tuple[int, ..
     return tuple(
         int(v) for v in numbers(name, one_each(value, axes), f"an int or {axes} of them", axes, float.is_integer)
     )
+
+
+def _frame_step(step: int) -> int:
+    return integer("frame_step", step, -(2**31), "an integer")
 
 
 def _rates(rate: int | Sequence[int], n: tuple[int, ...]) -> tuple[int, ...]:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from mriops import ops
-from mriops._native.arguments import instance, integer
-from mriops.trajectories.hardware import half_size
+from mriops._native.arguments import image_size, integer
+from mriops.trajectories.coordinates import finite, readouts
 
 
 @torch.no_grad()
@@ -40,28 +40,21 @@ def dcf_pipe(trajectory: Tensor, im_size: Sequence[int], *, max_iter: int = 20, 
 
     Raises
     ------
-    TypeError
-        If the trajectory is not real and floating-point.
-    ValueError
-        If shapes do not fit, or max_iter is not positive.
+    TypeError, ValueError
+        If the trajectory is not a real floating-point tensor, shapes do not fit, there is no sample, a coordinate is
+        not finite, or max_iter is not positive.
 
     References
     ----------
     Pipe, Menon. Sampling density compensation in MRI: rationale and an iterative numerical solution. MRM 41:179 (1999).
     Johnson, Pipe. Convolution kernel design and efficient algorithm for sampling density correction. MRM 61:439 (2009).
     """
-    half = half_size(im_size)
-    ndim = len(half)
-    instance("trajectory", trajectory, Tensor, "a torch.Tensor")
-    if trajectory.ndim < 3 or trajectory.shape[-1] != ndim:
-        raise ValueError(
-            f"trajectory: expected (*batch, shots, readout, {ndim}) for im_size {tuple(im_size)}, "
-            f"got {tuple(trajectory.shape)}"
-        )
-    if not trajectory.is_floating_point():
-        raise TypeError(f"trajectory: expected a real floating-point dtype, got {trajectory.dtype}")
+    im_size = image_size(im_size)
+    ndim = len(im_size)
+    readouts(trajectory, im_size)
+    finite("trajectory", trajectory)
     integer("max_iter", max_iter, 1)
-    size = tuple(2 * int(n) for n in im_size)
+    size = tuple(2 * n for n in im_size)
     # Cycles per doubled field of view.
     samples = 2 * trajectory.detach().flatten(-3, -2)
     window = torch.ones((), dtype=samples.dtype, device=samples.device)

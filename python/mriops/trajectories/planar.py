@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mriops._native.arguments import integer
+from mriops._native.arguments import integer, number, positive
 from mriops.trajectories.angles import rotations, spoke_angles
+from mriops.trajectories.coordinates import check_dtype
 from mriops.trajectories.hardware import half_size
 
 
@@ -50,18 +51,18 @@ def rosette(
 
     Raises
     ------
-    ValueError
-        If a size, count or number of petals is not positive, or the ratio is not finite.
+    TypeError, ValueError
+        If a size, count or number of petals is not positive, the ratio is not finite, or dtype is not a real
+        floating-point one.
 
     References
     ----------
     Noll. Multishot rosette trajectories for spectrally selective MR imaging. IEEE TMI 16:372 (1997).
     """
     scale = half_size(im_size, 2)
-    if not (math.isfinite(petals) and petals > 0):
-        raise ValueError(f"petals: expected a positive number, got {petals}")
-    if not math.isfinite(ratio):
-        raise ValueError(f"ratio: expected a finite number, got {ratio}")
+    check_dtype(dtype)
+    number("petals", petals, "a positive number", positive)
+    number("ratio", ratio, "a finite number")
     phase = math.pi * petals * np.arange(integer("readout", readout, 1)) / readout
     plane = np.sin(phase)[:, None] * np.stack([np.sin(ratio * phase), np.cos(ratio * phase)], axis=-1)
     turned = np.einsum("sab,tb->sta", rotations(spoke_angles(shots, "uniform", full=False)), plane)
@@ -100,14 +101,16 @@ def propeller(
 
     Raises
     ------
-    ValueError
-        If a size or count is not positive, or a blade is wider than the image.
+    TypeError, ValueError
+        If a size or count is not positive, a blade is wider than the image, or dtype is not a real floating-point
+        one.
 
     References
     ----------
     Pipe. Motion correction with PROPELLER MRI. MRM 42:963 (1999).
     """
     scale = half_size(im_size, 2)
+    check_dtype(dtype)
     width = 2 * scale.max()
     if integer("lines", lines, 1) > width:
         raise ValueError(f"lines: expected at most the image size {int(width)}, got {lines}")

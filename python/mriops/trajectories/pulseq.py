@@ -13,6 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mriops._native.arguments import instance, integer, number
+from mriops.trajectories.coordinates import check_dtype
 from mriops.trajectories.hardware import check_fov
 from mriops.trajectories.pulseq_file import read_sequence
 
@@ -87,6 +89,16 @@ def from_pulseq(
     Layton et al. Pulseq: a rapid and hardware-independent pulse sequence prototyping framework. MRM 77:1544 (2017).
     Ravi, Geethanath, Vaughan. PyPulseq: a Python package for MRI pulse sequence design. JOSS 4:1725 (2019).
     """
+    check_dtype(dtype)
+    number("delay", delay, "a finite time [s]")
+    if samples is not None:
+        integer("samples", samples, 1)
+    if axes is not None and (
+        not instance("axes", axes, str, "a string of axes or None")
+        or set(axes) - set(_AXES)
+        or len(set(axes)) < len(axes)
+    ):
+        raise ValueError(f"axes: expected some of z, y, x, each once, got {axes!r}")
     sequence = read_sequence(Path(path))
     k, time, counts = _acquired(sequence, Path(path), -delay)
     k, time = _chosen(k, time, counts, samples, Path(path))
@@ -101,8 +113,6 @@ def from_pulseq(
     if axes is None:
         thick = lengths["z"] if lengths else check_fov(fov, 1)[0] if isinstance(fov, (int, float)) else 1.0
         axes = "zyx" if np.ptp(k[..., 2]) * thick > 1.0 else "yx"
-    if not axes or any(a not in _AXES for a in axes) or len(set(axes)) != len(axes):
-        raise ValueError(f"axes: expected some of z, y, x, each once, got {axes!r}")
     chosen = tuple(lengths[a] for a in axes) if lengths else check_fov(fov, len(axes))  # type: ignore[arg-type]
     k = k[..., ["xyz".index(a) for a in axes]] * np.array(chosen)
     return PulseqTrajectory(torch.from_numpy(k).to(dtype), torch.from_numpy(time).to(dtype), chosen)

@@ -9,8 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mriops._native.arguments import integer
+from mriops._native.arguments import integer, number, numbers
 from mriops.trajectories.angles import rotations, sphere_directions, spoke_angles
+from mriops.trajectories.coordinates import check_dtype, coordinates, finite
 from mriops.trajectories.hardware import half_size
 
 
@@ -59,15 +60,16 @@ def radial(
 
     Raises
     ------
-    ValueError
-        If a size, count, order or share is out of range.
+    TypeError, ValueError
+        If a size, count, order, angle or share is out of range, or dtype is not a real floating-point one.
 
     References
     ----------
     Glover, Pauly. Projection reconstruction techniques for reduction of motion effects in MRI. MRM 28:275 (1992).
     """
     scale = half_size(im_size, 2)
-    angles = start + spoke_angles(shots, order, not half)
+    check_dtype(dtype)
+    angles = number("start", start, "a finite angle [rad]") + spoke_angles(shots, order, not half)
     direction = np.stack([np.sin(angles), np.cos(angles)], axis=-1)
     radius = spoke_radius(_readout(readout, scale, half), half, ramp)
     return torch.from_numpy(direction[:, None] * radius[:, None] * scale).to(dtype)
@@ -101,14 +103,15 @@ def kooshball(
 
     Raises
     ------
-    ValueError
-        If a size, count, order or share is out of range.
+    TypeError, ValueError
+        If a size, count, order, angle or share is out of range, or dtype is not a real floating-point one.
 
     References
     ----------
     Chan et al. Temporal stability of adaptive 3D radial MRI using multidimensional golden means. MRM 61:354 (2009).
     """
     scale = half_size(im_size, 3)
+    check_dtype(dtype)
     direction = sphere_directions(shots, order, not half)
     radius = spoke_radius(_readout(readout, scale, half), half, ramp)
     return torch.from_numpy(direction[:, None] * radius[:, None] * scale).to(dtype)
@@ -141,8 +144,9 @@ def stack(
 
     Raises
     ------
-    ValueError
-        If plane is not (shots, readout, 2), or there is no partition.
+    TypeError, ValueError
+        If plane is not a real floating-point tensor (shots, readout, 2), there is no partition, or a kz or the angle is
+        not finite.
 
     Notes
     -----
@@ -156,26 +160,35 @@ def stack(
     >>> stack(radial((64, 64), 10), 16, angle=0.1).shape
     torch.Size([160, 128, 3])
     """
-    if plane.ndim != 3 or plane.shape[-1] != 2:
-        raise ValueError(f"plane: expected (shots, readout, 2), got {tuple(plane.shape)}")
-    if isinstance(partitions, (int, np.integer)):
-        count = integer("partitions", partitions, 1)
-        heights = torch.arange(count, dtype=plane.dtype, device=plane.device) - count // 2
-    else:
-        heights = torch.as_tensor(partitions, dtype=plane.dtype, device=plane.device)
-    if heights.ndim != 1 or heights.numel() == 0:
-        raise ValueError(f"partitions: expected a count or a sequence of kz, got shape {tuple(heights.shape)}")
-    turn = torch.from_numpy(rotations(angle * np.arange(len(heights)))).to(plane)
+    coordinates("plane", plane, "(shots, readout, 2)", lambda shape: len(shape) == 3 and shape[-1] == 2)
+    heights = _heights(partitions).to(plane)
+    turn = rotations(number("angle", angle, "a finite angle [rad]") * np.arange(len(heights)))
+    turn = torch.from_numpy(turn).to(plane)
     scale = torch.ones(2).to(plane) if im_size is None else torch.from_numpy(half_size(im_size, 2)).to(plane)
     turned = torch.einsum("pab,srb->psra", turn, plane / scale) * scale
     tall = heights[:, None, None, None].expand(*turned.shape[:-1], 1)
     return torch.cat([tall, turned], dim=-1).flatten(0, 1)
 
 
+def _heights(partitions: int | Sequence[float] | Tensor) -> Tensor:
+    """kz of every partition."""
+    if isinstance(partitions, (int, np.integer)):
+        count = integer("partitions", partitions, 1)
+        return torch.arange(count) - count // 2
+    expected = "a count or a sequence of finite kz"
+    if not isinstance(partitions, Tensor):
+        return torch.tensor(numbers("partitions", partitions, expected), dtype=torch.float64)
+    if partitions.is_complex() or partitions.dtype == torch.bool:
+        raise TypeError(f"partitions: expected {expected}, got {partitions.dtype}")
+    if partitions.ndim != 1 or partitions.numel() == 0:
+        raise ValueError(f"partitions: expected {expected}, got shape {tuple(partitions.shape)}")
+    finite("partitions", partitions)
+    return partitions
+
+
 def spoke_radius(readout: int, half: bool, ramp: float) -> NDArray[np.float64]:
     """Normalised coordinate along a spoke, in [-1, 1), or [0, 1) for half spokes."""
-    if not 0 <= ramp < 1:
-        raise ValueError(f"ramp: expected a share in [0, 1), got {ramp}")
+    number("ramp", ramp, "a share in [0, 1)", lambda share: 0 <= share < 1)
     if half:
         time = np.arange(readout) / readout
         # Area of a gradient that ramps up until `ramp` and stays, over the area at the end.

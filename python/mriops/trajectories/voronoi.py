@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mriops._native.arguments import image_size
+from mriops.trajectories.coordinates import finite, readouts
 from mriops.trajectories.hardware import half_size
 
 # Beyond this share of the hull samples are mirrored at its outside, so that the cells of the outermost end there.
@@ -38,8 +40,9 @@ def dcf_voronoi(trajectory: Tensor, im_size: Sequence[int]) -> Tensor:
     ------
     ImportError
         If scipy is not installed.
-    ValueError
-        If shapes do not fit, coordinates are not finite, or all samples lie on a line (a plane).
+    TypeError, ValueError
+        If the trajectory is not a real floating-point tensor, shapes do not fit, there is no sample, coordinates are
+        not finite, or all samples lie on a line (a plane).
 
     Notes
     -----
@@ -50,15 +53,9 @@ def dcf_voronoi(trajectory: Tensor, im_size: Sequence[int]) -> Tensor:
     Rasche et al. Resampling of data between arbitrary grids using convolution interpolation. IEEE TMI 18:385 (1999).
     """
     half = half_size(im_size)
-    if trajectory.ndim < 3 or trajectory.shape[-1] != len(half):
-        raise ValueError(
-            f"trajectory: expected (*batch, shots, readout, {len(half)}) for im_size {tuple(im_size)}, "
-            f"got {tuple(trajectory.shape)}"
-        )
+    readouts(trajectory, image_size(im_size))
+    finite("trajectory", trajectory)
     points = trajectory.detach().cpu().double().numpy()
-    if not np.isfinite(points).all():
-        where = tuple(int(i) for i in np.argwhere(~np.isfinite(points))[0])
-        raise ValueError(f"trajectory: expected finite coordinates, got {points[where]} at index {where}")
     frames = points.reshape(-1, *points.shape[-3:])
     weights = np.empty(frames.shape[:-1])
     for out, frame in zip(weights, frames, strict=True):
