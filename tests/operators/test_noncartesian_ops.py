@@ -1,10 +1,12 @@
 """NufftOp and SenseOp along trajectories: contract, weights, shots, frames, gram's two ways, moving, training."""
 
+import contextlib
 import copy
 import math
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from mriops import ops, solvers
 from mriops.operators import NufftOp, SenseOp
@@ -316,3 +318,17 @@ def test_a_spectrum_made_without_gradients_is_not_kept_where_they_are_wanted(wha
         assert relative_error(op.gram(image), before) > 0.1
     (grad,) = torch.autograd.grad(op.gram(image).abs().square().sum(), moving)
     assert bool(grad.abs().sum() > 0)
+
+
+@pytest.mark.parametrize("device", ["meta", "fake"])
+def test_shapes_propagate_without_values(device: str) -> None:
+    def like(tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.to("meta") if device == "meta" else tensor
+
+    with FakeTensorMode() if device == "fake" else contextlib.nullcontext():
+        csm, image = torch.ones(3, 8, 10, dtype=C64), torch.ones(8, 10, dtype=C64)
+        trajectory, dcf = torch.ones(4, 9, 2), torch.ones(4, 9)
+        op = SenseOp(like(csm), trajectory=like(trajectory), dcf=like(dcf))
+        kspace = op(like(image))
+        assert kspace.shape == (3, 4, 9) and op.H(kspace).shape == op.gram(like(image)).shape == (8, 10)
+        assert ops.nufft(like(image), like(trajectory).flatten(0, 1)).shape == (36,)

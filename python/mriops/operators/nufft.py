@@ -12,6 +12,7 @@ from mriops import ops
 from mriops._native.batches import broadcasts_to
 from mriops.operators.algebra import LinearOperator, Shape
 from mriops.operators.sampling import check_argument
+from mriops.ops._guards import visible
 from mriops.ops.reference.precision import complex_of, real_of
 
 GRAMS = ("auto", "toeplitz", "nufft")
@@ -130,9 +131,10 @@ class NufftOp(LinearOperator):
         shape = tuple(self.trajectory.shape[:-1])
         if not broadcasts_to(tuple(dcf.shape), shape):
             raise ValueError(f"dcf: expected a shape that broadcasts to {shape}, got {tuple(dcf.shape)}")
-        least = float(dcf.detach().min())
-        if not least >= 0:  # NaN is none of them either
-            raise ValueError(f"dcf: expected weights that are not negative, got {least:g}")
+        if visible(dcf):
+            least = float(dcf.detach().min())
+            if not least >= 0:  # NaN is none of them either
+                raise ValueError(f"dcf: expected weights that are not negative, got {least:g}")
         return dcf if dcf.is_floating_point() else dcf.to(self.trajectory.dtype)
 
     def _sort(self) -> None:
