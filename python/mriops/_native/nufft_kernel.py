@@ -98,7 +98,7 @@ def choose_kernel(
     eps
         Relative L2 error asked for.
     upsampling
-        Grid points per pixel, 1.25 to 2 (up to 4 are taken); ``None`` to choose the quickest.
+        Grid points per pixel, 1.25 to 4; ``None`` to choose the quickest.
     dtype
         ``float32`` or ``float64``, the precision of the coordinates.
     im_size, samples
