@@ -5,8 +5,7 @@ import math
 import pytest
 import torch
 
-from mriops.operators import NufftOp, OffResonanceOp, SenseOp
-from mriops.operators.off_resonance import segment
+from mriops.operators import IdentityOp, NufftOp, OffResonanceOp, SenseOp
 from mriops.testing import check_linear_operator, relative_error
 
 C128, F64 = torch.complex128, torch.float64
@@ -50,16 +49,6 @@ def test_the_error_is_what_was_asked_for(eps: float, decay: bool) -> None:
     image = random(*IM)
     # `eps` is relative to one; decay leaves less than one of the signal, exp(-20..50 / s * 21 ms) > 0.3.
     assert relative_error(op(image), exact(image, points, rate, times)) < 3 * eps
-
-
-def test_segments_grow_with_bandwidth_times_duration() -> None:
-    counts = []
-    for cycles in (2, 4, 8, 16):
-        frequency = torch.linspace(0, cycles / 20e-3, 1000, dtype=F64)
-        found = segment(2j * math.pi * frequency, torch.linspace(0, 20e-3, 300, dtype=F64), eps=1e-3)
-        counts.append(len(found.times))
-        assert cycles <= len(found.times) <= cycles + 10  # no window comes near this
-    assert counts == sorted(counts)
 
 
 def test_one_frequency_needs_one_segment() -> None:
@@ -131,7 +120,7 @@ def test_what_does_not_fit_is_named() -> None:
         OffResonanceOp(inner, f, t, mask=f)
     with pytest.raises(TypeError, match="op: expected a LinearOperator, got function"):
         OffResonanceOp(lambda x: x, f, t)
-    with pytest.raises(ValueError, match="eps: expected an error that 512 segments reach"):
+    with pytest.raises(ValueError, match="off_resonance: expected maps whose spread times the duration is at most 512"):
         OffResonanceOp(inner, f, 1e3 * t)
     with pytest.raises(ValueError, match="eps: expected 0 < eps < 1"):
         OffResonanceOp(inner, f, t, eps=0.0)
@@ -163,3 +152,34 @@ def test_a_map_that_broadcasts_is_what_it_repeats() -> None:
         relative_error(OffResonanceOp(inner, row, times)(image), OffResonanceOp(inner, row.expand(IM), times)(image))
         < 1e-12
     )
+
+
+@pytest.mark.parametrize(
+    ("frequencies", "rates", "duration"), [(0, 500, 60e-3), (20, 500, 60e-3), (5000, 0, 60e-3), (4000, 100, 15e-3)]
+)
+def test_wide_maps_against_the_exact_sum(frequencies: float, rates: float, duration: float) -> None:
+    points, times = trajectory(400), duration * uniform(400, seed=3)
+    f, r2star = frequencies * (uniform(*IM, seed=4) - 0.5), rates * uniform(*IM, seed=5)
+    op = OffResonanceOp(NufftOp(points, IM, eps=1e-10), f, times, r2star=r2star, eps=1e-4)
+    image = random(*IM)
+    found, expected = op(image), exact(image, points, 2j * math.pi * f + r2star, times)
+    # Of unit signals a root mean square of 1e-4: at every sample below 1e-4 sqrt(n voxels) |image| / sqrt(n voxels).
+    assert float((found - expected).abs().max()) < 1e-4 * float(torch.linalg.vector_norm(image))
+
+
+def test_arguments_of_another_shape_are_named() -> None:
+    op = OffResonanceOp(NufftOp(trajectory(30), IM), field(), uniform(30) * 1e-2)
+    with pytest.raises(ValueError, match=r"image: expected shape \(\*, 12, 10\), got \(12, 11\)"):
+        op(random(12, 11))
+    with pytest.raises(ValueError, match=r"kspace: expected shape \(\*, 30\), got \(29,\)"):
+        op.H(random(29))
+    with pytest.raises(ValueError, match=r"image: expected shape \(\*, 12, 10\), got \(10,\)"):
+        op(random(10))
+    with pytest.raises(TypeError, match=r"image: expected a torch\.Tensor, got int"):
+        op(3)
+    anything = OffResonanceOp(IdentityOp(), field()[:, :1], torch.zeros(1, dtype=F64))
+    assert anything(random(2, *IM)).shape == (2, *IM)
+    with pytest.raises(
+        ValueError, match=r"image: expected a shape that off_resonance of shape \(12, 1\) broadcasts to"
+    ):
+        anything(random(5, 10))
