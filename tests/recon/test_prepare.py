@@ -205,7 +205,5 @@ def test_settings_are_checked_against_the_scan_alone(settings, message):
 
 
 def test_settings_that_do_not_belong_together():
-    with pytest.raises(ValueError, match="compress: expected at least 1 coil, or None for all, got 0"):
-        recon.Settings(compress=0)
     with pytest.raises(ValueError, match="n_maps: expected 1 with calib 'adaptive', got 2"):
         recon.Settings(calib="adaptive", n_maps=2)

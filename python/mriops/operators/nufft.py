@@ -267,8 +267,8 @@ class NufftOp(LinearOperator):
     def uses_toeplitz(self, copies: int = 1) -> bool:
         """Whether `gram` is the convolution, with as many spectra per trajectory as ``copies``.
 
-        Its cost does not grow with the samples, and is about that of the fused transform for the fewest (a hundredth of a
-        sample per pixel). What speaks against it is memory, and gradients that would have to go through making the
+        Its cost does not grow with the samples, and is about that of the fused transform for the fewest (a hundredth of
+        a sample per pixel). What speaks against it is memory, and gradients that would have to go through making the
         spectrum.
         """
         if self.gram_method != "auto":
