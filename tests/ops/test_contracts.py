@@ -123,6 +123,11 @@ def test_forward_mode(case: OpCase, shape: str) -> None:
 
 
 @pytest.mark.parametrize(("case", "shape"), SMALL)
+def test_forward_over_forward_mode(case: OpCase, shape: str) -> None:
+    op_checks.check_nested_forward_mode(case, small(case, shape))
+
+
+@pytest.mark.parametrize(("case", "shape"), SMALL)
 def test_transforms(case: OpCase, shape: str) -> None:
     op_checks.check_transforms(case, small(case, shape))
 

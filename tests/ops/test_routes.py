@@ -201,6 +201,28 @@ def test_compile_with_sizes_as_symbols(problem: tuple) -> None:
         assert torch.equal(compiled(image, csm, mask), ops.sense_gram(image, csm, mask))
 
 
+def nufft_there_and_back(image: torch.Tensor, trajectory: torch.Tensor) -> torch.Tensor:
+    return ops.nufft_adjoint(ops.nufft(image, trajectory), trajectory, image.shape)
+
+
+@pytest.mark.parametrize(
+    ("function", "dynamic"),
+    [
+        (nufft_there_and_back, None),
+        (lambda image, trajectory: ops.toeplitz_kernel(trajectory, image.shape), None),
+        (ops.nufft, True),
+    ],
+    ids=["nufft", "toeplitz_kernel", "symbols"],
+)
+def test_a_compiled_nufft_takes_other_sizes(function: Any, dynamic: bool | None) -> None:
+    """Kernel and grid depend on the number of samples and the image's size, and are chosen while a call is traced."""
+    torch._dynamo.reset()
+    compiled = torch.compile(function, fullgraph=True, dynamic=dynamic, backend="eager")
+    for y, samples in ((4, 6), (4, 9), (7, 9)):
+        image, trajectory = normal(y, 5), torch.rand(samples, 2)
+        assert torch.equal(compiled(image, trajectory), function(image, trajectory))
+
+
 def test_compile_promotes_and_converts(problem: tuple) -> None:
     torch._dynamo.reset()
     _, csm, _ = problem
@@ -281,6 +303,114 @@ def test_jacobians(transform: Any) -> None:
     columns = [torch.view_as_real(ops.sense_gram(e.to(C128).reshape(2, 3), csm)) for e in torch.eye(6)]
     expected = torch.stack(columns, -1).reshape(2, 3, 2, 2, 3)
     assert relative_error(jacobian, expected) < 1e-14  # the operator itself, six columns of it
+
+
+def without_memory(tensor: torch.Tensor) -> torch.Tensor:
+    """Zeros as forward mode makes them, which have no memory."""
+    return torch._efficientzerotensor(tensor.shape, dtype=tensor.dtype)
+
+
+def test_zeros_without_memory_are_zeros(problem: tuple) -> None:
+    image, csm, mask = problem
+    assert torch.equal(ops.sense(without_memory(image), csm, mask), torch.zeros_like(csm))
+    assert torch.equal(ops.sense(image, without_memory(csm)), torch.zeros_like(csm))  # `csm` goes by its address
+    assert torch.equal(ops.coil_expand(without_memory(image).conj(), csm), torch.zeros_like(csm))
+    leaf = csm.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(ops.sense(without_memory(image), leaf).abs().sum(), leaf)
+    assert torch.equal(gradient, torch.zeros_like(csm))
+
+
+def test_weights_without_memory_are_zero_and_not_left_out() -> None:
+    trajectory, kspace = torch.rand(7, 2), normal(7)
+    weights = without_memory(trajectory[:, 0])
+    assert torch.equal(ops.nufft_adjoint(kspace, trajectory, (4, 5), dcf=weights), torch.zeros(4, 5, dtype=C64))
+    image, csm = normal(4, 5), normal(3, 4, 5)
+    without = ops.nufft_trajectory_jvp(image, trajectory, trajectory, csm=without_memory(csm))
+    assert torch.equal(without, torch.zeros(3, 7, dtype=C64))
+
+
+OF_BATCHES = {
+    "sense": lambda image, csm, trajectory: ops.sense(image, csm),
+    "sense_nufft": lambda image, csm, trajectory: ops.sense_nufft(image, csm, trajectory, eps=1e-11),
+}
+
+
+@pytest.mark.parametrize("op", list(OF_BATCHES.values()), ids=list(OF_BATCHES))
+def test_batches_of_gradients(op: Any) -> None:
+    """``is_grads_batched`` and what is made of it map by other means than ``torch.func``."""
+    trajectory = torch.rand(5, 2, dtype=F64, generator=torch.Generator().manual_seed(3))
+    leaves = tuple(t.requires_grad_() for t in (normal(3, 2, dtype=C128), normal(2, 3, 2, dtype=C128), trajectory))
+    output = op(*leaves)
+    several = normal(4, *output.shape, dtype=C128)
+    together = torch.autograd.grad(output, leaves[:2], several, is_grads_batched=True, retain_graph=True)
+    for i, one in enumerate(several):
+        for rows, gradient in zip(together, torch.autograd.grad(output, leaves[:2], one, retain_graph=True)):
+            torch.testing.assert_close(rows[i], gradient)
+    torch.autograd.gradcheck(
+        op, leaves, check_forward_ad=True, check_batched_grad=True, check_batched_forward_grad=True
+    )
+
+
+@pytest.mark.parametrize("strategy", ["forward-mode", "reverse-mode"])
+def test_vectorised_jacobians(strategy: str) -> None:
+    image, csm = normal(3, 2, dtype=C128), normal(2, 3, 2, dtype=C128, seed=1)
+
+    def magnitude(real: torch.Tensor) -> torch.Tensor:
+        return ops.sense(real.to(C128), csm).abs()
+
+    jacobian = torch.autograd.functional.jacobian
+    alone = jacobian(magnitude, image.real)
+    torch.testing.assert_close(jacobian(magnitude, image.real, vectorize=True, strategy=strategy), alone)
+
+
+def test_forward_mode_nests_as_deep_as_wanted() -> None:
+    image, csm, trajectory = normal(4, 5, dtype=C128), normal(2, 4, 5, dtype=C128), torch.rand(6, 2, dtype=F64)
+    direction = torch.rand(6, 2, dtype=F64)
+
+    def power(f: Any, moved: torch.Tensor) -> torch.Tensor:
+        return f(image, csm, moved).abs().square().sum()
+
+    def third(f: Any) -> torch.Tensor:
+        derivative = lambda moved: power(f, moved)  # noqa: E731
+        for _ in range(3):
+            derivative = lambda moved, g=derivative: torch.func.jvp(g, (moved,), (direction,))[1]  # noqa: E731
+        return derivative(trajectory)
+
+    expected = third(reference.sense_nufft)
+    assert relative_error(third(lambda *a: ops.sense_nufft(*a, eps=1e-11)), expected) < 1e-9  # thrice some 1e-10
+
+    def hessian(f: Any, outer: Any, inner: Any) -> torch.Tensor:
+        return outer(inner(lambda moved: power(f, moved)))(trajectory)
+
+    expected = hessian(reference.sense_nufft, torch.func.jacrev, torch.func.jacrev)
+    found = hessian(lambda *a: ops.sense_nufft(*a, eps=1e-11), torch.func.jacfwd, torch.func.jacfwd)
+    assert relative_error(found, expected) < 1e-9
+
+
+def test_hessian_of_a_toeplitz_kernel_by_forward_mode_alone() -> None:
+    """Its tangents are zeros without memory on the way."""
+    trajectory = torch.rand(4, 2, dtype=F64, generator=torch.Generator().manual_seed(1))
+
+    def power(moved: torch.Tensor) -> torch.Tensor:
+        return ops.toeplitz_kernel(moved, (3, 2), eps=1e-11).square().sum()
+
+    expected = torch.func.jacrev(torch.func.jacrev(power))(trajectory)
+    assert relative_error(torch.func.jacfwd(torch.func.jacfwd(power))(trajectory), expected) < 1e-9
+
+
+def test_a_tangent_may_be_differentiated_by_its_direction() -> None:
+    """Also where there are no second derivatives by forward mode over forward mode."""
+    flip, t1, t2 = torch.full((3,), 0.4, dtype=F64), torch.tensor(1.0, dtype=F64), torch.tensor(0.1, dtype=F64)
+    rf, position = torch.full((4,), 0.1 + 0.2j, dtype=C128), torch.rand(3, 2, dtype=F64)
+    steps = torch.full((4,), 1e-3, dtype=F64)
+    gradient = torch.rand(4, 2, dtype=F64)
+    for function, at in (
+        (lambda a: ops.epg_spgr(a, 0.01, t1, t2, echo_time=0.003), flip),
+        (lambda x: ops.bloch(rf, gradient, steps, x, t1, t2), position),
+    ):
+        along, change = torch.rand_like(at), torch.rand_like(at)
+        tangent = lambda v, f=function, x=at: torch.func.jvp(f, (x,), (v,))[1]  # noqa: E731
+        torch.testing.assert_close(torch.func.jvp(tangent, (along,), (change,))[1], tangent(change))
 
 
 def test_checkpointing(problem: tuple) -> None:

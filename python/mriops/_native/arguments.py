@@ -5,13 +5,14 @@ Each function returns the argument. The wrong kind is a ``TypeError``, what does
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
-from math import inf, isfinite
+from math import inf
 from numbers import Real
+from operator import index
 from typing import Any, NoReturn
 
 __all__ = [
+    "finite",
     "image_size",
     "instance",
     "integer",
@@ -37,6 +38,11 @@ def _is_sequence(value: Any) -> bool:
     return not isinstance(value, str | bytes) and hasattr(value, "__iter__") and getattr(value, "ndim", 1) == 1
 
 
+def finite(value: float) -> bool:
+    """Neither infinite nor NaN, by what torch.compile can trace."""
+    return -inf < value < inf
+
+
 def positive(value: float) -> bool:
     """And finite."""
     return 0 < value < inf
@@ -47,7 +53,7 @@ def not_negative(value: float) -> bool:
     return 0 <= value < inf
 
 
-def number(name: str, value: Any, expected: str, fits: Callable[[float], bool] = isfinite) -> float:
+def number(name: str, value: Any, expected: str, fits: Callable[[float], bool] = finite) -> float:
     """A real number, or an array of one without axes, as a float that ``fits``."""
     if isinstance(value, Real):
         real = not isinstance(value, bool)
@@ -62,7 +68,7 @@ def number(name: str, value: Any, expected: str, fits: Callable[[float], bool] =
 
 
 def numbers(
-    name: str, values: Any, expected: str, count: int | None = None, fits: Callable[[float], bool] = isfinite
+    name: str, values: Any, expected: str, count: int | None = None, fits: Callable[[float], bool] = finite
 ) -> tuple[float, ...]:
     """Real numbers that ``fit``, at least one, or as many as ``count``."""
     if not _is_sequence(values):
@@ -85,7 +91,7 @@ def whole(value: Any) -> int | None:
     if getattr(value, "ndim", 0) != 0 or "bool" in str(getattr(value, "dtype", "")):
         return None
     try:
-        return operator.index(value)
+        return index(value)
     except TypeError:  # floating-point arrays have __index__, and refuse in it
         return None
 
@@ -106,7 +112,8 @@ def sizes(name: str, value: Any, expected: str, *axes: int) -> tuple[int, ...]:
     if not _is_sequence(value):
         _refuse(TypeError, name, expected, value)
     given = tuple(value)
-    found = tuple(int(n) for n in map(whole, given) if n is not None)
+    # A number also where torch.compile has a symbol, which `int` keeps.
+    found = tuple(index(n) for n in map(whole, given) if n is not None)
     if len(found) != len(given):
         _refuse(TypeError, name, expected, given)
     if len(found) not in axes or any(n < 1 for n in found):

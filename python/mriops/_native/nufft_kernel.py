@@ -9,7 +9,7 @@ towards the edge of the image that dividing by it raises rounding errors.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import ceil, log2, prod
+from math import ceil, inf, log2
 
 from .arguments import number
 
@@ -55,7 +55,7 @@ _DIGITS: dict[str, dict[tuple[float, int], tuple[float, ...]]] = {
 # Small images have more of their pixels near the edge, where the error is largest: no size that `python -m
 # benchmarks.nufft_digits --margins` measures is worse than the table by more.
 def _margin(im_size: Sequence[int]) -> float:
-    return 1.3 if min(im_size, default=24) >= 24 else 1.7
+    return 1.3 if all(n >= 24 for n in im_size) else 1.7
 
 
 def measured_error(width: int, upsampling: float, im_size: Sequence[int], dtype: str) -> float:
@@ -135,9 +135,17 @@ def choose_kernel(
             least = min(measured_error(w, upsampling, im_size, dtype) for w in range(_MIN_WIDTH, MAX_WIDTH + 1))
             raise ValueError(f"eps: expected at least {least:.2g} with upsampling {upsampling:g}, got {eps!r}")
         return width, upsampling
-    widths = [(_width(eps, sigma, im_size, dtype), sigma) for sigma in _UPSAMPLINGS]
-    choices = [(width, sigma) for width, sigma in widths if width is not None]
-    return min(choices, key=lambda choice: _cost(*choice, im_size, samples))
+    best: tuple[int, float] | None = None
+    least = inf
+    for sigma in _UPSAMPLINGS:  # torch.compile cannot trace `min` of sizes that are symbols
+        width = _width(eps, sigma, im_size, dtype)
+        if width is not None:
+            cost = _cost(width, sigma, im_size, samples)
+            if cost < least:
+                best, least = (width, sigma), cost
+    if best is None:  # upsampling 2 reaches every accuracy above
+        raise ValueError(f"eps: expected an accuracy that a kernel reaches, got {eps!r}")
+    return best
 
 
 def _cost(width: int, upsampling: float, im_size: Sequence[int], samples: int) -> float:
@@ -145,7 +153,9 @@ def _cost(width: int, upsampling: float, im_size: Sequence[int], samples: int) -
 
     What a sample costs is mostly reaching its cells, and little the number of them.
     """
-    points = float(prod(_grid_points(n, width, upsampling) for n in im_size))
+    points = 1.0
+    for n in im_size:
+        points *= _grid_points(n, width, upsampling)
     per_sample = 13 + 0.1 * width**2 if len(im_size) < 3 else 80 + 0.17 * width**3
     return 0.13 * points * log2(max(points, 2.0)) + per_sample * samples
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ._declaration import OpDeclaration, as_tuple
-from ._guards import unwrap_if_dead
+from ._guards import primal, set_forward_grad, unwrap_if_dead
 from ._vmap import fold_arguments
 
 __all__ = ["make_eager_function", "make_transformed_function"]
@@ -195,10 +195,13 @@ def make_transformed_function(
 
         @staticmethod
         def jvp(ctx: Any, *tangents: Any) -> Any:
-            saved = _alive(ctx.saved_tensors)
+            # Torch has switched forward mode off here, for outer levels too. It is on again for them, and what was
+            # saved comes without the tangents of this level, which would recurse.
+            saved = tuple(None if t is None else primal(t) for t in _alive(ctx.saved_tensors))
             outputs = saved[n_tensors:]
             extra = {"outputs": outputs[0] if op.n_outputs == 1 else outputs} if op.saves_outputs else {}
-            return _tangent(op, call, tangents[:n_tensors], (*saved[:n_tensors], *ctx.parameters), extra)
+            with set_forward_grad(True):
+                return _tangent(op, call, tangents[:n_tensors], (*saved[:n_tensors], *ctx.parameters), extra)
 
         @staticmethod
         def vmap(info: Any, in_dims: tuple, *args: Any) -> Any:

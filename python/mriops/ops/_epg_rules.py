@@ -160,6 +160,13 @@ def _refuse(*_: Any, **__: Any) -> Any:
     raise RuntimeError("epg: expected at most second derivatives (and forward over reverse, not forward over forward)")
 
 
+def _jvp_tangent(tangents: Sequence[Tensor | None], *args: Any) -> Tensor:
+    """Linear in the direction; forward over forward is not there."""
+    if any(t is not None for t in tangents[:_N]):
+        _refuse()
+    return _epg_jvp(*args[:_N], *_of_present(tangents[_N : 2 * _N], args[:_N]), *args[2 * _N :])
+
+
 def _jvp_vmap(in_dims: tuple, *args: Any) -> tuple[Any, Any]:
     """Several directions of the same atoms, which is what a Jacobian asks for, are one sweep."""
     own = range(_N + N_SEQUENCE, 2 * _N)
@@ -184,7 +191,7 @@ _epg_jvp = define_op(
         schema=f"({_VALUES}, {_TANGENTS}, {_PROGRAM}) -> Tensor",
         core_rank={},
         backward=_jvp_backward,
-        jvp=_refuse,
+        jvp=_jvp_tangent,
         vmap=_jvp_vmap,
         plain=_plain_jvp,
         derivative=True,
@@ -217,7 +224,7 @@ def _jacobian_backward(needs: Sequence[bool], grad: Tensor, *args: Any) -> tuple
 
 
 def _jacobian_tangent(tangents: Sequence[Tensor | None], *args: Any) -> Tensor:
-    """Linear in the directions; forward over forward is not there."""
+    """As :func:`_jvp_tangent`."""
     if any(t is not None for t in tangents[:_N]):
         _refuse()
     *values, value = args

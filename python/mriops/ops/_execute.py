@@ -232,5 +232,7 @@ class Executor:
 
 
 def _lay_out(tensor: Tensor, layout: tuple[int, ...] | None) -> Tensor:
+    if tensor.data_ptr() == 0 and tensor.numel() > 0:  # forward mode's zeros have no memory
+        tensor = torch.zeros_like(tensor)
     tensor = tensor.resolve_conj().resolve_neg()
     return (tensor if layout is None else tensor.expand(layout)).contiguous()

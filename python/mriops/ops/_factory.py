@@ -14,7 +14,7 @@ from __future__ import annotations
 import linecache
 from collections.abc import Callable
 from operator import attrgetter
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch.autograd import forward_ad
@@ -23,8 +23,8 @@ from mriops._native.dtypes import cast_dtypes
 
 from ._autograd import make_eager_function, make_transformed_function
 from ._declaration import OpDeclaration
-from ._execute import DTYPE_NAMES, DTYPES, Executor
-from ._guards import functorch_active, inside_interpreter, modes_active, tracing_state
+from ._execute import DTYPE_NAMES, DTYPES, Executor, Recipe
+from ._guards import functorch_active, inside_interpreter, looped_over, modes_active, tracing_state
 from ._library import register
 
 __all__ = ["DECLARED", "define_op"]
@@ -58,14 +58,23 @@ def {name}({signature}):
             return eager({arguments})
         if not (recipe.direct and {plain}):
             return run(recipe, ({arguments},))
+        try:
+            addresses = ({pointers},)
+        except RuntimeError:
+            return run(recipe, ({arguments},))
         like = recipe.like
         out = {first}.new_empty(recipe.shape) if like is None else empty_like(({tensors},)[like])
-        recipe.function({pointers}, out.data_ptr(), *recipe.arguments, 0, threads())
+        recipe.function(*addresses, out.data_ptr(), *recipe.arguments, 0, threads())
         return out
     except RuntimeError:
         refuse_layouts(({tensors},))  # left out of the key, where each would cost every call 0.07 us
         raise
 """
+
+
+def _no_memory() -> NoReturn:
+    """For an address of 0, of a tensor that forward mode knows to be zero; one that autograd maps raises by itself."""
+    raise RuntimeError("expected a tensor that has memory")
 
 
 def _generate(op: OpDeclaration, optional: tuple[bool, ...], scope: dict[str, Any]) -> Callable[..., Any]:
@@ -92,7 +101,9 @@ def _generate(op: OpDeclaration, optional: tuple[bool, ...], scope: dict[str, An
         first=op.tensors[0],
         tensors=", ".join(op.tensors),
         pointers=", ".join(
-            f"(0 if {name} is None else {name}.data_ptr())" if maybe else f"{name}.data_ptr()"
+            f"(0 if {name} is None else {name}.data_ptr() or no_memory())"
+            if maybe
+            else f"({name}.data_ptr() or no_memory())"
             for name, maybe in zip(op.tensors, optional, strict=True)
             if name not in op.native.silent
         ),
@@ -174,7 +185,10 @@ def _routes(op: OpDeclaration, executor: Executor, call: Callable[..., Any]) -> 
             return below_autograd(*args)
         recipe = executor.prepare(args)
         executor.refuse_casts(args, recipe)
-        return below_autograd(*args) if recipe.dispatch else executor.run(recipe, args)
+        return run(recipe, args)
+
+    def run(recipe: Recipe, args: tuple) -> Any:
+        return below_autograd(*args) if recipe.dispatch or looped_over() else executor.run(recipe, args)
 
     overload, below_autograd = register(op, executor, call)
     transformed = make_transformed_function(op, below, call)
@@ -190,11 +204,12 @@ def _routes(op: OpDeclaration, executor: Executor, call: Callable[..., Any]) -> 
         "grad_enabled": torch.is_grad_enabled,
         "is_dynamo_compiling": torch.compiler.is_dynamo_compiling,
         "modes_active": modes_active,
+        "no_memory": _no_memory,
         "overload": overload,
         "prepare": executor.prepare,
         "recipes": executor.recipes,
         "refuse_layouts": executor.refuse_layouts,
-        "run": executor.run,
+        "run": run,
         "threads": torch.get_num_threads,
         "tracing_state": tracing_state,
         "transform": transform,

@@ -101,8 +101,14 @@ def define_family(
             found[n:] = vjp_op(*x, grad, *rest)
         return found
 
+    def jvp_jvp(tangents: tuple[Tensor | None, ...], *args: Any) -> Any:
+        if any(t is not None for t in tangents[:n]):
+            no_third_order()
+        x, d, rest = args[:n], args[n : 2 * n], args[2 * n :]
+        return jvp_op(*x, *_filled(tangents[n:], d), *rest)
+
     vjp_op = declare(vjp, n, backward=vjp_backward, jvp=vjp_jvp)
-    jvp_op = declare(jvp, 1, backward=jvp_backward, jvp=no_third_order)
+    jvp_op = declare(jvp, 1, backward=jvp_backward, jvp=jvp_jvp)
     return declare(
         value,
         1,

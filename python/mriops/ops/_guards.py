@@ -1,9 +1,8 @@
-"""Private parts of torch that tell what surrounds a call, each with a fallback that is slower and still right."""
+"""Private parts of torch that tell what surrounds a call, each with a fallback that is right, or an error."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -15,7 +14,9 @@ __all__ = [
     "forward_level",
     "functorch_active",
     "inside_interpreter",
+    "looped_over",
     "modes_active",
+    "primal",
     "raw_stream",
     "readable",
     "set_forward_grad",
@@ -29,6 +30,11 @@ __all__ = [
 
 def _always() -> bool:
     return True
+
+
+def _no_forward_grad(enabled: bool) -> Any:
+    # Without it derivatives of nested transforms would be wrong without a word.
+    raise RuntimeError(f"torch: expected forward_ad._set_fwd_grad_enabled, which {torch.__version__} does not have")
 
 
 # Without one of these three, every call takes the general route. They take 0.03 us each.
@@ -45,8 +51,10 @@ set_single_level_allowed: Callable[[bool], None] = getattr(
     _functorch, "set_single_level_autograd_function_allowed", lambda allowed: None
 )
 SingleLevelFunction: type = getattr(torch.autograd.function, "_SingleLevelFunction", torch.autograd.Function)
-set_forward_grad: Callable[[bool], Any] = getattr(forward_ad, "_set_fwd_grad_enabled", lambda enabled: nullcontext())
+set_forward_grad: Callable[[bool], Any] = getattr(forward_ad, "_set_fwd_grad_enabled", _no_forward_grad)
 
+_key_included: Callable[[Any], bool] | None = getattr(torch._C, "_dispatch_tls_is_dispatch_key_included", None)
+_vmap_mode: Any = getattr(torch._C, "_parse_dispatch_key", lambda name: None)("VmapMode")
 _key_excluded: Callable[[Any], bool] | None = getattr(torch._C, "_dispatch_tls_is_dispatch_key_excluded", None)
 _front_key: Any = getattr(getattr(torch._C, "DispatchKey", None), "FuncTorchDynamicLayerFrontMode", None)
 
@@ -56,9 +64,22 @@ def forward_level() -> int:
     return getattr(forward_ad, "_current_level", 0)
 
 
+def primal(tensor: Tensor) -> Tensor:
+    """A tensor without its tangent of the innermost forward mode; tangents of outer ones (``torch.func``) stay."""
+    return forward_ad.unpack_dual(tensor, level=0).primal
+
+
 def inside_interpreter() -> bool:
     """Whether functorch is working on one of its levels below us: it expects calls of the dispatcher, not Functions."""
     return functorch_active() and _key_excluded is not None and _front_key is not None and _key_excluded(_front_key)
+
+
+def looped_over() -> bool:
+    """Whether autograd maps a derivative: tensors of ``is_grads_batched`` look plain, but only the dispatcher can read.
+
+    The functions of ``torch.autograd`` still do so where ``torch.func`` uses functorch.
+    """
+    return _key_included is not None and _vmap_mode is not None and _key_included(_vmap_mode)
 
 
 def readable(tensor: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import index
 from typing import Any
 
 import torch
@@ -36,7 +37,8 @@ def size_of(name: str, array: Any, ndim: int) -> tuple[int, ...]:
     shape = tuple(array.shape)
     if len(shape) < ndim + (name == "csm") or 0 in shape[len(shape) - ndim :]:
         raise ValueError(f"{name}: expected shape {axes} for a trajectory of {ndim} components, got {shape}")
-    return shape[len(shape) - ndim :]
+    # The grid is made for one size: torch.compile shall see numbers here, and compile again for another.
+    return tuple(index(n) for n in shape[len(shape) - ndim :])
 
 
 def prepare(

@@ -166,6 +166,7 @@ def _row(name: str, coils: int) -> OpCase:
         flops=_flops if not coils else lambda sample: _flops(sample) + 8.0 * coils * _sizes(sample)[1],
         points=_points if not coils else lambda sample: _points(sample) * _sizes(sample)[1],
         large="many_isochromats",
+        forward_twice=False,
     )
 
 
@@ -186,6 +187,7 @@ _SPINOR = OpCase(
     flops=lambda sample: 75.0 * _sizes(sample)[0],
     points=_points,
     large="many_isochromats",
+    forward_twice=False,
 )
 
 BLOCH_CASES: tuple[OpCase, ...] = (_row("bloch", 0), _row("bloch_signal", 3), _SPINOR)

@@ -82,5 +82,6 @@ BLOCH_EXCHANGE_CASES: tuple[OpCase, ...] = (
         flops=lambda sample: 250.0 * math.prod(_sizes(sample)),
         points=_points,
         large="many_isochromats",
+        forward_twice=False,
     ),
 )

@@ -117,7 +117,7 @@ def _row(name: str, arguments: str, keywords: Mapping[str, Any], shapes: Mapping
     differentiable: list[str] = []
     for letter in arguments:
         differentiable += ["t1", "t2", "b1", "off_resonance", "m0"] if letter == "a" else [names[letter]]
-    return OpCase(name, "epg", make, shapes, tuple(differentiable), _flops, chained, "many_atoms")
+    return OpCase(name, "epg", make, shapes, tuple(differentiable), _flops, chained, "many_atoms", forward_twice=False)
 
 
 _TABLE = {

@@ -107,6 +107,7 @@ def _row(name: str, bound: bool) -> OpCase:
         _flops,
         chained,
         "many_atoms",
+        forward_twice=False,
     )
 
 

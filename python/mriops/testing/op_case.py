@@ -65,6 +65,8 @@ class OpCase:
         Name of a shape that costs more than ``"gradient"``, and has work for several threads.
     accuracy
         ``accuracy(sample)``: relative L2 error the op may have beside rounding, where it is asked to approximate.
+    forward_twice
+        Whether there are second derivatives by forward mode over forward mode; otherwise they are refused.
     """
 
     name: str
@@ -76,6 +78,7 @@ class OpCase:
     points: Callable[[Sample], int]
     large: str = "many_coils"
     accuracy: Callable[[Sample], float] = lambda sample: 0.0
+    forward_twice: bool = True
 
     @property
     def op(self) -> Callable[..., Any]:

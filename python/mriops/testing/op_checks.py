@@ -21,6 +21,7 @@ __all__ = [
     "check_forward_mode",
     "check_layouts",
     "check_library",
+    "check_nested_forward_mode",
     "check_op",
     "check_transforms",
     "check_values",
@@ -153,6 +154,38 @@ def check_forward_mode(case: OpCase, sample: Sample) -> None:
         difference = (function(value + step * direction) - function(value - step * direction)) / (2 * step)
         _close(f"{case.name}: primal of jvp in {name}", output, function(value), 1e-14)
         _close(f"{case.name}: jvp in {name}", tangent, difference, 1e-6)
+
+
+def check_nested_forward_mode(case: OpCase, sample: Sample) -> None:
+    """``torch.func.jvp`` of ``torch.func.jvp``, in all arguments together, against the reference's; or a refusal."""
+    names = _differentiable(case, sample)
+    function, values = _function_of(case, sample, names)
+
+    def truth(*values: Tensor) -> Any:
+        return sample.call(case.reference, **dict(zip(names, values, strict=True)))
+
+    generator = torch.Generator().manual_seed(2)
+
+    def along() -> tuple[Tensor, ...]:
+        """At most a quarter of each value, as positive ones stay positive."""
+        return tuple(v * (torch.rand(v.shape, dtype=torch.float64, generator=generator) / 4).to(v) for v in values)
+
+    first, second = along(), along()
+
+    def twice(f: Callable[..., Any]) -> Tensor:
+        return torch.func.jvp(lambda *v: torch.func.jvp(f, v, first)[1], values, second)[1]
+
+    if case.forward_twice:
+        # Chained sums and products and what cancels, as in `check_transforms`.
+        tolerance = 1e-11 + 10 * case.accuracy(sample)
+        _close(f"{case.name}: forward over forward mode", twice(function), twice(truth), tolerance)
+        return
+    try:
+        twice(function)
+    except RuntimeError as error:
+        _require("second" in str(error), f"{case.name}: expected forward over forward mode to be refused, got {error}")
+    else:
+        _require(False, f"{case.name}: expected forward over forward mode to be refused, got a result")
 
 
 def check_transforms(case: OpCase, sample: Sample) -> None:
@@ -321,6 +354,7 @@ def check_op(case: OpCase, *, backend: str = "cpu", shape: str = "gradient") -> 
         for check in (
             check_derivatives,
             check_forward_mode,
+            check_nested_forward_mode,
             check_transforms,
             check_compile,
             check_export,
