@@ -223,6 +223,16 @@ def test_a_compiled_nufft_takes_other_sizes(function: Any, dynamic: bool | None)
         assert torch.equal(compiled(image, trajectory), function(image, trajectory))
 
 
+def test_a_compiled_train_takes_other_lengths() -> None:
+    torch._dynamo.reset()
+    t1, t2 = torch.tensor([1.0, 0.5]), torch.tensor([0.1, 0.05])
+    train = lambda flip: ops.epg_spgr(flip, 0.01, t1, t2, echo_time=0.003)  # noqa: E731
+    compiled = torch.compile(train, fullgraph=True, dynamic=True, backend="eager")
+    for pulses in (4, 6):
+        flip = torch.full((pulses,), 0.3)
+        assert torch.equal(compiled(flip), train(flip))
+
+
 def test_compile_promotes_and_converts(problem: tuple) -> None:
     torch._dynamo.reset()
     _, csm, _ = problem

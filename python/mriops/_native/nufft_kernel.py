@@ -22,8 +22,6 @@ LARGEST_GRID = 1 << 17
 _MIN_WIDTH = 2
 #: Smallest accuracy per real dtype. Below it rounding of coordinates and transforms, not the kernel, is the error.
 MIN_EPS = {"float32": 1e-6, "float64": 2e-13}
-#: Whose grids transform well where the image does: 45/32 of a power of two is 2^a 3^2 5.
-_UPSAMPLINGS = (2.0, 1.5, 1.40625, 1.25)
 
 
 # Correct digits, -log10 of the relative L2 error, by precision, then (upsampling, axes), for widths 2 to 16: what
@@ -137,7 +135,9 @@ def choose_kernel(
         return width, upsampling
     best: tuple[int, float] | None = None
     least = inf
-    for sigma in _UPSAMPLINGS:  # torch.compile cannot trace `min` of sizes that are symbols
+    # Their grids transform well where the image does: 45/32 of a power of two is 2^a 3^2 5. Written here, they stay
+    # numbers for torch.compile, which takes floats elsewhere for symbols; of those it cannot trace a `min` by `key`.
+    for sigma in (2.0, 1.5, 1.40625, 1.25):
         width = _width(eps, sigma, im_size, dtype)
         if width is not None:
             cost = _cost(width, sigma, im_size, samples)

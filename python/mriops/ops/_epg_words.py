@@ -36,7 +36,7 @@ class TorchWords:
             if value.ndim != 1:
                 raise ValueError(f"{name}: expected shape (pulses,), got {tuple(value.shape)}")
             return value
-        if tuple(value.shape) not in ((), (n,)):
+        if value.ndim > 1 or (value.ndim == 1 and value.shape[0] != n):  # `in` is blind to sizes that are symbols
             raise ValueError(f"{name}: expected a number or shape ({n},), got shape {tuple(value.shape)}")
         return value.expand(n)
 
