@@ -24,7 +24,8 @@ class OffResonanceOp(LinearOperator):
 
     ``e_s`` is what `op` does without them. Computed as ``sum_l B_l(t) op(exp(-z t_l) x)``, all segments in one call of
     `op`. The sign is that of the Fourier transform: a voxel at ``f > 0`` gains phase ``-2 pi f t``. Gradients reach
-    image, field map and decay map; the interpolation ``B`` is that of the maps given here: `refit` after large changes.
+    image, field map and decay map, those of maps to `eps` as well, of uniform ones too. The interpolation ``B`` is that
+    of the maps given here: `refit` after large changes.
 
     Parameters
     ----------
@@ -39,8 +40,9 @@ class OffResonanceOp(LinearOperator):
     r2star : torch.Tensor, optional
         Decay rate [1/s].
     eps : float
-        Root mean square over voxels of the error of ``exp(-z t)`` at the worst sample, relative to one. `error` is what
-        is reached, a bound for the values of the maps; rounding in the precision of the data comes on top.
+        Root mean square over voxels of the error of ``exp(-z t)`` at the worst sample, relative to one, and of its
+        derivative by ``z``, relative to the largest ``|t|``. `error` is what the former reaches, a bound for the values
+        of the maps; rounding in the precision of the data comes on top.
     mask : torch.Tensor, optional
         Voxels that count for that error (bool).
 

@@ -3,6 +3,9 @@
 The voxels of a map are gathered in cells of the plane of rates ``z``. Within a cell ``exp(-z t)`` is a short power
 series, so that sums over voxels of ``|exp(-z t) - sum_l B_l(t) exp(-z t_l)|^2`` are quadratic forms of its moments: the
 error is that of every voxel, not of a mean that stands for a cell. Functions of time are Chebyshev series.
+
+Derivatives by ``z`` are fitted beside values: where a map has few rates, fewer segments would do for all its values,
+but not for gradients.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from mriops._native.batches import broadcasts_to
 _MAX_SEGMENTS = 512
 # Terms of the power series; cells are as wide as these allow with a remainder of `_REMAINDER` eps.
 _TERMS, _REMAINDER = 16, 1e-3
-# Penalty of weights relative to eps: with an error of eps, sqrt(sum_l |B_l|^2) stays below 1 / _DAMPING.
+# Penalty of weights relative to eps: with an error of eps, sqrt(sum_l |B_l|^2) stays below about 1 / _DAMPING.
 _DAMPING = 1e-2
 # Signals beyond exp(_GROWTH) leave no digits of an error relative to one.
 _GROWTH = 30.0
@@ -162,7 +165,10 @@ def _at(coefficients: torch.Tensor, polynomials: torch.Tensor) -> torch.Tensor:
 
 
 def _compressed(cells: list[_Cell]) -> torch.Tensor:
-    """Chebyshev coefficients of `_series`, ``(rank, degree)``, up to a unitary matrix in front."""
+    """Chebyshev coefficients of `_series` and of ``u`` times it, its derivative by the rate, ``(2, rank, degree)``.
+
+    Up to a unitary matrix in front, the same of both.
+    """
     band = max(abs(cell.rate) + cell.radius for cell in cells)
     # Coefficients of exp(i band u) are Bessel functions J_n(band): below 1e-16 from here on.
     degree = math.ceil(band + 11.5 * band ** (1 / 3)) + 24 + _TERMS
@@ -177,21 +183,23 @@ def _compressed(cells: list[_Cell]) -> torch.Tensor:
     rank = int((sizes > 1e-16 * sizes[0]).sum())
     transform = _chebyshev(degree, u).mT * (2 / degree)
     transform[:, 0] /= 2
-    return _at(sizes[:rank, None] * functions[:rank], transform)
+    values = sizes[:rank, None] * functions[:rank]
+    return _at(torch.stack((values, u * values)), transform)
 
 
 class _Fit(NamedTuple):
-    """Segment times ``u`` and Chebyshev coefficients of their weights ``(segments, degree)`` and of the residual."""
+    """Segment times ``u`` and Chebyshev coefficients of weights, ``(segments, degree)``, and residuals of signals."""
 
     nodes: torch.Tensor
     weights: torch.Tensor
     residual: torch.Tensor
 
-    def error(self, remainder: float, polynomials: torch.Tensor) -> float:
-        """Bound of the root mean square error over voxels at given times."""
-        rms = torch.linalg.vector_norm(_at(self.residual, polynomials), dim=0)
+    def errors(self, remainder: float, polynomials: torch.Tensor) -> tuple[float, float]:
+        """Bounds of the root mean square errors over voxels at given times: of values and of derivatives."""
+        rms = torch.linalg.vector_norm(_at(self.residual, polynomials), dim=1)
         sums = _at(self.weights, polynomials).abs().sum(0)
-        return float((rms + remainder * (1 + sums)).max())
+        values, derivatives = (rms + remainder * (1 + sums)).amax(1).tolist()
+        return values, derivatives
 
 
 def _nodes(n: int, u: torch.Tensor, eps: float) -> torch.Tensor:
@@ -203,17 +211,18 @@ def _nodes(n: int, u: torch.Tensor, eps: float) -> torch.Tensor:
 
 
 def _fit(signals: torch.Tensor, nodes: torch.Tensor, eps: float) -> _Fit:
-    """Segments with weights of least ``error^2 + (_DAMPING eps)^2 sum_l |B_l|^2``."""
-    basis = _at(signals, _chebyshev(signals.shape[1], nodes))
+    """Segments with weights of least ``errors^2 + (_DAMPING eps)^2 sum_l |B_l|^2``."""
+    rows = signals.flatten(0, 1)
+    basis = _at(rows, _chebyshev(rows.shape[1], nodes))
     left, sizes, right = torch.linalg.svd(basis, full_matrices=False)
     inverse = sizes / (sizes.square() + (_DAMPING * eps) ** 2)
-    weights = right.mH @ (inverse[:, None] * (left.mH @ signals))
-    return _Fit(nodes, weights, signals - basis @ weights)
+    weights = right.mH @ (inverse[:, None] * (left.mH @ rows))
+    return _Fit(nodes, weights, (rows - basis @ weights).reshape(signals.shape))
 
 
 def _search(signals: torch.Tensor, remainder: float, u: torch.Tensor, eps: float) -> tuple[_Fit | None, float]:
     """About the fewest segments that reach `eps` and their error; no segments and the error that is reached."""
-    degree = signals.shape[1]
+    degree = signals.shape[-1]
     coarse = _chebyshev(degree, u if len(u) <= degree else _roots(degree))
     # A polynomial is at most 1 / cos(pi / 8) times its largest value at four times as many roots as its degree.
     slack, points = (1.0, u) if len(u) <= 4 * degree else (1.0824, _roots(4 * degree))
@@ -221,7 +230,7 @@ def _search(signals: torch.Tensor, remainder: float, u: torch.Tensor, eps: float
 
     @functools.cache
     def error(n: int) -> float:
-        return slack * _fit(signals, _nodes(n, u, eps), eps).error(remainder, coarse)
+        return slack * max(_fit(signals, _nodes(n, u, eps), eps).errors(remainder, coarse))
 
     most = min(_MAX_SEGMENTS, len(u))
     sizes = [*(1 << k for k in range((most - 1).bit_length())), most]
@@ -234,9 +243,10 @@ def _search(signals: torch.Tensor, remainder: float, u: torch.Tensor, eps: float
     reached = math.inf
     for n in range(least, min(2 * enough, most) + 1):
         fit = _fit(signals, _nodes(n, u, eps), eps)
-        found = slack * fit.error(remainder, fine)
+        values, derivatives = fit.errors(remainder, fine)
+        found = slack * max(values, derivatives)
         if found <= eps:
-            return fit, found
+            return fit, slack * values
         reached = min(reached, found)
     return None, reached
 
@@ -246,11 +256,12 @@ def segment(
 ) -> Segmentation:
     """About the fewest time segments whose least-squares interpolation reaches an error.
 
-    Minimises ``sum_voxels |exp(-z t) - sum_l B_l(t) exp(-z t_l)|^2 / n + (eps / 100)^2 sum_l |B_l(t)|^2`` for every
-    ``t`` over the voxels of the map, and takes as many segments as bring the root mean square error over voxels below
-    `eps` at every ``t``: about the spread of frequencies times the duration, and 5 to 20 more. The second term keeps
-    weights small. Segments are equidistant but for the ends, where they are denser; where samples are fewer, they are
-    the segments. Worked out in float64 on the CPU.
+    Minimises ``sum_voxels (|e(z, t)|^2 + |e'(z, t)|^2) / n + (eps / 100)^2 sum_l |B_l(t)|^2`` for every ``t`` over the
+    voxels of the map, where ``e = exp(-z t) - sum_l B_l(t) exp(-z t_l)`` and ``e'`` is its derivative by ``z`` relative
+    to half the duration, with times from the middle one. Takes as many segments as bring the root mean squares of both
+    over voxels below `eps` at every ``t``: about the spread of frequencies times the duration, and 5 to 20 more; two
+    for a single rate. The last term keeps weights small. Segments are equidistant but for the ends, where they are
+    denser; where samples are fewer, they are the segments. Worked out in float64 on the CPU.
 
     Parameters
     ----------
@@ -259,14 +270,14 @@ def segment(
     times
         Sampling times [s] from the centre of excitation, any shape.
     eps
-        Error allowed.
+        Error allowed, of values relative to one, of derivatives relative to the largest ``|t|``.
     mask
         Voxels that count, bool, broadcastable to `rate`; all by default.
 
     Returns
     -------
     Segmentation
-        Times, weights and the error reached.
+        Times, weights and the error reached by values.
 
     Raises
     ------
