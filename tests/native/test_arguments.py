@@ -143,7 +143,7 @@ TYPE_ERRORS = [
     (
         "dtype",
         lambda: trajectories.epi(IM, field_of_view=0.2, dtype="f4"),
-        "dtype: expected torch.float32 or .* got str",
+        "dtype: expected a real floating-point torch.dtype, got str",
     ),
     ("dwell", lambda: trajectories.spiral(IM, 2, field_of_view=0.2, dwell="1"), "dwell: expected a positive number"),
     ("density", lambda: trajectories.spiral(IM, 2, field_of_view=0.2, density=None), "density: expected a function"),
@@ -233,7 +233,7 @@ TYPE_ERRORS = [
         lambda: recon.estimate_csm(KSPACE, method="walsh", acs=2.5),
         r"acs: expected a positive width or 2 of them \(one per spatial axis\), got",
     ),
-    ("cfl", lambda: io.write_cfl(None, "never"), "array: expected numbers, got NoneType"),
+    ("cfl", lambda: io.write_cfl(None, "never"), "array: expected an array of numbers, got NoneType"),
     ("rss", lambda: recon.rss(KSPACE.tolist()), "kspace: expected a torch.Tensor, got list"),
     ("samples along", lambda: along(kspace=None), "kspace: expected a torch.Tensor, got NoneType"),
     ("size along", lambda: along(im_size=(8.5, 8)), r"im_size: expected \(y, x\).* got \(8.5, 8\)"),
