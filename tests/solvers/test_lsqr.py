@@ -111,6 +111,35 @@ def test_very_small_data_in_single_precision():
     torch.testing.assert_close(lsqr(A, AH, b * 1e-28) * 1e28, lsqr(A, AH, b), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("damping", [0.0, 1e-30, 1.0, 1e30])
+@pytest.mark.parametrize("scale", [1e-30, 1e-18, 1e18, 1e30])
+def test_very_small_and_large_operators_in_single_precision(scale, damping):
+    diagonal, b, x0 = torch.tensor([1.0, 2.0, 3.0]) * scale, torch.tensor([1.0, 1.0, -2.0]), torch.ones(3) / scale
+    double = diagonal.double()
+    exact = (double * b.double() + damping * x0.double()) / (double**2 + damping)
+    for units in (1.0, scale):
+        x, info = lsqr(
+            lambda x: diagonal * x,
+            lambda y: diagonal * y,
+            b * units,
+            x0=x0 * units,
+            damping=torch.tensor([damping]),
+            return_info=True,
+        )
+        assert (x / units - exact).abs().max() < 1e-6 * exact.abs().max() and bool(info.converged)
+
+
+def test_scales_of_batch_items_differ_and_derivatives_pass():
+    size = torch.tensor([[1.0], [1e-20], [1e20]])
+    diagonal = torch.tensor([1.0, 2.0, 3.0]) * size
+    b = torch.tensor([[1.0, 1.0, -2.0]]).repeat(3, 1).requires_grad_()
+    for implicit in (True, False):
+        x = lsqr(lambda x: diagonal * x, lambda y: diagonal * y, b, batch_ndim=1, implicit_grad=implicit, max_iter=3)
+        torch.testing.assert_close(x * size, b / (diagonal / size), rtol=1e-5, atol=1e-5)
+    (gradient,) = torch.autograd.grad((x * size).sum(), b)
+    torch.testing.assert_close(gradient, size / diagonal, rtol=1e-3, atol=1e-3)
+
+
 @pytest.mark.parametrize(
     ("change", "error", "match"),
     [
@@ -119,7 +148,7 @@ def test_very_small_data_in_single_precision():
         ({"damping": -2}, ValueError, "damping: expected a finite number >= 0"),
         ({"A": lambda x: x}, ValueError, r"A\(x\): expected shape \(8,\), got \(5,\)"),
         ({"AH": lambda y: None}, TypeError, r"AH\(b\): expected a torch.Tensor, got NoneType"),
-        ({"x0": torch.ones(5)}, ValueError, "x0: expected dtype torch.complex128"),
+        ({"x0": torch.ones(5)}, TypeError, "x0: expected dtype torch.complex128"),
         ({"grad_order": 0}, ValueError, "grad_order: expected 1 or 2"),
         ({"b": torch.full((8,), float("nan")) + 0j}, ValueError, "expected finite values, got NaN or infinity"),
     ],

@@ -72,3 +72,19 @@ def test_bad_arguments(A, x0, options, match):
 def test_empty_start():
     with pytest.raises(ValueError, match=r"x0: expected no empty axis, got shape \(0, 4\)"):
         power_method(lambda x: x, torch.zeros(0, 4), batch_ndim=1)
+
+
+@pytest.mark.parametrize("scale", [1e-36, 1e-25, 1e-22, 1e20, 1e36])
+def test_very_small_and_large_operators_in_single_precision(scale):
+    diagonal = scale * torch.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    value, v = power_method(lambda x: diagonal * x, torch.ones(3), tol=1e-6)
+    assert value.item() == pytest.approx(3 * scale, rel=1e-5)
+    assert torch.autograd.grad(value, diagonal)[0] == pytest.approx(v.square(), abs=1e-5)
+    bound = lipschitz(lambda x: diagonal * x, torch.ones(3))
+    assert 3 * scale * (1 - 1e-6) <= bound.item() <= 3.1 * scale
+
+
+def test_a_bound_out_of_range():
+    flip = 3e38 * torch.tensor([[0.0, 1.0], [1.0, 0.0]])
+    with pytest.raises(ValueError, match="A: expected finite values, got NaN or infinity"):
+        lipschitz(lambda x: flip @ x, torch.tensor([1.0, 0.5]), max_iter=1)

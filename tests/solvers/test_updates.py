@@ -106,12 +106,30 @@ def test_solutions_do_not_depend_on_the_thread_count(threads: None) -> None:
         with torch.no_grad():
             found.append(
                 (
+                    solvers.power_method(lambda x: weights * x, b[0], max_iter=6, tol=0.0)[1],
                     solvers.cg(lambda x: weights * x, b, max_iter=6, tol=0.0, damping=0.1, batch_ndim=1),
                     solvers.lsqr(lambda x: weights * x, lambda x: weights * x, b, max_iter=6, tol=0.0, batch_ndim=1),
                 )
             )
     for got in found[1:]:
         assert all(torch.equal(a, c) for a, c in zip(got, found[0], strict=True))
+
+
+@pytest.mark.parametrize("complex_", [False, True])
+def test_batches_in_any_layout(complex_: bool) -> None:
+    generator = torch.Generator().manual_seed(4)
+    dtype = torch.complex64 if complex_ else torch.float32
+    weights = 1 + torch.rand(3, 6, generator=generator)
+    columns = torch.randn(6, 3, dtype=dtype, generator=generator)
+    back = lambda x: x.mT.contiguous().mT  # noqa: E731
+    for b in (columns.mT, columns.mT.contiguous()):
+        found = (
+            solvers.cg(lambda x: back(weights * x), b, batch_ndim=1),
+            solvers.cg(lambda x: back(weights * x), b, batch_ndim=1, x0=columns.mT, preconditioner=lambda r: back(r)),
+            solvers.lsqr(lambda x: back(weights * x), lambda y: back(weights * y), b, batch_ndim=1),
+        )
+        for x in found:
+            torch.testing.assert_close(x, b / weights, rtol=1e-4, atol=1e-5)
 
 
 def test_an_operator_that_returns_its_argument_harms_nothing() -> None:

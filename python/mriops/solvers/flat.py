@@ -35,12 +35,13 @@ class Layout:
         return self.shape[: self.batch_ndim]
 
     def flatten(self, x: torch.Tensor) -> torch.Tensor:
-        """``(*batch, ...)`` to real ``(batch, n)``; a view where strides allow it."""
+        """``(*batch, ...)`` to real ``(batch, n)``, contiguous; a view where `x` is that already."""
         if x.is_complex():
             x = torch.view_as_real(x.resolve_conj())
         if not x.numel():
             return x.reshape(prod(self.batch_shape), 0)
-        return x.resolve_neg().reshape(prod(self.batch_shape), -1)
+        # what is computed from rows that lie otherwise would lie so too, and kernels write into it
+        return x.resolve_neg().reshape(prod(self.batch_shape), -1).contiguous()
 
     def unflatten(self, x: torch.Tensor) -> torch.Tensor:
         """Real ``(batch, n)`` to ``(*batch, ...)``; always a view."""
@@ -55,7 +56,7 @@ class Layout:
         if tuple(x.shape) != self.shape:
             raise ValueError(f"{name}: expected shape {self.shape}, got {tuple(x.shape)}")
         if x.dtype != self.dtype:
-            raise ValueError(f"{name}: expected dtype {self.dtype}, got {x.dtype}")
+            raise TypeError(f"{name}: expected dtype {self.dtype}, got {x.dtype}")
         if x.device != self.device:
             raise ValueError(f"{name}: expected device {self.device}, got {x.device}")
         return x

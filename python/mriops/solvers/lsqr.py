@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, overload
+from typing import Literal, NamedTuple, overload
 
 import torch
 
@@ -14,6 +14,7 @@ from mriops.solvers.info import SolverInfo
 from mriops.solvers.updates import Updates, updates_for
 
 Callback = Callable[[int, torch.Tensor, torch.Tensor], bool | None]
+_MODERATE = (1e-8, 1e8)  # sizes of A whose squares are far from the limits of single precision
 
 
 @overload
@@ -175,6 +176,25 @@ def _unit(v: torch.Tensor, updates: Updates) -> tuple[torch.Tensor, torch.Tensor
     return updates.scale(v, 1.0 / torch.where(some, norm, 1.0)), norm
 
 
+def _unit_of(size: torch.Tensor, damping: float | torch.Tensor) -> torch.Tensor:
+    """What `A` is divided by so that squares of its values, and damping, stay in range; 1 where they do anyway."""
+    damping = damping.detach() if isinstance(damping, torch.Tensor) else size.new_tensor(damping)
+    unit = torch.maximum(size, damping.clamp_min(0.0).sqrt())
+    return torch.where((unit > _MODERATE[0]) & (unit < _MODERATE[1]), 1.0, unit)
+
+
+class _Reference(NamedTuple):
+    """``||A^H b||`` of each row as ``length * size * scale``, a product that may be out of range."""
+
+    length: torch.Tensor
+    size: torch.Tensor
+    scale: torch.Tensor
+
+    def relative(self, scale: torch.Tensor, unit: torch.Tensor) -> torch.Tensor:
+        """For data divided by `scale`, and `A` by `unit`."""
+        return self.length * (self.size / unit) * (self.scale / scale)
+
+
 @dataclass
 class _Rotation:
     """The QR factors of the bidiagonal matrix that the next iteration needs, each ``(batch, 1)``."""
@@ -223,10 +243,11 @@ class _Run:
         image = self.layout.check(A(x0), "A(x0)")
         b_flat = self.layout.flatten(b)
         scale = peak(b_flat.detach())
-        domain, _, reference = self._adjoint(AH, b_flat.detach() / scale, updates_for(b, in_place))
+        domain, _, length, size = self._adjoint(AH, b_flat.detach() / scale, updates_for(b, in_place))
         domain.check(x0, "x0")
         shifted = None if callback is None else lambda k, x, norms: callback(k, x + x0, norms)
-        x, info = self._solve(A, AH, b - image, damping, shifted, record, in_place, reference.detach() * scale)
+        reference = _Reference(length.detach(), size, scale)
+        x, info = self._solve(A, AH, b - image, damping, shifted, record, in_place, reference)
         return x + x0, info
 
     def _solve(
@@ -238,7 +259,7 @@ class _Run:
         callback: Callback | None,
         record: bool,
         in_place: bool,
-        reference: torch.Tensor | None,
+        reference: _Reference | None,
     ) -> tuple[torch.Tensor, SolverInfo | None]:
         """Iterate from zero; with `in_place` vectors are overwritten, else every step can be differentiated."""
         space, batch = self.layout, self.layout.batch_shape
@@ -246,37 +267,41 @@ class _Run:
         b_flat = space.flatten(b)
         scale = peak(b_flat.detach())
         u, beta = _unit(b_flat / scale, updates)
-        domain, v, alpha = self._adjoint(AH, u, updates)
+        domain, v, alpha, size = self._adjoint(AH, u, updates)
         damp = damping.reshape(-1, 1).to(v.dtype) if isinstance(damping, torch.Tensor) else damping
+        unit = _unit_of(size, damp)
+        alpha, damp = alpha * (size / unit), damp / unit / unit
+        divided = not self._may_look() or bool((unit != 1).any())
         x, w, rotation = torch.zeros_like(v), v.clone(), _Rotation(alpha, beta)
         normal = (alpha * beta).detach()
-        reference = normal if reference is None else reference / scale
-        threshold = max(self.tol, torch.finfo(v.dtype).eps ** 2) * reference
-        unit = torch.where(reference > 0, reference, 1.0)
+        wanted = normal if reference is None else reference.relative(scale, unit)
+        threshold = max(self.tol, torch.finfo(v.dtype).eps ** 2) * wanted
+        whole = torch.where(wanted > 0, wanted, 1.0)
         active, finite = ~(normal <= threshold), normal < float("inf")
-        n_iter, norms = torch.zeros_like(normal, dtype=torch.int64), [normal / unit]
+        n_iter, norms = torch.zeros_like(normal, dtype=torch.int64), [normal / whole]
 
+        back = scale / unit
         for iteration in range(self.max_iter):
             if self._may_look() and iteration % self.interval == 0 and not bool(active.any()):
                 break
             Av = space.flatten(space.check(A(domain.unflatten(v)), "A(x)"))
-            u, beta = _unit(updates.turn(Av, u, -alpha), updates)
+            u, beta = _unit(updates.turn(Av / unit if divided else Av, u, -alpha), updates)
             AHu = domain.flatten(domain.check(AH(space.unflatten(u)), "AH(y)"))
-            v, alpha = _unit(updates.turn(AHu, v, -beta), updates)
-            size, turn, now = rotation.advance(alpha, beta, damp)
-            x = updates.advance(x, w, torch.where(active, size, 0.0))
+            v, alpha = _unit(updates.turn(AHu / unit if divided else AHu, v, -beta), updates)
+            step, turn, now = rotation.advance(alpha, beta, damp)
+            x = updates.advance(x, w, torch.where(active, step, 0.0))
             w = updates.turn(v, w, turn)
             normal = torch.where(active, now, normal)
             n_iter, finite = n_iter + active, finite & (normal < float("inf"))
             active = active & finite & ~(normal <= threshold)  # never in place: autograd keeps it
             if record or callback is not None:
-                norms.append(normal / unit)
-            if callback is not None and callback(iteration + 1, domain.unflatten(x * scale), norms[-1].view(batch)):
+                norms.append(normal / whole)
+            if callback is not None and callback(iteration + 1, domain.unflatten(x * back), norms[-1].view(batch)):
                 break
 
         if self._may_look() and not bool(finite.all()):
             raise ValueError("b, A or AH: expected finite values, got NaN or infinity")
-        x = domain.unflatten(x * scale)
+        x = domain.unflatten(x * back)
         if not record:
             return x, None
         return x, SolverInfo(
@@ -287,8 +312,10 @@ class _Run:
         """Whether the host may read flags: where it has to wait for them, only when asked to stop early."""
         return self.tol > 0 or self.layout.device.type == "cpu"
 
-    def _adjoint(self, AH: Operator, u: torch.Tensor, updates: Updates) -> tuple[Layout, torch.Tensor, torch.Tensor]:
-        """Layout of the domain, and ``A^H u`` as unit rows and their lengths."""
+    def _adjoint(
+        self, AH: Operator, u: torch.Tensor, updates: Updates
+    ) -> tuple[Layout, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Layout of the domain, and ``A^H u`` as unit rows, their lengths relative to their peaks, and these."""
         v = AH(self.layout.unflatten(u))
         if not isinstance(v, torch.Tensor):
             raise TypeError(f"AH(b): expected a torch.Tensor, got {type(v).__name__}")
@@ -296,5 +323,6 @@ class _Run:
         if tuple(v.shape[: len(batch)]) != batch:
             raise ValueError(f"AH(b): expected leading batch axes {batch}, got shape {tuple(v.shape)}")
         domain = Layout.of(v, self.layout.batch_ndim)
-        # a copy, for an operator may return its argument
-        return domain, *_unit(domain.flatten(v).clone(), updates)
+        rows = domain.flatten(v)
+        size = peak(rows.detach())
+        return domain, *_unit(rows / size, updates), size  # divided, hence a copy: an operator may return its argument

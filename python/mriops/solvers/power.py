@@ -2,8 +2,9 @@
 
 import torch
 
-from mriops.solvers.flat import Layout, Operator, check_problem, dot, stop_interval
-from mriops.solvers.implicit import no_derivatives
+from mriops.solvers.flat import Layout, Operator, check_problem, peak, stop_interval
+from mriops.solvers.implicit import derivatives_wanted, no_derivatives
+from mriops.solvers.updates import updates_for
 
 
 def power_method(
@@ -58,35 +59,40 @@ def power_method(
         raise ValueError(f"x0: expected no empty axis, got shape {tuple(x0.shape)}")
     layout, interval = Layout.of(x0, batch_ndim), stop_interval(x0.device, check_every)
     with no_derivatives():
+        updates = updates_for(x0, in_place=True)
         v = layout.flatten(x0)
         v = v / torch.linalg.vector_norm(v, ord=float("inf"), dim=-1, keepdim=True)
-        v = v / dot(v, v).sqrt()
+        v = v / updates.dot(v, v).sqrt()
         if not bool(torch.isfinite(v).all()):
             raise ValueError("x0: expected finite values that are not all zero in each batch item")
         eigenvalue = None
         for iteration in range(max_iter):
             w = layout.flatten(layout.check(A(layout.unflatten(v)), "A(x)"))
-            previous, eigenvalue = eigenvalue, dot(v, w)
-            norm = dot(w, w).sqrt()
+            scale = peak(w)
+            w = w / scale
+            previous, eigenvalue = eigenvalue, updates.dot(v, w) * scale
+            norm = updates.dot(w, w).sqrt()
             v = torch.where(norm > 0, w / torch.where(norm > 0, norm, 1.0), v)
             # NaN compares False and ends the loop too
             if previous is not None and tol > 0 and iteration % interval == 0 and not _moves(previous, eigenvalue, tol):
                 break
         vector = layout.unflatten(v)
     # One more application: the quotient of the returned vector, and the way of the derivatives.
-    image = layout.check(A(vector), "A(x)")
-    eigenvalue = _quotient(vector, image, layout)
-    if not bool(torch.isfinite(eigenvalue.detach()).all()):
-        raise ValueError("A: expected finite values, got NaN or infinity")
-    return eigenvalue, vector
+    w = layout.flatten(layout.check(A(vector), "A(x)"))
+    scale = peak(w.detach())
+    updates = updates_for(x0, in_place=not derivatives_wanted())
+    eigenvalue = updates.dot(layout.flatten(vector), w / scale) * scale
+    return _finite(eigenvalue, layout), vector
 
 
 def _moves(previous: torch.Tensor, eigenvalue: torch.Tensor, tol: float) -> bool:
     return bool(((eigenvalue - previous).abs() > tol * eigenvalue.abs()).any())
 
 
-def _quotient(vector: torch.Tensor, image: torch.Tensor, layout: Layout) -> torch.Tensor:
-    return dot(layout.flatten(vector), layout.flatten(image)).view(layout.batch_shape)
+def _finite(value: torch.Tensor, layout: Layout) -> torch.Tensor:
+    if not bool(torch.isfinite(value.detach()).all()):
+        raise ValueError("A: expected finite values, got NaN or infinity")
+    return value.view(layout.batch_shape)
 
 
 def lipschitz(
@@ -123,12 +129,12 @@ def lipschitz(
     Parlett. The symmetric eigenvalue problem. SIAM, 1998, theorem 4.5.1.
     """
     with no_derivatives():
-        eigenvalue, vector = power_method(
-            A, x0, max_iter=max_iter, tol=tol, batch_ndim=batch_ndim, check_every=check_every
-        )
-        layout = Layout.of(x0, batch_ndim)
+        _, vector = power_method(A, x0, max_iter=max_iter, tol=tol, batch_ndim=batch_ndim, check_every=check_every)
+        layout, updates = Layout.of(x0, batch_ndim), updates_for(x0, in_place=True)
         v = layout.flatten(vector)
         w = layout.flatten(A(vector))
-        value = eigenvalue.reshape(-1, 1)
+        scale = peak(w)
+        w = w / scale
+        value = updates.dot(v, w)
         rest = w - value * v
-        return (value.abs() + dot(rest, rest).sqrt()).view(layout.batch_shape)
+        return _finite((value.abs() + updates.dot(rest, rest).sqrt()) * scale, layout)
