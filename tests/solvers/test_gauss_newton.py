@@ -116,6 +116,13 @@ def test_bad_input(change, message) -> None:
         irgnm(decay, **{**arguments, **change})
 
 
+@pytest.mark.parametrize("name", ["project", "proximal"])
+def test_parameters_that_become_nan_in_the_last_step(name) -> None:
+    with pytest.raises(ValueError, match="project: expected finite parameters, got NaN or infinity in step 0"):
+        broken = {"project": lambda x: x * torch.nan, "proximal": lambda v, _: v + torch.nan}[name]
+        irgnm(lambda p: p, torch.ones(3), torch.zeros(3), max_iter=1, admm_iter=1, **{name: broken})
+
+
 def test_no_tensor() -> None:
     with pytest.raises(TypeError, match=r"x0: expected a torch\.Tensor, got list"):
         irgnm(decay, torch.ones(12, 3), [1.0])

@@ -216,6 +216,10 @@ def irgnm(
                 near = lambda v, weight=weight: proximal(v, weight / rho)  # noqa: E731
                 moved = _split_step(system, right, x, near, rho, admm_iter, max(cg_iter // admm_iter, 3), cg_tol)
             moved = moved if project is None else project(moved)
+            if not bool(torch.isfinite(moved).all()):
+                raise ValueError(
+                    f"model, proximal or project: expected finite parameters, got NaN or infinity in step {step}"
+                )
             change = float(torch.linalg.vector_norm(moved - x) / torch.linalg.vector_norm(moved).clamp_min(1e-30))
             x = moved
             if callback is not None and callback(step + 1, x, change):
