@@ -94,6 +94,14 @@ def test_finite_difference_failures(build, match):
         build()
 
 
+def test_finite_differences_of_integers_are_refused():
+    for dtype in (torch.uint8, torch.int64, torch.bool):
+        with pytest.raises(TypeError, match=f"x: expected a floating-point or complex tensor, got {dtype}"):
+            FiniteDifferenceOp(2)(torch.ones(4, 6, dtype=dtype))
+        with pytest.raises(TypeError, match=f"y: expected a floating-point or complex tensor, got {dtype}"):
+            FiniteDifferenceOp(2).H(torch.ones(2, 4, 6, dtype=dtype))
+
+
 def test_functions():
     op = FunctionOp(lambda x: x.roll(1, -1), lambda y: y.roll(-1, -1), lambda x: x, domain_shape=(6,), range_shape=(6,))
     check_linear_operator(op, pickles=False)

@@ -72,3 +72,10 @@ def test_derivatives():
 def test_bad_input(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_integers_are_refused():
+    op = WaveletOp(1, levels=1)
+    for function in (op, op.H, op.gram):
+        with pytest.raises(TypeError, match=r"x: expected a floating-point or complex tensor, got torch\.int64"):
+            function(torch.arange(16).reshape(4, 4))

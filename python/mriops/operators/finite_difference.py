@@ -3,6 +3,7 @@
 import torch
 
 from mriops.operators.algebra import LinearOperator
+from mriops.operators.sampling import check_floating
 
 
 class FiniteDifferenceOp(LinearOperator):
@@ -17,6 +18,8 @@ class FiniteDifferenceOp(LinearOperator):
 
     Raises
     ------
+    TypeError
+        If the argument is not a floating-point or complex tensor.
     ValueError
         If the argument has too few axes, or one of those differenced is empty.
 
@@ -33,12 +36,14 @@ class FiniteDifferenceOp(LinearOperator):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """``(*batch, *im_size)`` to ``(*batch, ndim, *im_size)``."""
+        check_floating("x", x)
         if x.ndim < self.ndim or 0 in x.shape[x.ndim - self.ndim :]:
             raise ValueError(f"x: expected at least {self.ndim} axes, none of them empty, got shape {tuple(x.shape)}")
         return torch.stack([self._difference(x, axis) for axis in range(-self.ndim, 0)], -self.ndim - 1)
 
     def adjoint(self, y: torch.Tensor) -> torch.Tensor:
         """``(*batch, ndim, *im_size)`` to ``(*batch, *im_size)``."""
+        check_floating("y", y)
         if y.ndim <= self.ndim or y.shape[-self.ndim - 1] != self.ndim:
             raise ValueError(
                 f"y: expected shape (*batch, {self.ndim}, ...) with {self.ndim} trailing axes, got {tuple(y.shape)}"

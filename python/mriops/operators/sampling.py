@@ -70,6 +70,14 @@ def check_csm(csm: torch.Tensor, ndim: int, maps: bool) -> None:
         raise ValueError(f"csm: expected shape {axes} without empty axes, got {tuple(csm.shape)}")
 
 
+def check_floating(name: str, x: torch.Tensor) -> None:
+    """Raise unless `x` is a floating-point or complex tensor: integers would be rounded, or wrap around."""
+    if not isinstance(x, torch.Tensor):
+        raise TypeError(f"{name}: expected a torch.Tensor, got {type(x).__name__}")
+    if not (x.is_floating_point() or x.is_complex()):
+        raise TypeError(f"{name}: expected a floating-point or complex tensor, got {x.dtype}")
+
+
 def batch_axes(csm: torch.Tensor, ndim: int, maps: bool) -> Shape:
     """Batch axes of coil maps."""
     return tuple(csm.shape[: csm.ndim - ndim - 1 - maps])

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import torch
 
-from mriops._native.arguments import instance
 from mriops.operators.algebra import LinearOperator
+from mriops.operators.sampling import check_floating
 
 MAX_MOMENTS = 10
 
@@ -35,6 +35,8 @@ class WaveletOp(LinearOperator):
 
     Raises
     ------
+    TypeError
+        If the argument is not a floating-point or complex tensor.
     ValueError
         If a number is out of range, or the argument has too few axes.
 
@@ -81,12 +83,13 @@ class WaveletOp(LinearOperator):
 
     def normal(self, x: torch.Tensor) -> torch.Tensor:
         """The identity."""
+        check_floating("x", x)
         return x
 
     def _levels(
         self, x: torch.Tensor, step: Callable[[torch.Tensor, int], torch.Tensor], levels: Iterable[int]
     ) -> torch.Tensor:
-        instance("x", x, torch.Tensor, "a torch.Tensor")
+        check_floating("x", x)
         if x.ndim < self.ndim:
             raise ValueError(f"x: expected at least {self.ndim} axes, got shape {tuple(x.shape)}")
         sizes = [tuple(x.shape[x.ndim - self.ndim :])]
