@@ -253,3 +253,27 @@ def test_a_real_argument_of_a_complex_matrix_has_a_real_gradient(recwarn):
     from_scipy(matrix)(x).abs().square().sum().backward()
     torch.testing.assert_close(x.grad, torch.tensor([2.0, 8.0, 4.0], dtype=torch.float64))
     assert not [w for w in recwarn if "imaginary" in str(w.message)]
+
+
+@pytest.mark.parametrize("name", ["Identity", "Reshape"])
+def test_results_are_no_views_of_the_argument(name):
+    linop = pytest.importorskip("sigpy.linop")
+    theirs = linop.Identity((3,)) if name == "Identity" else linop.Reshape((1, 3), (3,))
+    x = torch.ones(3, dtype=torch.float64, requires_grad=True)
+    y = from_sigpy(theirs)(x)
+    loss = (x * x).sum()
+    y.detach().add_(1)
+    loss.backward()
+    assert torch.equal(x.detach(), torch.ones(3).double()) and torch.equal(x.grad, 2 * torch.ones(3).double())
+
+
+def test_transforms_over_a_batch():
+    pytest.importorskip("scipy")
+    matrix = random(4, 3)
+    op, batch = from_scipy(matrix.numpy()), random(3, 5)
+    close(torch.func.vmap(op, in_dims=1, out_dims=1)(batch), matrix @ batch)
+    direction = random(3)
+    tangents = torch.func.vmap(lambda x: torch.func.jvp(op, (x,), (direction,))[1], in_dims=1)(batch)
+    close(tangents, (matrix @ direction).expand(5, 4))
+    gradients = torch.func.vmap(torch.func.grad(lambda x: op(x).abs().square().sum()), in_dims=1)(batch)
+    close(gradients, 2 * (matrix.mH @ matrix @ batch).T)

@@ -90,7 +90,11 @@ class _Foreign(torch.autograd.Function):
 
     @staticmethod
     def forward(x: torch.Tensor, apply: ArrayFunction, adjoint: ArrayFunction) -> torch.Tensor:
-        return torch.as_tensor(np.require(apply(to_array(x)), requirements=["C", "W"]), device=x.device)
+        array = to_array(x)
+        result = np.require(apply(array), requirements=["C", "W"])
+        if np.may_share_memory(result, array):  # autograd would not know that one is a view of the other
+            result = result.copy()
+        return torch.as_tensor(result, device=x.device)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple, output: torch.Tensor) -> None:
@@ -107,6 +111,12 @@ class _Foreign(torch.autograd.Function):
     @staticmethod
     def jvp(ctx: Any, tangent: torch.Tensor, *_: None) -> torch.Tensor:
         return apply_foreign(tangent, ctx.direct, ctx.transposed)
+
+    @staticmethod
+    def vmap(
+        info: Any, in_dims: tuple, x: torch.Tensor, apply: ArrayFunction, adjoint: ArrayFunction
+    ) -> tuple[torch.Tensor, int]:
+        return torch.stack([apply_foreign(row, apply, adjoint) for row in x.unbind(in_dims[0])]), 0
 
 
 def apply_foreign(x: torch.Tensor, apply: ArrayFunction, adjoint: ArrayFunction) -> torch.Tensor:
