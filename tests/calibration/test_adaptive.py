@@ -65,6 +65,15 @@ def test_zero_images_give_zero_maps():
     assert torch.equal(csm, torch.zeros_like(csm))
 
 
+@pytest.mark.parametrize("scale", [1e-25, 1e20])
+def test_scale_changes_nothing(make_scan, scale):
+    weights = torch.linspace(0.5, 1.5, 5)[:, None, None]  # the strongest coil is not the first
+    images = make_scan(5, (20, 18), 0.01).coil_images * weights
+    expected = walsh(images)
+    assert images.abs().square().sum((1, 2)).argmax() != 0
+    torch.testing.assert_close(walsh(images * scale), expected, rtol=0, atol=1e-4)
+
+
 def test_blocks_do_not_show(make_scan, monkeypatch):
     images = make_scan(3, (40, 30), 0.01).coil_images
     expected = walsh(images)

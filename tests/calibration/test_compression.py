@@ -1,5 +1,6 @@
 """Coil compression."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -81,9 +82,10 @@ def test_views_and_noise_data(make_scan):
 
 def test_errors(make_scan):
     kspace = make_scan(4, (24, 22), 0.01).kspace
-    for bad in (0, 5, 2.0):
-        with pytest.raises(ValueError, match="n_coils: expected an int from 1 to the number of coils 4"):
+    for bad, error in ((0, ValueError), (5, ValueError), (2.0, TypeError), (True, TypeError)):
+        with pytest.raises(error, match="n_coils: expected an int from 1 to the number of coils 4"):
             compress_coils(kspace, bad)
+    assert compress_coils(kspace, np.int64(2), method="geometric", window=np.int64(3))[0].shape[0] == 2
     with pytest.raises(ValueError, match='method: expected "svd" or "geometric", got \'pca\''):
         compress_coils(kspace, 2, method="pca")
     with pytest.raises(ValueError, match="readout_dim: expected a spatial axis from -2 to -1, got 1"):
@@ -94,6 +96,12 @@ def test_errors(make_scan):
         compress_coils(kspace, 2, method="geometric", acs=(4, 4, 4))
     with pytest.raises(ValueError, match=r"matrices: expected \(n_coils, 4\) or \(readout, n_coils, 4\), got \(2, 3\)"):
         apply_compression(kspace, torch.ones(2, 3))
+    with pytest.raises(TypeError, match=r"kspace: expected a torch.Tensor, got ndarray"):
+        apply_compression(kspace.numpy(), torch.ones(2, 4))
+    with pytest.raises(TypeError, match=r"matrices: expected a torch.Tensor, got ndarray"):
+        apply_compression(kspace, np.ones((2, 4)))
+    with pytest.raises(TypeError, match=r"kspace: expected a complex tensor, got torch.float32"):
+        apply_compression(kspace.real, torch.ones(2, 4))
     with pytest.raises(ValueError, match="matrices: expected 22 readout positions, got 24"):
         apply_compression(kspace, torch.ones(24, 2, 4))
     with pytest.raises(ValueError, match="kspace: expected"):

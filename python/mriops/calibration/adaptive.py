@@ -122,7 +122,7 @@ def walsh(
     if factor is not None:
         csm = (factor @ csm.reshape(csm.shape[0], coils, -1)).reshape(csm.shape)
         csm = csm / rss(csm, ndim=ndim).unsqueeze(-ndim - 1).clamp_min(torch.finfo(csm.dtype).tiny)
-    strongest = images.reshape(csm.shape[0], coils, -1).abs().square().sum(-1).argmax(-1)
+    strongest = _unit_scale(images.reshape(csm.shape[0], coils, -1)).abs().square().sum(-1).argmax(-1)
     for one, coil in zip(csm, strongest.tolist(), strict=True):
         one *= torch.exp(-1j * one[coil].angle())
     return csm.reshape(*batch, coils, *im_size)
@@ -180,13 +180,18 @@ def adaptive_combine(
     return (image, csm) if return_csm else image
 
 
+def _unit_scale(items: Tensor) -> Tensor:
+    """Each item divided by its peak, so that products of very small or large values stay in range."""
+    peaks = items.abs().amax(tuple(range(1, items.ndim)), keepdim=True)
+    return items / peaks.clamp_min(torch.finfo(items.dtype).tiny)
+
+
 def _walsh_item(images: Tensor, widths: tuple[int, ...], max_iter: int, tol: float) -> Tensor:
     """Maps (coils, *im_size) of one item, line by line along the first spatial axis so that memory stays small."""
     size = images.shape[1:]
     csm = torch.zeros_like(images)
     half = widths[0] // 2
-    # Unit scale keeps products of tiny (SI-scaled) images away from underflow.
-    scaled = images / images.abs().max().clamp_min(torch.finfo(images.dtype).tiny)
+    scaled = _unit_scale(images[None])[0]
     rows = max(1, _SLAB_ELEMENTS // (images.shape[0] ** 2 * images[0, 0].numel()))
     for first in range(0, size[0], rows):
         last = min(size[0], first + rows)

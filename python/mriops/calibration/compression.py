@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from mriops import ops
+from mriops._native.arguments import instance, integer
 from mriops.calibration.acs import check_kspace, extract_acs
 
 __all__ = ["apply_compression", "compress_coils"]
@@ -66,8 +67,7 @@ def compress_coils(
     """
     kspace = check_kspace(kspace, ndim=ndim)
     coils = kspace.shape[-ndim - 1]
-    if not isinstance(n_coils, int) or not 1 <= n_coils <= coils:
-        raise ValueError(f"n_coils: expected an int from 1 to the number of coils {coils}, got {n_coils!r}")
+    n_coils = integer("n_coils", n_coils, 1, f"an int from 1 to the number of coils {coils}", coils)
     if method not in ("svd", "geometric"):
         raise ValueError(f'method: expected "svd" or "geometric", got {method!r}')
     if method == "svd":
@@ -75,8 +75,9 @@ def compress_coils(
         samples = block.movedim(-ndim - 1, 0).reshape(1, coils, -1)
         matrices = _principal_rows(samples, n_coils)[0].to(kspace.dtype)
     else:
-        _check_readout(readout_dim, ndim)
-        if not isinstance(window, int) or window < 1 or window % 2 == 0:
+        readout_dim = _check_readout(readout_dim, ndim)
+        window = integer("window", window, 1, "an odd positive int")
+        if window % 2 == 0:
             raise ValueError(f"window: expected an odd positive int, got {window!r}")
         matrices = _geometric_matrices(kspace, n_coils, acs, readout_dim, window, ndim).to(kspace.dtype)
     return apply_compression(kspace, matrices, readout_dim=readout_dim, ndim=ndim), matrices
@@ -102,9 +103,14 @@ def apply_compression(kspace: Tensor, matrices: Tensor, *, readout_dim: int = -1
 
     Raises
     ------
-    ValueError
-        If coil counts or the readout size differ.
+    TypeError, ValueError
+        If k-space or matrices are no tensors, k-space is not complex, or coil counts or the readout size differ.
     """
+    for name, value in (("kspace", kspace), ("matrices", matrices)):
+        instance(name, value, Tensor, "a torch.Tensor")
+    if not kspace.is_complex():
+        raise TypeError(f"kspace: expected a complex tensor, got {kspace.dtype}")
+    ndim = integer("ndim", ndim, 1)
     if kspace.ndim < ndim + 1:
         raise ValueError(
             f"kspace: expected (*batch, coils, *im_size) with {ndim} spatial axes, got {tuple(kspace.shape)}"
@@ -117,7 +123,7 @@ def apply_compression(kspace: Tensor, matrices: Tensor, *, readout_dim: int = -1
     if matrices.ndim == 2:
         flat = kspace.reshape(*kspace.shape[:-ndim], -1)
         return (matrices.to(kspace.dtype) @ flat).reshape(*kspace.shape[: -ndim - 1], -1, *kspace.shape[-ndim:])
-    _check_readout(readout_dim, ndim)
+    readout_dim = _check_readout(readout_dim, ndim)
     size = kspace.shape[readout_dim]
     if matrices.shape[0] != size:
         raise ValueError(f"matrices: expected {size} readout positions, got {matrices.shape[0]}")
@@ -129,9 +135,8 @@ def apply_compression(kspace: Tensor, matrices: Tensor, *, readout_dim: int = -1
     return ops.fft(mixed, readout_dim)
 
 
-def _check_readout(readout_dim: int, ndim: int) -> None:
-    if not -ndim <= readout_dim <= -1:
-        raise ValueError(f"readout_dim: expected a spatial axis from {-ndim} to -1, got {readout_dim!r}")
+def _check_readout(readout_dim: int, ndim: int) -> int:
+    return integer("readout_dim", readout_dim, -ndim, f"a spatial axis from {-ndim} to -1", -1)
 
 
 def _principal_rows(samples: Tensor, count: int) -> Tensor:
