@@ -90,6 +90,8 @@ TYPE_ERRORS: list[tuple[str, Callable[[Any], Any], str]] = [
     ("dims nothing", lambda o: o.fft(full(4, 5), None), "dims: expected integers, got None"),
     ("dims bool", lambda o: o.ifft(full(4, 5), np.True_), "dims: expected integers, got .*True"),
     ("dims array", lambda o: o.fft(full(4, 5), np.array([0.0])), "dims: expected integers, got .*0.0"),
+    ("dims bool equal to ints", lambda o: (o.fft(full(4, 5), (1,)), o.fft(full(4, 5), (True,))), "got True"),
+    ("dims float equal to ints", lambda o: (o.fft(full(4, 5), (-1,)), o.fft(full(4, 5), (-1.0,))), "got -1.0"),
     ("dims unhashable", lambda o: o.fft(full(4, 5), ([0], 1)), r"dims: expected integers, got \[0\]"),
 ]
 

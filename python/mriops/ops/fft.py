@@ -39,7 +39,8 @@ _fft = define_op(
 )
 
 
-_known_groups: dict[tuple, list[tuple[int, ...]]] = {}  # few: one per rank and dims, of those that are hashable
+# By rank and dims, of those that are hashable: dims as last given, and their groups. There are few.
+_known_groups: dict[tuple, tuple[tuple, list[tuple[int, ...]]]] = {}
 
 
 def _groups(rank: int, dims: int | Sequence[int]) -> list[tuple[int, ...]]:
@@ -47,13 +48,16 @@ def _groups(rank: int, dims: int | Sequence[int]) -> list[tuple[int, ...]]:
     if type(dims) is not tuple or torch.compiler.is_dynamo_compiling():
         return split_dims(normalize_dims(rank, dims))
     try:
-        groups = _known_groups.get((rank, dims))
+        known = _known_groups.get((rank, dims))
     except TypeError:  # what cannot be hashed is no integer
-        groups = None
-    if groups is None:
-        groups = split_dims(normalize_dims(rank, dims))
-        if all(type(dim) is int for dim in dims):  # the hash of a tensor says nothing about its value
-            _known_groups[rank, dims] = groups
+        known = None
+    if known is not None and known[0] is dims:
+        return known[1]
+    # True and 1.0 equal 1, and the hash of a tensor says nothing about its value.
+    plain = all(type(dim) is int for dim in dims)
+    groups = known[1] if known is not None and plain else split_dims(normalize_dims(rank, dims))
+    if plain:
+        _known_groups[rank, dims] = dims, groups
     return groups
 
 
