@@ -12,8 +12,8 @@ from PIL import Image
 from mriops import ops
 from mriops.cli import main, qmri_slices
 from mriops.cli.main import QMRI_MODELS
-from mriops.cli.qmri import MODELS
 from mriops.cli.qmri_derived import derived
+from mriops.cli.qmri_models import MODELS
 from mriops.cli.qmri_water_fat import fat_peaks
 from mriops.signals import SignalOp, fat_spectrum, fit
 
@@ -409,6 +409,20 @@ def test_numbers_that_are_not_positive(capsys, option, value):
     assert (
         caught.value.code == 2 and f"argument {option}: expected a number > 0, got '{value}'" in capsys.readouterr().err
     )
+
+
+def test_maps_of_another_model_are_not_left_over(tmp_path, series):
+    np.savez(tmp_path / "in.npz", images=series[1])
+    out = tmp_path / "maps"
+    common = ["qmri", str(tmp_path / "in.npz"), "--times", ",".join(map(str, TE)), "-o", str(out), "-q"]
+    assert main([*common, "--model", "t2"]) == 0
+    others = [out / "t2_mine.nii.gz", out / "png" / "other.png"]
+    for other in others:
+        other.write_bytes(b"not of this command")
+    assert main([*common, "--model", "t2star"]) == 0
+    kept = {p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file() and ".slices" not in p.parts}
+    assert "t2star.nii.gz" in kept and "png/t2star.png" in kept and all(other.exists() for other in others)
+    assert not kept & {"t2.nii.gz", "t2_std.nii.gz", "png/t2.png"}
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import sys
 import time
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -19,52 +19,10 @@ from mriops.cli.qmri_derived import DERIVED, derived
 from mriops.cli.qmri_design import read_columns, read_directions, unit_vectors
 from mriops.cli.qmri_figure import draw_map
 from mriops.cli.qmri_files import Series, numbers, numbers_of, read_map, read_series, write_map
+from mriops.cli.qmri_models import MODELS, Mapping, result_files
 from mriops.cli.qmri_water_fat import fat_peaks
 
-__all__ = ["MODELS", "run"]
-
-
-class Mapping(NamedTuple):
-    """A model of the command line: the signal model, what its times are called, and how its parameters are renamed.
-
-    Without a name of times the measurement comes from ``--sequence``. ``kind``: images are ``"magnitude"`` unless they
-    are complex or said to have signs, ``"signed"``, or ``"complex"``.
-    """
-
-    model: str
-    times: str
-    renamed: dict[str, str]
-    words: str
-    kind: str = "magnitude"
-
-
-MODELS = {
-    "t2": Mapping("mono_exponential", "time", {}, "spin echoes: --times are echo times"),
-    "t2star": Mapping("mono_exponential", "time", {"t2": "t2star"}, "gradient echoes: --times are echo times"),
-    "t1rho": Mapping("mono_exponential", "time", {"t2": "t1rho"}, "--times are spin lock times"),
-    "ir": Mapping("inversion_recovery", "inversion_time", {}, "--times are inversion times; --tr where it is short"),
-    "sr": Mapping("saturation_recovery", "time", {}, "--times are saturation times"),
-    "molli": Mapping("molli", "inversion_time", {}, "--times are inversion times"),
-    "looklocker": Mapping("look_locker", "time", {}, "--times after the inversion; --angles, one; --tr"),
-    "vfa": Mapping("spgr", "flip_angle", {}, "--angles and --tr; --b1 where it is known", "signed"),
-    "mp2rage": Mapping("mp2rage", "", {}, "--sequence; signed or complex images of the trains", "signed"),
-    "bssfp": Mapping("bssfp", "", {}, "--sequence; complex images", "complex"),
-    "biexp": Mapping("bi_exponential", "time", {}, "--times are echo times"),
-    "stretched": Mapping("stretched_exponential", "time", {}, "--times are echo times"),
-    "adc": Mapping("diffusion", "b_value", {}, "--b-values"),
-    "ivim": Mapping("ivim", "b_value", {}, "--b-values"),
-    "dti": Mapping("diffusion_tensor", "b_value", {}, "--b-values and --directions"),
-    "dki": Mapping("diffusion_kurtosis", "b_value", {}, "--b-values and --directions"),
-    "tofts": Mapping("tofts", "", {}, "images of concentration; --sequence with time and aif", "signed"),
-    "pcasl": Mapping(
-        "asl_continuous", "", {}, "differences; --sequence with time and label_duration; --fix m0", "signed"
-    ),
-    "pasl": Mapping("asl_pulsed", "", {}, "differences; --sequence with time and label_duration; --fix m0", "signed"),
-    "flow": Mapping("phase_contrast", "", {}, "complex images; --sequence with encoding [rad s/m]", "complex"),
-    "waterfat": Mapping(
-        "water_fat", "echo_time", {}, "complex images: --times are echo times; --field; --peaks", "complex"
-    ),
-}
+__all__ = ["run"]
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -93,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError(f"{'--mask' if arguments.mask else '--threshold'}: expected voxels to fit, got none")
     fixed = _known(arguments, series)
     out = Path(arguments.out)
-    results = _results(op, chosen, out)
+    results = result_files(out)
     keep_inputs((arguments.file, arguments.mask, arguments.b1, *(text for _, _, text in _fixes(arguments))), results)
     make_folder(out / "png")  # before the work, which would be lost where nothing can be written
     parts, computed = fit_slices(arguments, op, series.images, mask, fixed)
@@ -118,16 +76,6 @@ def run(arguments: argparse.Namespace) -> int:
         voxels = report["voxels"]
         sys.stdout.write(f"{voxels['converged']} of {voxels['fitted']} voxels converged; wrote {out}\n")
     return 0
-
-
-def _results(op: Any, chosen: Mapping, out: Path) -> list[Path]:
-    """What `_write` and the report may leave."""
-    names = [
-        chosen.renamed.get(p.name) or p.name for p in (*op.model.parameters, *(p for p, *_ in DERIVED.get(op.name, [])))
-    ]
-    maps = [out / f"{name}{end}" for name in names for end in (".nii.gz", "_std.nii.gz")]
-    pictures = [out / "png" / f"{name}.png" for name in names]
-    return [*maps, *pictures, out / "converged.nii.gz", out / "noise.nii.gz", out / REPORT]
 
 
 def _design(arguments: argparse.Namespace, chosen: Mapping, series: Series) -> dict[str, Any]:

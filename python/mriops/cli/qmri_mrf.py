@@ -22,12 +22,12 @@ from mriops.cli.progress import progress
 from mriops.cli.qmri_design import read_train
 from mriops.cli.qmri_figure import draw_map
 from mriops.cli.qmri_files import Series, read_map, read_series, write_map
+from mriops.cli.qmri_models import FINGERPRINT_UNITS, result_files
 from mriops.signals import Dictionary, PulseTrain, fingerprint_deviation, fingerprints, match
 
 __all__ = ["run_fingerprints"]
 
 _B1_STEP = 0.02
-_UNITS = {"t1": "s", "t2": "s", "b1": "relative", "m0": "signal", "correlation": "1"}
 
 
 class _Kspace(NamedTuple):
@@ -66,7 +66,7 @@ def run_fingerprints(arguments: argparse.Namespace) -> int:
         raise ValueError("--sequence: expected a file with flip angles and times for the model mrf, got nothing")
     train = read_train(Path(arguments.sequence))
     file, out = Path(arguments.file), Path(arguments.out)
-    keep_inputs((arguments.file, arguments.mask, arguments.b1, arguments.sequence), _results(out))
+    keep_inputs((arguments.file, arguments.mask, arguments.b1, arguments.sequence), result_files(out))
     raw = _raw(file, train, arguments)
     series = (
         read_series(file, key=arguments.key, time_axis=arguments.time_axis, slice_axis=arguments.slice_axis)
@@ -97,7 +97,7 @@ def run_fingerprints(arguments: argparse.Namespace) -> int:
             maps = _maps(lookup, signal, chosen, field, arguments)
             job.save(s, maps.numpy(), time.perf_counter() - begin)
             bar.advance()
-    with new_results(out, _results(out)):
+    with new_results(out, result_files(out)):
         summary = _write(job, _rows(lookup), series.affine)
     fitted = next(iter(summary.values()))["voxels"]
     report = {
@@ -272,12 +272,6 @@ def _noise(lookup: _Lookup, energy: Tensor, kept: Tensor, arguments: argparse.Na
     return ((energy - kept.square()).clamp_min(0) / max(freedom, 1)).sqrt()
 
 
-def _results(out: Path) -> list[Path]:
-    """What `_write` and the report may leave: the folder may hold other images too."""
-    maps = [out / f"{name}{end}" for name in _UNITS for end in (".nii.gz", "_std.nii.gz")]
-    return [*maps, *(out / "png" / f"{name}.png" for name in _UNITS), out / REPORT]
-
-
 def _write(job: Job, rows: list[str], affine: Any) -> dict[str, dict[str, Any]]:
     stack = Job.finished_images(job.out)  # (slices, rows, y, x)
     maps = dict(zip(rows, np.moveaxis(stack, 1, 0), strict=True))
@@ -285,9 +279,9 @@ def _write(job: Job, rows: list[str], affine: Any) -> dict[str, dict[str, Any]]:
     summary: dict[str, dict[str, Any]] = {}
     for name, values in maps.items():
         write_map(values, job.out / f"{name}.nii.gz", affine)
-        if name not in _UNITS or name == "correlation":
+        if name not in FINGERPRINT_UNITS or name == "correlation":
             continue
-        unit, deviation = _UNITS[name], maps.get(f"{name}_std")
+        unit, deviation = FINGERPRINT_UNITS[name], maps.get(f"{name}_std")
         below = None if deviation is not None else "correlation with the entry"
         lower = maps["correlation"] if deviation is None else deviation
         finite = values[np.isfinite(values)]
