@@ -39,7 +39,7 @@ _fft = define_op(
 )
 
 
-# By rank and dims, of those that are hashable: dims as last given, and their groups. There are few.
+# By rank and dims, of those that are hashable: dims as first given, and their groups. There are few.
 _known_groups: dict[tuple, tuple[tuple, list[tuple[int, ...]]]] = {}
 
 
@@ -51,14 +51,20 @@ def _groups(rank: int, dims: int | Sequence[int]) -> list[tuple[int, ...]]:
         known = _known_groups.get((rank, dims))
     except TypeError:  # what cannot be hashed is no integer
         known = None
-    if known is not None and known[0] is dims:
+    if known is not None and (known[0] is dims or _are_ints(dims)):
         return known[1]
-    # True and 1.0 equal 1, and the hash of a tensor says nothing about its value.
-    plain = all(type(dim) is int for dim in dims)
-    groups = known[1] if known is not None and plain else split_dims(normalize_dims(rank, dims))
-    if plain:
+    groups = split_dims(normalize_dims(rank, dims))
+    if _are_ints(dims):
         _known_groups[rank, dims] = dims, groups
     return groups
+
+
+def _are_ints(dims: tuple) -> bool:
+    """Whether equality says everything: True and 1.0 equal 1, and the hash of a tensor says nothing of its value."""
+    for dim in dims:  # noqa: SIM110  # `all` of a generator takes four times as long
+        if type(dim) is not int:
+            return False
+    return True
 
 
 def _transform(x: Tensor, dims: int | Sequence[int], inverse: bool) -> Tensor:
