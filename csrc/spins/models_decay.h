@@ -57,12 +57,14 @@ struct StretchedExponential {
     }
     template <bool J>
     MRIOPS_HD void at(int64_t i, const Design<T>& d, V* s, V* g) {
-        const V l = scalar_log(d.at(0, i)) + log_rate;  // -inf at time 0
-        const V x = exp_of(exponent * l), e = exp_of(-x);
+        const V l = scalar_log(d.at(0, i)) + log_rate;  // -inf at time 0, whose signal is m0 for any exponent
+        const auto start = l == -T(__builtin_inf());
+        const V x = start ? V{} : exp_of(exponent * (start ? V{} : l)), e = exp_of(-x);
         s[0] = m0 * e;
         if constexpr (J) {
-            g[0] = e, g[1] = m0 * (e * x) * exponent * rate;
-            g[2] = x > T(0) ? -m0 * (e * x) * l : V{} * exponent;
+            const V ex = x > T(1000) ? V{} : e * x;  // where x may be infinite, e is 0
+            g[0] = e, g[1] = m0 * ex * exponent * rate;
+            g[2] = x > T(0) ? -m0 * ex * l : V{} * exponent;
         }
     }
 };

@@ -16,6 +16,14 @@ struct Flip {
     }
 };
 
+// 1 / denominator; 0 where nothing is divided by nothing, as with no pulse and no relaxation, whose signal is 0.
+template <class V>
+MRIOPS_HD V one_over(V denominator, V numerator) {
+    using T = Real<V>;
+    const auto nothing = (denominator == T(0)) & (numerator == T(0));
+    return nothing ? V{} : T(1) / (nothing ? fill<V>(T(1)) : denominator);
+}
+
 // m0, t1, b1; flip angle, repetition time
 template <class V>
 struct Spgr {
@@ -33,7 +41,7 @@ struct Spgr {
         if (d.at(1, i) != repetition_time)
             repetition_time = d.at(1, i), x = repetition_time * rate, recovered = -exp_minus_one(-x);
         const Flip<V> flip(angle * b1);
-        const V scale = T(1) / (flip.lost + recovered * flip.cosine);
+        const V scale = one_over<V>(flip.lost + recovered * flip.cosine, recovered);
         const V unit = flip.sine * recovered * scale;
         s[0] = m0 * unit;
         if constexpr (J) {
@@ -65,7 +73,7 @@ struct Bssfp {
         const V decay = exp_of(-te * r2);
         wr = wr * decay, wi = wi * decay;
         const V a = flip.lost + recovered * flip.cosine, b = T(1) - e2 * ct, c = e1 - flip.cosine, q = e2 - ct;
-        const V scale = T(1) / (a * b - e2 * c * q);
+        const V scale = one_over<V>(a * b - e2 * c * q, recovered * flip.sine);
         const V n = recovered * flip.sine * scale;
         const V ur = e2 * st, ui = b;             // direction of the magnetisation just after the pulse
         const auto put = [&](V* out, V x, V y) {  // m0 (x + iy) at the echo
@@ -102,7 +110,7 @@ struct LookLocker {
         m0 = p[0], rate = rate_of(p[1]), efficiency = p[3];
         const V recovered = -exp_minus_one(-tr * rate), e = T(1) - recovered;
         const Flip<V> flip(angle * p[2]);
-        const V scale = T(1) / (flip.lost + recovered * flip.cosine);
+        const V scale = one_over<V>(flip.lost + recovered * flip.cosine, recovered);
         apparent = rate - log_of(flip.cosine) / tr;
         steady = recovered * scale;
         by_rate = tr * e * flip.lost * scale * scale;
@@ -155,7 +163,7 @@ struct GradientEchoTrains {
         const V y = tr * rate, recovered = -exp_minus_one(-y), e = T(1) - recovered;
         const Flip<V> flip(angle * b1);
         const V x = flip.cosine * e, before = power(x, n - 1), kept = before * x;
-        const V scale = T(1) / (flip.lost + recovered * flip.cosine);
+        const V scale = one_over<V>(flip.lost + recovered * flip.cosine, recovered);
         const V sum = (T(1) - kept) * scale;
         const V by_x = T(n) * before * (s.m - recovered * scale) + recovered * sum * scale;
         const V e_by_t1 = (e * y) * rate;

@@ -48,22 +48,26 @@ struct Buxton {
     template <bool J>
     MRIOPS_HD void at(int64_t i, const Design<T>& d, V* s, V* g) {
         const T t = d.at(0, i), duration = d.at(1, i);
+        // Labelled blood that arrives for a time `in` decays at two rates, one after the other: as blood, then as
+        // tissue. What comes through exp(-in lo) at the lower rate needs no exponential that grows.
         const V since = t - transit;
         const auto arriving = (since > T(0)) & (since < duration);
         const V in = since > T(0) ? (since < duration ? since : fill<V>(duration)) : V{} * since;
         const V after = since > duration ? since - duration : V{};
-        const V k = Pulsed ? blood - both : both, aged = Pulsed ? in + after : after;
-        const Ramp<V> ramp(k * in);
-        const V decay = exp_of(-transit * blood - aged * both), unit = T(2) * decay * in * ramp.flat;
+        const auto tissue_faster = both > blood;
+        const V lo = Pulsed ? (tissue_faster ? blood : both) : V{}, hi = Pulsed ? (tissue_faster ? both : blood) : both;
+        const Ramp<V> ramp((hi - lo) * in);
+        const V decay = exp_of(-transit * blood - in * lo - after * both), unit = T(2) * decay * in * ramp.flat;
         s[0] = m0 * flow * unit;
         if constexpr (J) {
             const V scale = T(2) * m0 * flow * decay, curve = scale * in * in * ramp.d_flat;
-            const V by_both = -aged * s[0] + (Pulsed ? -curve : curve);
+            const V by_lo = -in * s[0] - curve, by_hi = curve;
+            const V by_both = (Pulsed ? (tissue_faster ? by_hi : by_lo) : by_hi) - after * s[0];
+            const V by_blood = (Pulsed ? (tissue_faster ? by_lo : by_hi) : V{}) - transit * s[0];
             g[0] = flow * unit, g[1] = m0 * unit + d.at(2, i) * by_both;
-            const V late = (Pulsed ? since > T(0) : since > duration) ? both * s[0] : V{};
-            g[2] = -blood * s[0] + late - (arriving ? scale * exp_of(-k * in) : V{});
+            g[2] = arriving ? (lo - blood) * s[0] - scale * exp_of((lo - hi) * in) : (both - blood) * s[0];
             g[3] = -by_both * r1 * r1;
-            g[4] = -(-transit * s[0] + (Pulsed ? curve : V{})) * blood * blood;
+            g[4] = -by_blood * blood * blood;
         }
     }
 };

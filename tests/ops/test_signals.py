@@ -148,6 +148,90 @@ def test_buxton_against_quadrature(kind):
     assert torch.allclose(got, t(curve), rtol=0, atol=1e-11)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("module", [ops, ops.reference])
+def test_pulsed_labelling_of_tissue_that_relaxes_much_faster_than_blood(module, dtype):
+    blood, flow, transit, times = 1.65, 0.01, 0.5, [0.7, 1.0, 2.0, 3.0]
+    for t1 in (0.0, 1e-5, 1e-3, 0.01, 0.02):
+        x = torch.tensor([1.0, flow, transit, t1, blood], dtype=dtype, requires_grad=True)
+        m0, f, delay, tissue, of_blood = x
+        signal = module.signal_asl_pulsed(m0, f, delay, times, 1.4, t1=tissue, t1_blood=of_blood)
+        (slope,) = torch.autograd.grad(signal[:2].sum(), x)
+        rate = 1 / max(t1, 1e-18) + flow / 0.9
+        inflow = np.minimum(np.array(times) - transit, 1.4)
+        k = rate - 1 / blood
+        # exp(-k inflow) is below 1e-4 of the rest; bolus that has passed for 0.1 s or more has decayed by then.
+        expected = 2 * flow * np.exp(-np.array(times) / blood) / k * -np.expm1(-k * inflow)
+        expected = expected * np.exp(-k * (np.array(times) - transit - inflow))
+        torch.testing.assert_close(signal.detach(), torch.tensor(expected, dtype=dtype), rtol=2e-5, atol=1e-30)
+        assert slope.isfinite().all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("t1", [0.01, 0.3, 1.65, 3.0])
+def test_pulsed_labelling_derivatives_are_those_of_the_formula(t1, dtype):
+    def derivatives(module):
+        x = torch.tensor([1.0, 0.01, 0.5, t1, 1.65], dtype=dtype, requires_grad=True)
+        m0, f, delay, tissue, blood = x
+        signal = module.signal_asl_pulsed(m0, f, delay, [0.3, 0.7, 1.0, 2.0, 3.0], 1.4, t1=tissue, t1_blood=blood)
+        return torch.stack([torch.autograd.grad(s, x, retain_graph=True)[0] for s in signal])
+
+    got, expected = derivatives(ops), derivatives(ops.reference)
+    scale = expected.abs().amax(0)
+    scale[2] = scale[2].clamp_min(scale[0] / t1)  # the formula's for the delay is a difference of such terms
+    assert ((got - expected).abs() <= 40 * torch.finfo(dtype).eps * scale).all()
+
+
+def _values_and_derivatives(module, name, dtype, *values):
+    """Signal, and the derivatives of its sum for the values that are numbers."""
+    x = [torch.tensor(v, dtype=dtype, requires_grad=isinstance(v, float)) for v in values]
+    signal = getattr(module, f"signal_{name}")(*x)
+    total = signal.real.sum() + signal.imag.sum() if signal.is_complex() else signal.sum()
+    numbers = [v for v in x if v.requires_grad]
+    return signal.detach(), torch.stack(torch.autograd.grad(total, numbers, allow_unused=True, materialize_grads=True))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("module", [ops, ops.reference])
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("spgr", (1.0, math.inf, [0.0, 0.2], 0.01)),
+        ("spgr", (1.0, math.inf, [0.1, 0.2], 0.01, 0.0)),
+        ("bssfp", (1.0, math.inf, 0.1, 5.0, [0.0, 0.2], 0.005, 0.002)),
+        ("look_locker", (1.0, math.inf, [0.1, 0.2], 0.0, 0.005)),
+    ],
+)
+def test_neither_pulse_nor_relaxation_gives_no_signal(name, values, module, dtype):
+    signal, slopes = _values_and_derivatives(module, name, dtype, *values)
+    assert not signal.any() and slopes.isfinite().all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("module", [ops, ops.reference])
+@pytest.mark.parametrize(
+    ("t2", "exponent", "expected"),
+    [
+        (0.1, 0.0, [1.0, math.exp(-1), math.exp(-1)]),
+        (0.1, -1.0, [1.0, math.exp(-1), math.exp(-0.5)]),
+        (math.inf, 0.0, [1.0, 1.0, 1.0]),
+        (0.0, 3.0, [1.0, 0.0, 0.0]),  # (t / t2)^3 is infinite in single precision
+    ],
+)
+def test_stretched_exponential_begins_at_m0_for_any_exponent(t2, exponent, expected, module, dtype):
+    values = 1.0, t2, exponent, [0.0, 0.1, 0.2]
+    signal, slopes = _values_and_derivatives(module, "stretched_exponential", dtype, *values)
+    torch.testing.assert_close(signal, torch.tensor(expected, dtype=dtype))
+    assert slopes.isfinite().all()
+    if module is ops:
+        torch.testing.assert_close(
+            torch.from_numpy(
+                array.signal_stretched_exponential(*(np.asarray(v, dtype=str(dtype)[6:]) for v in values))
+            ),
+            signal,
+        )
+
+
 def test_water_fat_in_and_out_of_phase():
     frequency, amplitude = t([-440.0]), t([1.0])
     out_of_phase, in_phase = 1 / 880, 1 / 440

@@ -49,6 +49,17 @@ def rate(time: Tensor) -> Tensor:
     return torch.where(time >= 0, 1 / time.clamp_min(1e-18), math.nan)
 
 
+def _quotient(numerator: Tensor, denominator: Tensor) -> Tensor:
+    """``numerator / denominator``; 0 where both are, as with no pulse and no relaxation, whose signal is 0."""
+    nothing = (numerator == 0) & (denominator == 0)
+    return numerator / torch.where(nothing, 1, denominator)
+
+
+def _lost(angle: Tensor) -> Tensor:
+    """``1 - cos(angle)`` without cancellation."""
+    return 2 * torch.sin(angle / 2).square()
+
+
 def _mono_exponential(p: Rows, d: Rows) -> Tensor:
     return p[0] * torch.exp(-d[0] * rate(p[1]))
 
@@ -59,8 +70,10 @@ def _bi_exponential(p: Rows, d: Rows) -> Tensor:
 
 def _stretched_exponential(p: Rows, d: Rows) -> Tensor:
     x = d[0] * rate(p[1])
-    positive = x > 0
-    return p[0] * torch.exp(-torch.where(positive, torch.where(positive, x, 1).pow(p[2]), 0))
+    start = x == 0  # where the signal is m0 for any exponent
+    over = p[2] * torch.log(x) > 9  # where it is 0, and the power perhaps infinite
+    power = torch.where(start | over, 1, x).pow(p[2])
+    return p[0] * torch.where(start, 1, torch.where(over, 0, torch.exp(-power)))
 
 
 def _inversion_recovery(p: Rows, d: Rows) -> Tensor:
@@ -78,24 +91,27 @@ def _molli(p: Rows, d: Rows) -> Tensor:
 
 def _look_locker(p: Rows, d: Rows) -> Tensor:
     r, angle, tr = rate(p[1]), d[1] * p[2], d[2]
-    e = torch.exp(-tr * r)
-    steady = (1 - e) / (1 - e * torch.cos(angle))
+    recovered = -torch.expm1(-tr * r)
+    steady = _quotient(recovered, _lost(angle) + recovered * torch.cos(angle))
     apparent = r - torch.log(torch.cos(angle)) / tr
     return p[0] * torch.sin(angle) * (steady - (steady + p[3]) * torch.exp(-d[0] * apparent))
 
 
 def _spgr(p: Rows, d: Rows) -> Tensor:
     angle, recovered = d[0] * p[2], -torch.expm1(-d[1] * rate(p[1]))
-    return p[0] * torch.sin(angle) * recovered / (1 - (1 - recovered) * torch.cos(angle))
+    return p[0] * torch.sin(angle) * _quotient(recovered, _lost(angle) + recovered * torch.cos(angle))
 
 
 def _bssfp(p: Rows, d: Rows) -> Tensor:
     m0 = torch.complex(p[0], p[1])
-    e1, e2 = torch.exp(-d[1] * rate(p[2])), torch.exp(-d[1] * rate(p[3]))
+    recovered, e2 = -torch.expm1(-d[1] * rate(p[2])), torch.exp(-d[1] * rate(p[3]))
     angle, phase = d[0] * p[5], 2 * math.pi * p[4] * d[1] + d[3]
     c = torch.cos(angle)
-    denominator = (1 - e1 * c) * (1 - e2 * torch.cos(phase)) - e2 * (e1 - c) * (e2 - torch.cos(phase))
-    scale = (1 - e1) * torch.sin(angle) / denominator
+    lost = _lost(angle)
+    denominator = (lost + recovered * c) * (1 - e2 * torch.cos(phase)) - e2 * (lost - recovered) * (
+        e2 - torch.cos(phase)
+    )
+    scale = _quotient(recovered * torch.sin(angle), denominator)
     just_after = torch.complex(scale * e2 * torch.sin(phase), scale * (1 - e2 * torch.cos(phase)))
     return m0 * just_after * torch.exp(torch.complex(-d[2] * rate(p[3]), -2 * math.pi * p[4] * d[2]))
 
@@ -108,9 +124,9 @@ def _mp2rage(p: Rows, d: Rows) -> Tensor:
         return 1 + (m - 1) * torch.exp(-time * r)
 
     def pulses(m: Tensor, i: int, count: Tensor) -> Tensor:
-        e = torch.exp(-d[2][i] * r)
-        x, n = e * torch.cos(d[1][i] * p[2]), count.detach()
-        return m * x.pow(n) + (1 - e) * (1 - x.pow(n)) / (1 - x)
+        recovered, angle, n = -torch.expm1(-d[2][i] * r), d[1][i] * p[2], count.detach()
+        kept = ((1 - recovered) * torch.cos(angle)).pow(n)
+        return m * kept + (1 - kept) * _quotient(recovered, _lost(angle) + recovered * torch.cos(angle))
 
     def cycle(m: Tensor) -> Tensor:
         m = -p[3] * m
@@ -174,8 +190,15 @@ def _asl(p: Rows, d: Rows, pulsed: bool) -> Tensor:
     since = d[0] - p[2]
     arrived = torch.minimum(since.clamp_min(0), d[1])
     after = (since - d[1]).clamp_min(0)
-    k, aged = (blood - both, arrived + after) if pulsed else (both, after)
-    return 2 * p[0] * p[1] * torch.exp(-p[2] * blood - aged * both) * arrived * _ramp(k * arrived)[0]
+    # As blood and then as tissue: what comes through the lower of two rates needs no exponential that grows.
+    faster = both > blood
+    low, high = (
+        (torch.where(faster, blood, both), torch.where(faster, both, blood))
+        if pulsed
+        else (torch.zeros_like(both), both)
+    )
+    decay = torch.exp(-p[2] * blood - arrived * low - after * both)
+    return 2 * p[0] * p[1] * decay * arrived * _ramp((high - low) * arrived)[0]
 
 
 FORMULAS: dict[str, Callable[[Rows, Rows], Tensor]] = {
