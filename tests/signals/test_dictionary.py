@@ -58,8 +58,10 @@ def test_bad_dictionaries_are_named(entries):
         Dictionary(signals, parameters, rank=13)
     with pytest.raises(ValueError, match="parameters: expected"):
         Dictionary(signals, parameters[:, :5])
-    with pytest.raises(ValueError, match="signal: expected 12 times first, got 5"):
+    with pytest.raises(ValueError, match=r"signal: expected 12 times first, got shape \(5, 3\)"):
         match(Dictionary(signals, parameters), torch.ones(5, 3, dtype=torch.float64))
+    with pytest.raises(ValueError, match=r"signal: expected 12 times first \(or 4, compressed\), got shape \(5, 3\)"):
+        match(Dictionary(signals, parameters, rank=4), torch.ones(5, 3, dtype=torch.float64))
     with pytest.raises(ValueError, match="refine: expected parameters on a full grid"):
         match(Dictionary(signals[:, 1:], parameters[:, 1:]), signals, refine=True)
 

@@ -75,6 +75,9 @@ def test_subset_keeps_the_basis(train) -> None:
         ({"spoiling": "some"}, "spoiling: expected one of gradient, rf, ideal, got 'some'"),
         ({"spoiling": "rf", "phase": [0, 0, 0]}, "phase: expected none with spoiling 'rf'"),
         ({"inversion_time": -1.0}, "inversion_time: expected a time >= 0"),
+        ({"echo_time": 0.02}, r"echo_time: expected at most the repetition_time 0.01 \[s\], got 0.02 for pulse 0"),
+        ({"echo_time": [0.01, 0.01, 0.02]}, r"echo_time: expected at most the repetition_time .* for pulse 2"),
+        ({"flip_angle": torch.tensor(0.1)}, r"flip_angle: expected one angle per pulse, got tensor\(0.1"),
     ],
 )
 def test_trains_that_are_none(change, message) -> None:
@@ -93,3 +96,20 @@ def test_times_of_any_kind_of_number(number) -> None:
     times = torch.tensor([1.0]), torch.tensor([0.1])
     found = PulseTrain([0.1, 0.2], number(0.01), number(0.004)).signal(*times)
     assert torch.equal(found, PulseTrain([0.1, 0.2], float(number(0.01)), float(number(0.004))).signal(*times))
+
+
+def test_times_are_numbers_or_arrays_of_one() -> None:
+    times = torch.tensor([1.0]), torch.tensor([0.1])
+    found = PulseTrain(torch.tensor([0.1, 0.2]), torch.tensor(0.01), np.array(0.004)).signal(*times)
+    assert torch.equal(found, PulseTrain([0.1, 0.2], 0.01, 0.004).signal(*times))
+    with pytest.raises(TypeError, match="repetition_time: expected real numbers, got '10 ms'"):
+        PulseTrain([0.1, 0.2], ["10 ms"] * 2, 0.004)
+
+
+def test_whole_relaxation_times_keep_the_angles() -> None:
+    train = PulseTrain([1.2, 0.3, 2.6], [0.013, 0.014, 0.015], 0.004)
+    whole, real = torch.tensor([1, 2]), torch.tensor([1.0, 2.0])
+    assert torch.equal(train.signal(whole, whole), train.signal(real, real))
+    grid = fingerprints(train, whole, whole)
+    assert grid.parameters.is_floating_point()
+    assert torch.equal(grid.entries, fingerprints(train, real, real).entries)

@@ -84,11 +84,31 @@ class Dictionary:
         self.parameters = parameters
 
     def compress(self, signal: Tensor) -> Tensor:
-        """Signals ``(times, *voxels)`` to ``(rank, *voxels)``."""
-        if self.basis is None:
+        """Signals ``(times, *voxels)`` to ``(rank, *voxels)``.
+
+        Parameters
+        ----------
+        signal
+            ``(times, *voxels)``; what is compressed already, by a reconstruction in the subspace, stays.
+
+        Returns
+        -------
+        Tensor
+            ``(rank, *voxels)``, or the signal where the dictionary has no basis.
+
+        Raises
+        ------
+        ValueError
+            The first axis is neither that of times nor that of the basis.
+        """
+        kept = self.entries.shape[0]
+        times = kept if self.basis is None else self.basis.shape[0]
+        first = signal.shape[0] if signal.ndim else 0
+        if first not in (times, kept):
+            also = "" if self.basis is None else f" (or {kept}, compressed)"
+            raise ValueError(f"signal: expected {times} times first{also}, got shape {tuple(signal.shape)}")
+        if self.basis is None or first != times:
             return signal
-        if signal.shape[0] == self.basis.shape[1] != self.basis.shape[0]:
-            return signal  # compressed by a reconstruction in the subspace
         # Real signals of a complex basis become complex: half of the basis would be lost otherwise.
         common = torch.promote_types(self.basis.dtype, signal.dtype)
         return torch.tensordot(self.basis.mH.to(common), signal.to(common), dims=1)
@@ -149,8 +169,6 @@ def match(dictionary: Dictionary, signal: Tensor, *, refine: bool = False, block
         raise TypeError(f"dictionary: expected mriops.signals.Dictionary, got {kind}")
     voxels = tuple(signal.shape[1:])
     entries, kept = dictionary.entries, dictionary.compress(signal)
-    if kept.shape[0] != entries.shape[0]:
-        raise ValueError(f"signal: expected {entries.shape[0]} times first, got {signal.shape[0]}")
     common = torch.promote_types(entries.dtype, kept.dtype)
     flat, entries = kept.reshape(len(kept), prod(voxels)).to(common), entries.to(common)
     grid = _grid(dictionary.parameters) if refine else None

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from numbers import Real
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from mriops import ops
+from mriops._native.arguments import not_negative, number
 
 from .dictionary import Dictionary
 
@@ -41,7 +42,10 @@ class PulseTrain:
     Raises
     ------
     ValueError
-        An empty train, lengths that differ, times that are not positive or out of order, an unknown spoiling.
+        An empty train, lengths that differ, times that are not positive, an echo later than the next pulse, an unknown
+        spoiling.
+    TypeError
+        Angles or times that are no real numbers.
 
     References
     ----------
@@ -57,26 +61,25 @@ class PulseTrain:
     spoiling: str = "gradient"
 
     def __post_init__(self) -> None:
-        pulses = 0 if isinstance(self.flip_angle, Real) else len(self.flip_angle)
+        pulses = len(self.flip_angle) if _is_row(self.flip_angle) else 0
         if not pulses:
             raise ValueError(f"flip_angle: expected one angle per pulse, got {self.flip_angle!r}")
         if self.spoiling not in SPOILING:
             raise ValueError(f"spoiling: expected one of {', '.join(SPOILING)}, got {self.spoiling!r}")
         if self.phase is not None and self.spoiling != "gradient":
             raise ValueError(f"phase: expected none with spoiling {self.spoiling!r}, which sets it, got phases")
-        for name in ("flip_angle", "repetition_time", "echo_time", "phase"):
-            values = getattr(self, name)
-            if values is None:
-                continue
-            row = [values] if isinstance(values, Real) else values
-            if not isinstance(values, Real) and len(row) != pulses:
-                raise ValueError(f"{name}: expected {pulses} values, as many as flip angles, got {len(row)}")
-            for i, value in enumerate(row):
-                bad = (name == "repetition_time" and value <= 0) or (name == "echo_time" and value < 0)
-                if bad or not math.isfinite(value):
-                    raise ValueError(f"{name}: expected finite values, times positive, got {value} for pulse {i}")
-        if self.inversion_time is not None and not 0 <= self.inversion_time < math.inf:
-            raise ValueError(f"inversion_time: expected a time >= 0 [s], got {self.inversion_time}")
+        rows = {
+            name: _row(name, getattr(self, name), pulses)
+            for name in ("flip_angle", "repetition_time", "echo_time", "phase")
+            if getattr(self, name) is not None
+        }
+        for i, (echo, repetition) in enumerate(zip(rows["echo_time"], rows["repetition_time"], strict=True)):
+            if echo > repetition:
+                raise ValueError(
+                    f"echo_time: expected at most the repetition_time {repetition:g} [s], got {echo:g} for pulse {i}"
+                )
+        if self.inversion_time is not None:
+            number("inversion_time", self.inversion_time, "a time >= 0 [s]", not_negative)
 
     def __len__(self) -> int:
         return len(self.flip_angle)
@@ -87,20 +90,21 @@ class PulseTrain:
         Parameters
         ----------
         t1, t2, b1
-            ``(*atoms)`` [s, s, relative].
+            ``(*atoms)`` [s, s, relative]. The precision is that of ``t1``, or single where it has integers.
 
         Returns
         -------
         Tensor
             ``(pulses, *atoms)``, complex.
         """
+        t1 = t1 if t1.is_floating_point() else t1.to(torch.float32)
 
         def row(values: Sequence[float]) -> Tensor:
             return torch.as_tensor(values, dtype=t1.dtype, device=t1.device)
 
         angles, inversion = row(self.flip_angle), self.inversion_time
         tr, te = (
-            float(values) if isinstance(values, (int, float, Real)) else row(values)
+            row(values) if _is_row(values) else float(values)  # type: ignore[arg-type]
             for values in (self.repetition_time, self.echo_time)
         )
         if self.spoiling == "gradient":
@@ -108,6 +112,24 @@ class PulseTrain:
             return ops.epg_fisp(angles, tr, t1, t2, b1, phase=phase, echo_time=te, inversion_time=inversion)
         increment = {} if self.spoiling == "rf" else {"phase_increment": None}
         return ops.epg_spgr(angles, tr, t1, t2, b1, echo_time=te, inversion_time=inversion, **increment)
+
+
+def _is_row(values: Any) -> bool:
+    return hasattr(values, "__len__") and getattr(values, "ndim", 1) > 0
+
+
+def _row(name: str, values: Any, pulses: int) -> list[float]:
+    """One number per pulse, from one for all or a sequence."""
+    row = values if _is_row(values) else [values] * pulses
+    if len(row) != pulses:
+        raise ValueError(f"{name}: expected {pulses} values, as many as flip angles, got {len(row)}")
+    found = []
+    for i, value in enumerate(row):
+        found.append(number(name, value, "real numbers", lambda _: True))
+        bad = (name == "repetition_time" and value <= 0) or (name == "echo_time" and value < 0)
+        if bad or not math.isfinite(value):
+            raise ValueError(f"{name}: expected finite values, times positive, got {value} for pulse {i}")
+    return found
 
 
 def fingerprints(
@@ -147,7 +169,8 @@ def fingerprints(
     for name, axis in axes.items():
         if axis.ndim != 1 or not len(axis) or not bool((axis > 0).all() and (axis.diff() > 0).all()):
             raise ValueError(f"{name}: expected increasing positive values, got {axis.tolist()[:4]} ...")
-    grid = torch.stack([a.reshape(-1) for a in torch.meshgrid(*axes.values(), indexing="ij")])
+    numbers = [axis if axis.is_floating_point() else axis.to(torch.float32) for axis in axes.values()]
+    grid = torch.stack([a.reshape(-1) for a in torch.meshgrid(*numbers, indexing="ij")])
     with torch.no_grad():
         parts = [train.signal(*part.contiguous()) for part in grid.split(_ATOMS, dim=1)]
     signals = torch.cat([part.abs() if magnitude else part for part in parts], dim=1)
