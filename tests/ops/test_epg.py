@@ -368,3 +368,19 @@ def test_kernels_refuse_programs_that_do_not_fit() -> None:
         values = (address, 0, address, address, 0, address, address, *[0] * 5)
         with pytest.raises(ValueError, match=message):
             cpu.epg(*values, out.ctypes.data, 2, 2, 2, 0, program, 1, 0, 1)
+
+
+@pytest.mark.parametrize("own", ["float32", "float64"])
+def test_precision_is_that_of_t1(own: str) -> None:
+    other = "float64" if own == "float32" else "float32"
+    flips, t1, t2 = (np.array(v, dtype) for v, dtype in (([0.1, 0.2], other), (1.0, own), (0.1, other)))
+
+    def signal(module, take, *values):
+        fa, *times = (take(v) for v in values)
+        return module.epg_fisp(fa, 0.01, *times, echo_time=0.004)
+
+    for module, take in ((ops, torch.from_numpy), (mriops.array, np.asarray)):
+        mixed = signal(module, take, flips, t1, t2)
+        same = signal(module, take, flips.astype(own), t1, t2.astype(own))
+        assert str(mixed.dtype).endswith("complex64" if own == "float32" else "complex128")
+        assert mixed.dtype == same.dtype and bool((mixed == same).all())

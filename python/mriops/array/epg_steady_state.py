@@ -43,9 +43,9 @@ def epg_fisp(
     repetition_time
         A number or ``(pulses,)`` [s].
     t1, t2
-        Relaxation times [s], ``(*atoms)``. All arguments of atoms broadcast. Infinity means no relaxation, zero relaxes
-        at once (below 1e-8 s is taken as that), and what is negative or NaN makes its atom NaN, and no other one,
-        gradients included.
+        Relaxation times [s], ``(*atoms)``. The precision is that of ``t1``, to which all else is converted. All
+        arguments of atoms broadcast. Infinity means no relaxation, zero relaxes at once (below 1e-8 s is taken as
+        that), and what is negative or NaN makes its atom NaN, and no other one, gradients included.
     b1
         Factor on every flip angle, ``(*atoms)``.
     off_resonance
@@ -81,7 +81,7 @@ def epg_fisp(
     Raises
     ------
     TypeError
-        An argument that is not an array, or not real; precisions mixed.
+        An argument that is not an array, or not real.
     ValueError
         An empty train, lengths or shapes that do not fit, an echo later than the next pulse.
 
@@ -131,9 +131,9 @@ def epg_spgr(
     repetition_time
         A number or ``(pulses,)`` [s].
     t1, t2
-        Relaxation times [s], ``(*atoms)``. All arguments of atoms broadcast. Infinity means no relaxation, zero relaxes
-        at once (below 1e-8 s is taken as that), and what is negative or NaN makes its atom NaN, and no other one,
-        gradients included.
+        Relaxation times [s], ``(*atoms)``. The precision is that of ``t1``, to which all else is converted. All
+        arguments of atoms broadcast. Infinity means no relaxation, zero relaxes at once (below 1e-8 s is taken as
+        that), and what is negative or NaN makes its atom NaN, and no other one, gradients included.
     b1
         Factor on every flip angle, ``(*atoms)``.
     off_resonance
@@ -169,7 +169,7 @@ def epg_spgr(
     Raises
     ------
     TypeError
-        An argument that is not an array, or not real; precisions mixed.
+        An argument that is not an array, or not real.
     ValueError
         An empty train, lengths or shapes that do not fit, an echo later than the next pulse.
 
@@ -222,9 +222,9 @@ def epg_bssfp(
     repetition_time
         A number or ``(pulses,)`` [s].
     t1, t2
-        Relaxation times [s], ``(*atoms)``. All arguments of atoms broadcast. Infinity means no relaxation, zero relaxes
-        at once (below 1e-8 s is taken as that), and what is negative or NaN makes its atom NaN, and no other one,
-        gradients included.
+        Relaxation times [s], ``(*atoms)``. The precision is that of ``t1``, to which all else is converted. All
+        arguments of atoms broadcast. Infinity means no relaxation, zero relaxes at once (below 1e-8 s is taken as
+        that), and what is negative or NaN makes its atom NaN, and no other one, gradients included.
     b1
         Factor on every flip angle, ``(*atoms)``.
     off_resonance
@@ -247,7 +247,7 @@ def epg_bssfp(
     Raises
     ------
     TypeError
-        An argument that is not an array, or not real; precisions mixed.
+        An argument that is not an array, or not real.
     ValueError
         An empty train, lengths or shapes that do not fit, an echo later than the next pulse.
 
@@ -290,9 +290,9 @@ def epg_dess(
     repetition_time
         A number or ``(pulses,)`` [s].
     t1, t2
-        Relaxation times [s], ``(*atoms)``. All arguments of atoms broadcast. Infinity means no relaxation, zero relaxes
-        at once (below 1e-8 s is taken as that), and what is negative or NaN makes its atom NaN, and no other one,
-        gradients included.
+        Relaxation times [s], ``(*atoms)``. The precision is that of ``t1``, to which all else is converted. All
+        arguments of atoms broadcast. Infinity means no relaxation, zero relaxes at once (below 1e-8 s is taken as
+        that), and what is negative or NaN makes its atom NaN, and no other one, gradients included.
     b1
         Factor on every flip angle, ``(*atoms)``.
     off_resonance
@@ -322,7 +322,7 @@ def epg_dess(
     Raises
     ------
     TypeError
-        An argument that is not an array, or not real; precisions mixed.
+        An argument that is not an array, or not real.
     ValueError
         An empty train, lengths or shapes that do not fit, an echo later than the next pulse.
 

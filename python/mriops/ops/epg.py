@@ -43,9 +43,9 @@ def epg_fse(
     flip_angle
         Refocusing angles ``(echoes,)`` [rad].
     t1, t2
-        Relaxation times [s], ``(*atoms)``. All arguments of atoms broadcast. Infinity means no relaxation, zero relaxes
-        at once (below 1e-8 s is taken as that), and what is negative or NaN makes its atom NaN, and no other one,
-        gradients included.
+        Relaxation times [s], ``(*atoms)``. The precision is that of ``t1``, to which all else is converted. All
+        arguments of atoms broadcast. Infinity means no relaxation, zero relaxes at once (below 1e-8 s is taken as
+        that), and what is negative or NaN makes its atom NaN, and no other one, gradients included.
     b1
         Factor on every flip angle, ``(*atoms)``.
     off_resonance
@@ -85,7 +85,7 @@ def epg_fse(
     Raises
     ------
     TypeError
-        An argument that is not a tensor, or not real; precisions mixed.
+        An argument that is not a tensor, or not real.
     ValueError
         An empty train, lengths or shapes that do not fit.
 
@@ -146,9 +146,9 @@ def epg(
     duration
         From pulse to pulse, a number or ``(segments,)`` [s].
     t1, t2
-        Relaxation times [s], ``(*atoms)``. All arguments of atoms broadcast. Infinity means no relaxation, zero relaxes
-        at once (below 1e-8 s is taken as that), and what is negative or NaN makes its atom NaN, and no other one,
-        gradients included.
+        Relaxation times [s], ``(*atoms)``. The precision is that of ``t1``, to which all else is converted. All
+        arguments of atoms broadcast. Infinity means no relaxation, zero relaxes at once (below 1e-8 s is taken as
+        that), and what is negative or NaN makes its atom NaN, and no other one, gradients included.
     b1
         Factor on every flip angle, ``(*atoms)``.
     off_resonance
@@ -192,7 +192,7 @@ def epg(
     Raises
     ------
     TypeError
-        An argument that is not a tensor, or not real; precisions mixed.
+        An argument that is not a tensor, or not real.
     ValueError
         An empty train, lengths or shapes that do not fit, segments that do not exist.
 

@@ -44,9 +44,9 @@ def epg_fisp(
     repetition_time
         A number or ``(pulses,)`` [s].
     t1, t2
-        Relaxation times [s], ``(*atoms)``. All arguments of atoms broadcast. Infinity means no relaxation, zero relaxes
-        at once (below 1e-8 s is taken as that), and what is negative or NaN makes its atom NaN, and no other one,
-        gradients included.
+        Relaxation times [s], ``(*atoms)``. The precision is that of ``t1``, to which all else is converted. All
+        arguments of atoms broadcast. Infinity means no relaxation, zero relaxes at once (below 1e-8 s is taken as
+        that), and what is negative or NaN makes its atom NaN, and no other one, gradients included.
     b1
         Factor on every flip angle, ``(*atoms)``.
     off_resonance
@@ -83,7 +83,7 @@ def epg_fisp(
     Raises
     ------
     TypeError
-        An argument that is not a tensor, or not real; precisions mixed.
+        An argument that is not a tensor, or not real.
     ValueError
         An empty train, lengths or shapes that do not fit, an echo later than the next pulse.
 
@@ -133,9 +133,9 @@ def epg_spgr(
     repetition_time
         A number or ``(pulses,)`` [s].
     t1, t2
-        Relaxation times [s], ``(*atoms)``. All arguments of atoms broadcast. Infinity means no relaxation, zero relaxes
-        at once (below 1e-8 s is taken as that), and what is negative or NaN makes its atom NaN, and no other one,
-        gradients included.
+        Relaxation times [s], ``(*atoms)``. The precision is that of ``t1``, to which all else is converted. All
+        arguments of atoms broadcast. Infinity means no relaxation, zero relaxes at once (below 1e-8 s is taken as
+        that), and what is negative or NaN makes its atom NaN, and no other one, gradients included.
     b1
         Factor on every flip angle, ``(*atoms)``.
     off_resonance
@@ -171,7 +171,7 @@ def epg_spgr(
     Raises
     ------
     TypeError
-        An argument that is not a tensor, or not real; precisions mixed.
+        An argument that is not a tensor, or not real.
     ValueError
         An empty train, lengths or shapes that do not fit, an echo later than the next pulse.
 
@@ -224,9 +224,9 @@ def epg_bssfp(
     repetition_time
         A number or ``(pulses,)`` [s].
     t1, t2
-        Relaxation times [s], ``(*atoms)``. All arguments of atoms broadcast. Infinity means no relaxation, zero relaxes
-        at once (below 1e-8 s is taken as that), and what is negative or NaN makes its atom NaN, and no other one,
-        gradients included.
+        Relaxation times [s], ``(*atoms)``. The precision is that of ``t1``, to which all else is converted. All
+        arguments of atoms broadcast. Infinity means no relaxation, zero relaxes at once (below 1e-8 s is taken as
+        that), and what is negative or NaN makes its atom NaN, and no other one, gradients included.
     b1
         Factor on every flip angle, ``(*atoms)``.
     off_resonance
@@ -249,7 +249,7 @@ def epg_bssfp(
     Raises
     ------
     TypeError
-        An argument that is not a tensor, or not real; precisions mixed.
+        An argument that is not a tensor, or not real.
     ValueError
         An empty train, lengths or shapes that do not fit, an echo later than the next pulse.
 
@@ -292,9 +292,9 @@ def epg_dess(
     repetition_time
         A number or ``(pulses,)`` [s].
     t1, t2
-        Relaxation times [s], ``(*atoms)``. All arguments of atoms broadcast. Infinity means no relaxation, zero relaxes
-        at once (below 1e-8 s is taken as that), and what is negative or NaN makes its atom NaN, and no other one,
-        gradients included.
+        Relaxation times [s], ``(*atoms)``. The precision is that of ``t1``, to which all else is converted. All
+        arguments of atoms broadcast. Infinity means no relaxation, zero relaxes at once (below 1e-8 s is taken as
+        that), and what is negative or NaN makes its atom NaN, and no other one, gradients included.
     b1
         Factor on every flip angle, ``(*atoms)``.
     off_resonance
@@ -324,7 +324,7 @@ def epg_dess(
     Raises
     ------
     TypeError
-        An argument that is not a tensor, or not real; precisions mixed.
+        An argument that is not a tensor, or not real.
     ValueError
         An empty train, lengths or shapes that do not fit, an echo later than the next pulse.
 
