@@ -84,8 +84,49 @@ def test_bad_input() -> None:
         recon.t1_vfa(kspace, encoding, FLIPS, TR, l2=-1)
     with pytest.raises(ValueError, match="bounds: expected 2 pairs, one per parameter, got 1"):
         recon.model_based(torch.ones(3, 2), IdentityOp(), lambda x: x, torch.ones(2, 2), bounds=((0, 1),))
+    for pair, message in (
+        ((10, -10), r"expected lower <= upper for parameter 1, got \(10, -10\)"),
+        ((float("nan"), 1), r"expected lower <= upper for parameter 1, got \(nan, 1\)"),
+        ((1,), "expected .lower, upper. per parameter, got 1"),
+    ):
+        with pytest.raises(ValueError, match=f"bounds: {message}"):
+            recon.model_based(torch.ones(3, 2), IdentityOp(), lambda x: x, torch.ones(2, 2), bounds=((0, 1), pair))
+    with pytest.raises(ValueError, match=r"alpha_factor: expected a number in \(0, 1\], got 0.0"):
+        recon.model_based(torch.ones(2, 2), IdentityOp(), lambda x: x, torch.ones(2, 2), alpha_factor=0.0)
+    with pytest.raises(TypeError, match=r"x0: expected real parameters .* got torch.int32"):
+        recon.model_based(torch.ones(2, 2), IdentityOp(), lambda x: x, torch.ones(2, 2, dtype=torch.int32))
+    with pytest.raises(ValueError, match=r"kspace: expected finite values, got inf at index \(0, 1\)"):
+        recon.model_based(torch.tensor([[1, float("inf")]]), IdentityOp(), lambda x: x, torch.ones(1, 2))
     with pytest.raises(ValueError, match="x0: expected parameters at which the images depend on them"):
         recon.model_based(torch.ones(3, 2), IdentityOp(), lambda x: (x * 0).sum(0).expand(3, 2), torch.ones(1, 2))
+
+
+def test_bad_input_of_variable_flip_angles_is_named() -> None:
+    t1, _, _, encoding, kspace = object_and_data(16, 2)
+    field = torch.ones_like(t1)
+    field[0, 2] = float("nan")
+    for error, arguments, message in (
+        (ValueError, {"b1": field}, r"b1: expected finite values, got nan at index \(0, 2\)"),
+        (ValueError, {"b1": torch.ones(3, 16)}, r"b1: expected a shape that broadcasts to \(16, 16\), got \(3, 16\)"),
+        (TypeError, {"b1": "map"}, r"b1: expected a tensor \(\*im\) or a finite number, got 'map'"),
+        (TypeError, {"b1": field + 0j}, "b1: expected real values, got torch.complex64"),
+        (ValueError, {"flip_angle": FLIPS[:2]}, r"flip_angle: expected 6 angles \[rad\], one per image, got 2"),
+        (TypeError, {"flip_angle": 0.1}, r"flip_angle: expected 6 angles \[rad\], one per image, got 0.1"),
+    ):
+        with pytest.raises(error, match=message):
+            recon.t1_vfa(kspace, encoding, repetition_time=TR, **({"flip_angle": FLIPS} | arguments))
+    kspace[1, 2, 3, 4] = float("nan")
+    with pytest.raises(ValueError, match=r"kspace: expected finite values, got .*nan.* at index \(1, 2, 3, 4\)"):
+        recon.t1_vfa(kspace, encoding, FLIPS, TR)
+
+
+def test_fields_and_angles_are_numbers_or_tensors() -> None:
+    *_, encoding, kspace = object_and_data(16, 2)
+    plain = recon.t1_vfa(kspace, encoding, FLIPS, TR, b1=torch.full((16, 16), 0.9), max_iter=2)
+    short = recon.t1_vfa(kspace, encoding, FLIPS.tolist(), TR, b1=0.9, max_iter=2)
+    assert torch.equal(plain[0], short[0]) and torch.equal(plain[1], short[1])
+    with pytest.warns(UserWarning, match="flip_angle: expected radians, got 20"):
+        recon.t1_vfa(kspace, encoding, torch.rad2deg(FLIPS), TR, max_iter=0)
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from mriops import ops
+from mriops._native.arguments import integer, number, numbers
 from mriops.operators import FiniteDifferenceOp, LinearOperator, WaveletOp
 from mriops.solvers import cg, irgnm, pointwise_linearize
 
@@ -56,7 +57,7 @@ def model_based(
     l2, tv, tv_edge, wavelet : float
         Strengths, and ``e``: the gradient below which total variation acts as smoothing; ``w``.
     bounds : sequence of (float, float), optional
-        Least and largest value per parameter; each step is clipped to them.
+        Least and largest value per parameter, the same to hold it; each step is clipped to them.
     alpha_factor : float
         Decrease of the regularisation per step, in (0, 1].
     max_iter, cg_iter : int
@@ -72,7 +73,7 @@ def model_based(
     Raises
     ------
     TypeError, ValueError
-        If arguments do not fit together; NaN in data.
+        If arguments do not fit together; bounds that are NaN or the wrong way round; NaN or infinity in data.
 
     References
     ----------
@@ -86,8 +87,12 @@ def model_based(
         raise ValueError(
             f"l2, tv, wavelet: expected numbers >= 0 and tv_edge > 0, got {l2!r}, {tv!r}, {wavelet!r} and {tv_edge!r}"
         )
-    if bounds is not None and len(bounds) != x0.shape[0]:
-        raise ValueError(f"bounds: expected {x0.shape[0]} pairs, one per parameter, got {len(bounds)}")
+    number("alpha_factor", alpha_factor, "a number in (0, 1]", lambda value: 0 < value <= 1)
+    integer("max_iter", max_iter, 0)
+    if not x0.is_floating_point():
+        raise TypeError(f"x0: expected real parameters (n_parameters, *im), got {x0.dtype}")
+    project = None if bounds is None else _clip(bounds, x0)
+    _finite("kspace", kspace)
     with torch.no_grad():
         data = encoding.adjoint(kspace)
         strength = _sensitivity(model, x0)
@@ -115,7 +120,7 @@ def model_based(
         rho=_SPLIT * strength if wavelet > 0 else 1.0,
         max_iter=max_iter,
         cg_iter=cg_iter,
-        project=None if bounds is None else _clip(bounds, x0),
+        project=project,
         linearization=pointwise_linearize,
         callback=callback,
     )
@@ -124,10 +129,10 @@ def model_based(
 def t1_vfa(
     kspace: torch.Tensor,
     encoding: LinearOperator,
-    flip_angle: torch.Tensor,
+    flip_angle: torch.Tensor | Sequence[float],
     repetition_time: float,
     *,
-    b1: torch.Tensor | None = None,
+    b1: torch.Tensor | float | None = None,
     t1_start: float = 1.0,
     l2: float = 1e-4,
     tv: float = 0.0,
@@ -144,12 +149,12 @@ def t1_vfa(
         What `encoding` measures of one image per flip angle.
     encoding : LinearOperator
         Images ``(flips, *im)`` to k-space.
-    flip_angle : torch.Tensor
+    flip_angle : torch.Tensor or sequence of float
         ``(flips,)`` [rad].
     repetition_time : float
         [s].
-    b1 : torch.Tensor, optional
-        Relative transmit field ``(*im)``.
+    b1 : torch.Tensor or float, optional
+        Relative transmit field ``(*im)``, or one for all, finite; 0 where it is not known, which leaves `t1_start`.
     t1_start : float
         T1 at the start, which stays where there is no signal [s].
     l2, tv, wavelet, max_iter, cg_iter, callback
@@ -163,7 +168,12 @@ def t1_vfa(
     Raises
     ------
     TypeError, ValueError
-        If arguments do not fit, or k-space is zero.
+        If arguments do not fit, k-space is zero, or k-space or `b1` holds NaN or infinity.
+
+    Warns
+    -----
+    UserWarning
+        An angle larger than 4 pi: degrees, most likely.
 
     References
     ----------
@@ -174,10 +184,15 @@ def t1_vfa(
         raise ValueError(
             f"repetition_time, t1_start: expected finite numbers > 0, got {repetition_time!r} and {t1_start!r}"
         )
-    im = tuple(encoding.adjoint(kspace).shape[1:])
+    _finite("kspace", kspace)
+    flips, *im = encoding.adjoint(kspace).shape
     real = kspace.dtype.to_real()
-    field = torch.ones(im, dtype=real, device=kspace.device) if b1 is None else b1.to(kspace.device, real)
-    angles = flip_angle.to(kspace.device, real)
+    field = _field(1.0 if b1 is None else b1, im, torch.empty((), dtype=real, device=kspace.device))
+    angles = torch.tensor(
+        numbers("flip_angle", flip_angle, f"{flips} angles [rad], one per image", flips),
+        dtype=real,
+        device=kspace.device,
+    )
 
     def signal(t1: torch.Tensor) -> torch.Tensor:
         return ops.signal_spgr(torch.ones_like(t1), t1, angles, repetition_time, field)
@@ -209,6 +224,25 @@ def t1_vfa(
         callback=callback,
     )
     return x[2], unit * torch.complex(x[0], x[1])
+
+
+def _finite(name: str, values: torch.Tensor) -> None:
+    bad = ~torch.isfinite(values)
+    if bool(bad.any()):
+        where = tuple(bad.nonzero()[0].tolist())
+        raise ValueError(f"{name}: expected finite values, got {values[where].item()} at index {where}")
+
+
+def _field(b1: torch.Tensor | float, im: Sequence[int], like: torch.Tensor) -> torch.Tensor:
+    """The transmit field of each pixel, of the precision and device of ``like``."""
+    if not isinstance(b1, torch.Tensor):
+        b1 = torch.tensor(number("b1", b1, "a tensor (*im) or a finite number"))
+    if b1.is_complex():
+        raise TypeError(f"b1: expected real values, got {b1.dtype}")
+    if b1.ndim > len(im) or any(n not in (1, size) for n, size in zip(b1.shape[::-1], im[::-1], strict=False)):
+        raise ValueError(f"b1: expected a shape that broadcasts to {tuple(im)}, got {tuple(b1.shape)}")
+    _finite("b1", b1)
+    return b1.to(like).expand(*im)
 
 
 def _proton_density(kspace: torch.Tensor, encoding: LinearOperator, shape: torch.Tensor) -> torch.Tensor:
@@ -253,6 +287,12 @@ def _sensitivity(model: Model, x0: torch.Tensor) -> float:
 
 
 def _clip(bounds: Sequence[tuple[float, float]], x0: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+    if len(bounds) != x0.shape[0]:
+        raise ValueError(f"bounds: expected {x0.shape[0]} pairs, one per parameter, got {len(bounds)}")
+    for i, pair in enumerate(bounds):
+        low, high = numbers("bounds", pair, "(lower, upper) per parameter", 2, lambda _: True)
+        if not low <= high:  # NaN is not
+            raise ValueError(f"bounds: expected lower <= upper for parameter {i}, got {pair!r}")
     shape = (-1, *(1,) * (x0.ndim - 1))
     low, high = (
         torch.tensor(side, dtype=x0.dtype, device=x0.device).reshape(shape) for side in zip(*bounds, strict=True)
