@@ -151,6 +151,16 @@ def test_values_that_cannot_be_stay_with_their_isochromat() -> None:
         torch.testing.assert_close(found[rest], clean[rest], rtol=0, atol=1e-15)
 
 
+@pytest.mark.parametrize("fraction", [-0.1, 1.1])
+def test_fractions_outside_are_computed_as_they_stand(fraction: float) -> None:
+    """A pool of negative size is a linear system like others."""
+    pools = ops.bloch_exchange(
+        torch.zeros(1, dtype=torch.complex128), None, 5.0, None, 0.5, 0.1, 0.5, 0.1, fraction, 1.0
+    )
+    # Equilibrium stays as it is whatever the shares.
+    torch.testing.assert_close(pools[0, :, 2], torch.tensor([1 - fraction, fraction], **F64), rtol=0, atol=1e-12)
+
+
 def test_messages() -> None:
     rf = torch.zeros(4, dtype=torch.complex64)
     pools = (1.0, 0.1, 0.5, 0.02, 0.3, 20.0)

@@ -64,7 +64,8 @@ def bloch_exchange(
     t1_b, t2_b
         Those of pool b.
     fraction
-        Share of pool b in the equilibrium magnetization, ``(*batch, spins)`` or one for all.
+        Share of pool b in the equilibrium magnetization, ``(*batch, spins)`` or one for all. Values outside 0 to 1 are
+        continued smoothly, for the sake of fits on their way.
     exchange_rate
         ``k_ab + k_ba``, ``(*batch, spins)`` or one for all [1/s]; a negative one makes its isochromat NaN.
     off_resonance_b
