@@ -153,8 +153,34 @@ template <class V>
 using Diffusion = ExponentialOfSum<V, 1>;
 template <class V>
 using DiffusionTensor = ExponentialOfSum<V, 6>;
+
+// m0, tensor[6], kurtosis[15]; 6 rows of the tensor, 15 of the kurtosis tensor times MD^2, MD = trace / 3
 template <class V>
-using DiffusionKurtosis = ExponentialOfSum<V, 21>;
+struct DiffusionKurtosis {
+    static constexpr int parameters = 22, rows = 21, components = 1;
+    using T = Real<V>;
+    const V* p;
+    V mean;
+    MRIOPS_HD void prepare(const V* values, const Design<T>&) { p = values, mean = (p[1] + p[2] + p[3]) * T(1. / 3); }
+    template <bool J>
+    MRIOPS_HD void at(int64_t i, const Design<T>& d, V* s, V* g) {
+        V x = V{}, excess = V{};
+        MRIOPS_MODELS_UNROLL
+        for (int k = 0; k < 6; ++k) x = x + d.at(k, i) * p[k + 1];
+        MRIOPS_MODELS_UNROLL
+        for (int k = 6; k < 21; ++k) excess = excess + d.at(k, i) * p[k + 1];
+        const V square = mean * mean, e = exp_of(-(x + square * excess));
+        s[0] = p[0] * e;
+        if constexpr (J) {
+            g[0] = e;
+            const V of_mean = T(2. / 3) * mean * excess;
+            MRIOPS_MODELS_UNROLL
+            for (int k = 0; k < 6; ++k) g[k + 1] = -(k < 3 ? d.at(k, i) + of_mean : fill<V>(d.at(k, i))) * s[0];
+            MRIOPS_MODELS_UNROLL
+            for (int k = 6; k < 21; ++k) g[k + 1] = -(d.at(k, i) * square) * s[0];
+        }
+    }
+};
 
 // m0, fraction, fast and slow diffusion; b-value
 template <class V>

@@ -336,6 +336,22 @@ def test_diffusion_tensor(tmp_path):
     assert (tmp_path / "maps" / "png" / "fa.png").exists()
 
 
+@pytest.mark.parametrize("m0", [1.0, 1000.0])
+def test_diffusion_kurtosis(tmp_path, m0):
+    (scale,) = volume(1.0)
+    diffusion = 1e-9 * torch.tensor([1.0, 1.0, 1.0, 0.0, 0.0, 0.0])[:, None, None] * scale
+    w = torch.tensor([0.8] * 3 + [0.0] * 6 + [0.8 / 3] * 3 + [0.0] * 3)[:, None, None].expand(15, *scale.shape)
+    directions = torch.randn(40, 3, generator=torch.Generator().manual_seed(0))
+    unit = torch.cat([torch.zeros(1, 3), directions / directions.norm(dim=1, keepdim=True)])
+    b = [0.0, *[1000.0] * 20, *[2000.0] * 20]
+    images = ops.signal_diffusion_kurtosis(m0, diffusion, w, 1e6 * torch.tensor(b), unit)
+    load = run(tmp_path, images, "dki", "--b-values", "@b", "--directions", "@d", b=b, d=unit.tolist())
+    assert load("converged").all()
+    np.testing.assert_allclose(load("md"), 1e-9 * scale, rtol=1e-3)
+    found = nibabel.load(tmp_path / "maps" / "kurtosis_tensor.nii.gz").get_fdata()[:, :, 0].transpose(2, 1, 0)
+    np.testing.assert_allclose(found, w, rtol=0, atol=2e-3)
+
+
 def test_contrast_agent(tmp_path):
     ktrans, ve = volume(0.003, 0.3)
     times = torch.arange(0, 300, 5.0)

@@ -138,6 +138,62 @@ def test_diffusion_tensor_and_phase_contrast():
     assert torch.allclose(result.parameters["velocity"], velocity, rtol=0, atol=1e-7)
 
 
+@pytest.fixture(scope="module")
+def kurtosis():
+    """Model, tensors of an isotropic medium, m0 = 1, and a signal with noise."""
+    n, first = 64, [[0.0, 0, 0]]
+    direction = torch.cat([torch.tensor(first, dtype=F64), directions(30), directions(30)])
+    op = SignalOp("diffusion_kurtosis", b_value=[0.0] + [1e9] * 30 + [2e9] * 30, direction=direction)
+    tensor = torch.tensor([1e-9] * 3 + [0.0] * 3, dtype=F64)[:, None].expand(6, n)
+    w = torch.tensor([0.8] * 3 + [0.0] * 6 + [0.8 / 3] * 3 + [0.0] * 3, dtype=F64)[:, None].expand(15, n)
+    clean = op(m0=1.0, diffusion_tensor=tensor, kurtosis_tensor=w)
+    return op, tensor, w, clean + noise_like(clean, 0.005)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, F64])
+@pytest.mark.parametrize("m0", [1.0, 100.0, 1000.0])
+def test_kurtosis_comes_back_as_it_went_in(kurtosis, m0, dtype):
+    op, tensor, w, noisy = kurtosis
+    clean = op(m0=m0, diffusion_tensor=tensor, kurtosis_tensor=w)
+    found = fit(op, clean.to(dtype))
+    assert found.converged.all()
+    # Noise of eps is 100 eps in W here.
+    assert (found.parameters["kurtosis_tensor"] - w).abs().max() < 200 * torch.finfo(dtype).eps
+    signal = m0 * noisy
+    result = fit(op, signal.to(dtype))
+    assert result.converged.all()
+    left = (op(**result.parameters) - signal).norm() / signal.norm()
+    assert left < 0.02  # that of the noise
+    z = (result.parameters["kurtosis_tensor"] - w) / result.uncertainty["kurtosis_tensor"]
+    assert abs(z.std() - 1) < 0.15 and abs(z.mean()) < 0.15  # 960 draws, correlated in each voxel
+
+
+def test_kurtosis_is_known_begins_and_is_bounded_in_its_own_unit(kurtosis):
+    op, tensor, w, noisy = kurtosis
+    free, known = fit(op, noisy), fit(op, noisy, fixed={"kurtosis_tensor": w})
+    assert known.converged.all() and torch.equal(known.parameters["kurtosis_tensor"], w)
+    apart = (known.parameters["diffusion_tensor"] - tensor) / known.uncertainty["diffusion_tensor"]
+    assert apart.abs().max() < 5
+    assert (known.uncertainty["diffusion_tensor"] < 0.7 * free.uncertainty["diffusion_tensor"])[:3].all()
+    begun = fit(op, noisy, start={"m0": 1.0, "diffusion_tensor": tensor, "kurtosis_tensor": w})
+    assert (begun.iterations < free.iterations).all()
+    assert torch.allclose(begun.parameters["kurtosis_tensor"], free.parameters["kurtosis_tensor"], rtol=0, atol=1e-3)
+    held = fit(op, noisy, bounds={"kurtosis_tensor": (-0.5, 0.5)})
+    assert held.converged.all() and held.parameters["kurtosis_tensor"].abs().max() == 0.5
+
+
+def test_derivatives_for_kurtosis_and_for_the_mean_diffusivity_in_it(kurtosis):
+    op, tensor, w, _ = kurtosis
+    at = {"m0": torch.tensor(1.0, dtype=F64), "diffusion_tensor": tensor[:, 0], "kurtosis_tensor": w[:, 0]}
+    _, jacobian = op.value_and_jacobian(**at)
+    for name, step in (("diffusion_tensor", 1e-14), ("kurtosis_tensor", 1e-5)):
+        for k in (0, 4):
+            moved = torch.zeros_like(at[name])
+            moved[k] = step
+            up, down = (op(**{**at, name: at[name] + sign * moved}) for sign in (1, -1))
+            assert torch.allclose(jacobian[f"{name}_{k}"], (up - down) / (2 * step), rtol=1e-5, atol=1e-9 / step * 1e-5)
+
+
 def test_the_same_minimum_as_scipy():
     optimize = pytest.importorskip("scipy.optimize")
     op = SignalOp("inversion_recovery", inversion_time=TI)

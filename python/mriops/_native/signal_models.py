@@ -15,7 +15,6 @@ from .signal_rows import (
     label_rows,
     look_locker_rows,
     recovery_rows,
-    scaled_kurtosis,
     tensor_rows,
     train_rows,
     water_fat_rows,
@@ -261,7 +260,6 @@ _TABLE: tuple[SignalModel, ...] = (
         "Jensen JH, et al. Diffusional kurtosis imaging: the quantification of non-gaussian water diffusion by means "
         "of magnetic resonance imaging. Magn Reson Med 2005;53:1432-1440.",
         rows=kurtosis_rows,
-        outside=scaled_kurtosis,
     ),
     SignalModel(
         "ivim",

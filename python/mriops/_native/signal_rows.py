@@ -16,7 +16,6 @@ __all__ = [
     "look_locker_rows",
     "plain_rows",
     "recovery_rows",
-    "scaled_kurtosis",
     "tensor_rows",
     "train_rows",
     "water_fat_rows",
@@ -61,7 +60,7 @@ def tensor_rows(xp: Any, b_value: Any, direction: Any) -> list[Any]:
 
 
 def kurtosis_rows(xp: Any, b_value: Any, direction: Any) -> list[Any]:
-    """The rows of the tensor, and those of the kurtosis tensor times MD^2."""
+    """What the components of the tensor, and those of the kurtosis tensor times MD^2, are multiplied by."""
     axes = _unit_vectors(direction)
     square = b_value * b_value / -6
     products = [
@@ -69,15 +68,6 @@ def kurtosis_rows(xp: Any, b_value: Any, direction: Any) -> list[Any]:
         for (i, j, k, n), m in zip(_RANK_FOUR, _MULTIPLICITY, strict=True)
     ]
     return [*tensor_rows(xp, b_value, direction), *products]
-
-
-def scaled_kurtosis(m0: Any, tensor: Any, kurtosis: Any) -> tuple[Any, Any, Any]:
-    """The kurtosis tensor times the square of the mean diffusivity: what the exponent is linear in."""
-    if tensor.ndim == 0 or tensor.shape[0] != 6 or kurtosis.ndim == 0 or kurtosis.shape[0] != 15:
-        return m0, tensor, kurtosis  # refused by name later
-    mean = (tensor[0] + tensor[1] + tensor[2]) / 3
-    missing = max(mean.ndim - (kurtosis.ndim - 1), 0)
-    return m0, tensor, kurtosis.reshape((15, *(1,) * missing, *kurtosis.shape[1:])) * (mean * mean)
 
 
 def encoding_rows(xp: Any, encoding: Any) -> list[Any]:

@@ -53,8 +53,8 @@ class DesignInput(NamedTuple):
 class SignalModel(NamedTuple):
     """One model.
 
-    ``rows(xp, *design)`` makes the rows of the kernel's design. ``outside`` (kurtosis) turns parameters into those that
-    the kernel knows. ``positive``: no signal of parameters within their bounds is below zero.
+    ``rows(xp, *design)`` makes the rows of the kernel's design. ``positive``: no signal of parameters within their
+    bounds is below zero.
     """
 
     name: str
@@ -67,7 +67,6 @@ class SignalModel(NamedTuple):
     is_complex: bool = False
     positive: bool = False
     rows: Callable[..., list[Any]] = plain_rows
-    outside: Callable[..., tuple[Any, ...]] | None = None
     note: str = ""
 
     @property

@@ -55,8 +55,6 @@ def _stack_parameters(model: SignalModel, values: tuple, xp: Any) -> tuple[Any, 
     wide = any(dtype.name in ("float64", "complex128") for dtype in given)
     dtype = "float64" if wide else "float32"
     arrays = [_array(p.name, v, xp) for p, v in zip(model.parameters, values, strict=True)]
-    if model.outside is not None:
-        arrays = list(model.outside(*arrays))
     rows: list[Any] = []
     factor = None
     for p, array in zip(model.parameters, arrays, strict=True):

@@ -36,8 +36,6 @@ def stack_parameters(model: SignalModel, values: tuple[Any, ...]) -> tuple[Tenso
     dtype = reduce(torch.promote_types, dtypes) if dtypes else torch.get_default_dtype()
     factor: Tensor | None = None
     rows: list[Tensor] = []
-    if model.outside is not None:
-        values = model.outside(*(_tensor(p.name, v, device) for p, v in zip(model.parameters, values, strict=True)))
     for p, value in zip(model.parameters, values, strict=True):
         tensor = _tensor(p.name, value, device)
         if p.kind == "complex":

@@ -154,6 +154,12 @@ def _exponential_of_sum(p: Rows, d: Rows) -> Tensor:
     return p[0] * torch.exp(-sum((b * x for b, x in zip(d, p[1:], strict=True)), start=torch.zeros_like(p[0])))
 
 
+def _kurtosis(p: Rows, d: Rows) -> Tensor:
+    diffusion, mean = sum(b * x for b, x in zip(d[:6], p[1:7], strict=True)), (p[1] + p[2] + p[3]) / 3
+    excess = sum(b * x for b, x in zip(d[6:], p[7:], strict=True))
+    return p[0] * torch.exp(-(diffusion + mean * mean * excess))
+
+
 def _ivim(p: Rows, d: Rows) -> Tensor:
     return p[0] * (p[1] * torch.exp(-d[0] * p[2]) + (1 - p[1]) * torch.exp(-d[0] * p[3]))
 
@@ -215,7 +221,7 @@ FORMULAS: dict[str, Callable[[Rows, Rows], Tensor]] = {
     "water_fat": _water_fat,
     "diffusion": _exponential_of_sum,
     "diffusion_tensor": _exponential_of_sum,
-    "diffusion_kurtosis": _exponential_of_sum,
+    "diffusion_kurtosis": _kurtosis,
     "ivim": _ivim,
     "tofts": _tofts,
     "phase_contrast": _phase_contrast,
