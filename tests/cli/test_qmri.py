@@ -352,6 +352,17 @@ def test_diffusion_kurtosis(tmp_path, m0):
     np.testing.assert_allclose(found, w, rtol=0, atol=2e-3)
 
 
+def test_b1_without_a_background(tmp_path):
+    (t1,) = volume(1.0)
+    (b1,) = volume(1.1)
+    flips = torch.deg2rad(torch.tensor([3.0, 10.0, 20.0]))
+    background = torch.zeros(*t1.shape[:-1], 20)  # more than half of the map
+    images = torch.cat([ops.signal_spgr(100.0, t1, flips, 0.005, b1=b1), background.expand(3, *background.shape)], -1)
+    field = torch.cat([b1, background], -1)[None].tolist()
+    load = run(tmp_path, images, "vfa", "--angles", "3,10,20", "--tr", "0.005", "--b1", "@b1", b1=field)
+    np.testing.assert_allclose(load("t1")[:, : t1.shape[-1]], t1, rtol=1e-3)
+
+
 def test_contrast_agent(tmp_path):
     ktrans, ve = volume(0.003, 0.3)
     times = torch.arange(0, 300, 5.0)

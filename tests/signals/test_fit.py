@@ -437,6 +437,34 @@ def test_bounds_hold_and_the_rest_is_still_a_minimum():
     assert (result.uncertainty["t2"] >= 0).all()
 
 
+@pytest.mark.parametrize("mask", [None, torch.tensor(True)])
+def test_one_voxel_without_axes(mask):
+    op = SignalOp("mono_exponential", time=TE)
+    result = fit(op, op(m0=100.0, t2=torch.tensor(0.05, dtype=F64)), mask=mask)
+    assert result.converged and result.parameters["t2"].shape == ()
+    assert abs(result.parameters["t2"].item() - 0.05) < 1e-9
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_maps_of_known_parameters_may_have_a_background(masked):
+    op, truth, _ = problem("spgr", 90)
+    inside = torch.arange(90) < 30
+    signal = op(**truth) * inside
+    for background in (0.0, math.nan):
+        b1 = torch.where(inside, truth["b1"], background)
+        result = fit(op, signal, fixed={"b1": b1}, mask=inside if masked else None)
+        assert result.converged[inside].all()
+        assert torch.allclose(result.parameters["t1"][inside], truth["t1"][inside], rtol=1e-5)
+
+
+def test_half_precision_is_fitted_in_single_and_differentiated():
+    op = SignalOp("mono_exponential", time=TE)
+    signal = op(m0=1.0, t2=torch.tensor([0.05, 0.08])).half().requires_grad_()
+    t2 = fit(op, signal).parameters["t2"]
+    (grad,) = torch.autograd.grad(t2.sum(), signal)
+    assert t2.dtype == torch.float32 and grad.dtype == torch.float16 and grad.abs().min() > 0
+
+
 def test_derivative_for_the_signal():
     op = SignalOp("mono_exponential", time=TE)
     signal = op(m0=100.0, t2=uniform(3, 0.03, 0.1, 0)).requires_grad_()
@@ -462,6 +490,9 @@ def test_derivative_for_the_signal():
         (TypeError, lambda op, s: fit(op, s, fixed={"t1": 1.0}), "fixed: expected names among m0, t2, got t1"),
         (TypeError, lambda op, s: fit(op, s, free=["b1"]), "free: expected names among m0, t2, got b1"),
         (TypeError, lambda op, s: fit(op, s, start={"t2": 0.1}), "start: expected all of m0, t2"),
+        (ValueError, lambda op, s: fit(op, s, start={"m0": -1.0, "t2": 0.1}), "start: expected m0 within its bounds"),
+        (ValueError, lambda op, s: fit(op, s, noise=torch.ones(3)), "noise: expected one number or voxels"),
+        (TypeError, lambda op, s: fit(op, s, mask=[True] * 4), "mask: expected torch.Tensor, got list"),
         (TypeError, lambda op, s: fit(op, s.numpy()), "signal: expected torch.Tensor, got numpy"),
         (ValueError, lambda op, s: fit(op, s, fixed={"t2": torch.ones(9)}), "t2: expected voxels"),
         (ValueError, lambda op, s: fit(op, s, tol=0.0), "tol: expected a positive number"),

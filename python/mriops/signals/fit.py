@@ -9,6 +9,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from mriops._native.arguments import instance
+from mriops._native.signal_words import Parameter
+
 from ._least_squares import Problem, implicit_step, least_squares
 from .operator import SignalOp
 from .start import make_atoms, nearest_atoms
@@ -17,6 +20,8 @@ __all__ = ["FitResult", "fit"]
 
 #: Parameters that have a default and are nevertheless fitted unless they are fixed.
 _FREE_ALL_THE_SAME = {"inversion_recovery": ("efficiency",), "molli": ("efficiency",)}
+#: Fits have single precision or more.
+_SINGLE = {torch.float16: torch.float32, torch.bfloat16: torch.float32, torch.complex32: torch.complex64}
 
 
 class FitResult(NamedTuple):
@@ -79,7 +84,7 @@ def fit(
     free
         Names of optional parameters to be fitted as well.
     start
-        Where free parameters begin, instead of the grid: all of them.
+        Where free parameters begin, instead of the grid: all of them, within their bounds.
     bounds
         By name, instead of the model's: ``(lower, upper)`` each.
     mask
@@ -102,9 +107,10 @@ def fit(
     Raises
     ------
     TypeError
-        Unknown names; a complex model and a real signal.
+        Unknown names; a complex model and a real signal; a mask that is no tensor.
     ValueError
-        Shapes that do not fit, no free parameter, fewer samples than parameters, noise that is not above zero.
+        Shapes that do not fit, no free parameter, fewer samples than parameters, noise that is not above zero, a start
+        beyond the bounds.
 
     References
     ----------
@@ -145,6 +151,8 @@ def _samples(op: SignalOp, signal: Tensor) -> Tensor:
     if signal.ndim < 1 or signal.shape[0] != op.times:
         raise ValueError(f"signal: expected shape ({op.times}, *voxels), times first, got {tuple(signal.shape)}")
     flat = signal.reshape(op.times, -1).resolve_conj()
+    if flat.dtype in _SINGLE:
+        flat = flat.to(_SINGLE[flat.dtype])
     if not flat.is_complex():
         if op.is_complex:
             raise TypeError(f"signal: expected a complex dtype for {op.name} (or magnitude=True), got {signal.dtype}")
@@ -193,9 +201,13 @@ def _pair(name: str, bounds: Any) -> tuple[float, float]:
 
 def _deviation_of(noise: float | Tensor, signal: Tensor, inside: Tensor) -> Tensor:
     """Standard deviation of the noise: one for all, or one per voxel inside the mask."""
-    sigma = torch.as_tensor(noise)
+    sigma = torch.as_tensor(noise).cpu()
     if sigma.ndim:
-        sigma = sigma.expand(signal.shape[1:]).reshape(-1)[inside]
+        try:
+            sigma = sigma.expand(signal.shape[1:]).reshape(-1)[inside]
+        except RuntimeError as error:
+            voxels = tuple(signal.shape[1:])
+            raise ValueError(f"noise: expected one number or voxels {voxels}, got {tuple(sigma.shape)}") from error
     wrong = sigma[~((sigma > 0) & (sigma < math.inf))]
     if wrong.numel():
         raise ValueError(f"noise: expected finite standard deviations above 0, got {float(wrong.flatten()[0]):g}")
@@ -213,7 +225,7 @@ def _problem(
 ) -> tuple[Problem, Any]:
     samples = _samples(op, signal).cpu()
     voxels = tuple(signal.shape[1:])
-    if mask is not None and tuple(mask.shape) != voxels:
+    if mask is not None and tuple(instance("mask", mask, Tensor, "torch.Tensor").shape) != voxels:
         raise ValueError(f"mask: expected shape {voxels}, got {tuple(mask.shape)}")
     inside: Any = slice(None)
     if mask is not None:
@@ -227,6 +239,7 @@ def _problem(
     if not free:
         raise ValueError("fixed: expected at least one parameter left to fit, got none")
     rows, free_rows, linear_rows, low, high = [], [], [], [], []
+    typical: dict[str, float] = {}
     for p in op.model.parameters:
         value = known.get(p.name, begin.get(p.name, p.default if p.default is not None else 1.0))
         if isinstance(p.kind, int) and not isinstance(value, Tensor):
@@ -234,8 +247,13 @@ def _problem(
         if p.name in free:
             free_rows += range(len(rows), len(rows) + p.rows)
             linear_rows += range(len(rows), len(rows) + p.rows) if p.linear else []
-        rows += _as_rows(p, value, samples.detach(), voxels, inside)
+        parts = _as_rows(p, value, samples.detach(), voxels, inside)
+        rows += parts
         lower, upper = _pair(p.name, limits[p.name]) if p.name in limits else (p.lower, p.upper)
+        if p.name not in free:
+            typical[p.name] = _typical(p, torch.cat(parts))
+        elif p.name in begin:
+            _check_start(p.name, torch.cat(parts), lower, upper)
         low, high = low + [lower] * p.rows, high + [upper] * p.rows
     if samples.shape[0] < len(free_rows):
         raise ValueError(
@@ -246,7 +264,7 @@ def _problem(
     magnitude = op.magnitude and not _never_negative(op, stack, limit, free_rows)
     problem = Problem(op, samples, stack, limit, free_rows, magnitude, linear_rows)
     if start is None:
-        problem = _with_grids(problem, free, known)
+        problem = _with_grids(problem, free, typical)
     elif set(free) - set(begin):
         raise TypeError(f"start: expected all of {', '.join(free)}, got {', '.join(begin)}")
     return problem, inside
@@ -263,10 +281,9 @@ def _never_negative(op: SignalOp, start: Tensor, bounds: Tensor, free: Sequence[
     return bool((bounds[0] >= lower).all() and (bounds[1] <= upper).all() and inside.all())
 
 
-def _with_grids(problem: Problem, free: Sequence[str], known: Mapping[str, Any]) -> Problem:
+def _with_grids(problem: Problem, free: Sequence[str], values: dict[str, float]) -> Problem:
     """The problem with its starts: grids where some parameter is linear, else the nearest point of one."""
     op = problem.op
-    values = {p.name: _typical(known.get(p.name, p.default)) for p in op.model.parameters if p.name not in free}
     atoms = make_atoms(op, free, values, problem.linear)
     if not problem.linear:
         nearest = nearest_atoms(atoms, problem.samples.detach())
@@ -283,12 +300,23 @@ def _with_grids(problem: Problem, free: Sequence[str], known: Mapping[str, Any])
     return problem._replace(projected=grid, affine=op.model.row_names.index(affine[0]))
 
 
-def _typical(value: Any) -> float:
-    """One value for a map, for the grid of starts."""
-    if not isinstance(value, Tensor):
-        return 1.0 if value is None else float(value)
-    finite = value[value.isfinite()]
-    return float(finite.median()) if finite.numel() else 1.0
+def _typical(p: Parameter, values: Tensor) -> float:
+    """One value of a known parameter for the grid of starts: maps may have a background on or beyond the bounds."""
+    if len(values) == 1:
+        return float(values)
+    for fits in ((values > p.lower) & (values < p.upper), (values >= p.lower) & (values <= p.upper)):
+        within = values[fits & values.isfinite()]
+        if within.numel():
+            return float(within.median())
+    return 1.0 if p.default is None else p.default
+
+
+def _check_start(name: str, values: Tensor, lower: float, upper: float) -> None:
+    """A start beyond a bound has no place to begin from; NaN marks a voxel that is not fitted."""
+    low, high = values.new_tensor(lower), values.new_tensor(upper)
+    wrong = values[(values < low) | (values > high)]
+    if wrong.numel():
+        raise ValueError(f"start: expected {name} within its bounds {lower:g} to {upper:g}, got {float(wrong[0]):g}")
 
 
 def _expectation_maximisation(problem: Problem, solution: Any, sigma: Tensor, max_iter: int, tol: float) -> Any:
@@ -324,7 +352,7 @@ def _maps(
             full = values.new_full((*values.shape[:-1], n), fill)
             if len(inside):
                 full = full.index_copy(values.ndim - 1, inside, values)
-        return full.reshape(*values.shape[:-1], *voxels).to(device)
+        return full.reshape((*values.shape[:-1], *voxels)).to(device)
 
     found, spread = put(parameters), put(deviation)
     maps: dict[str, Tensor] = {}
