@@ -339,8 +339,7 @@ def test_voxels_without_a_signal_of_the_model_leave_the_others_alone(name, dtype
         assert torch.equal(result.uncertainty[p.name][rest], alone.uncertainty[p.name][rest])
         for voxel, value in odd.items():
             found = result.parameters[p.name][voxel]
-            lost = not value * value < torch.finfo(dtype).max
-            assert found.isnan() if lost else p.lower <= found <= p.upper, (p.name, value)
+            assert p.lower <= found <= p.upper if math.isfinite(value) else found.isnan(), (p.name, value)
     assert not result.converged[[27, 36]].any()
 
 
@@ -455,6 +454,28 @@ def test_maps_of_known_parameters_may_have_a_background(masked):
         result = fit(op, signal, fixed={"b1": b1}, mask=inside if masked else None)
         assert result.converged[inside].all()
         assert torch.allclose(result.parameters["t1"][inside], truth["t1"][inside], rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, F64])
+@pytest.mark.parametrize("size", [1e-30, 1e-28, 1e20, 1e30])
+def test_signals_of_any_size_are_fitted(size, dtype):
+    op = SignalOp("mono_exponential", time=TE)
+    t2 = uniform(20, 0.02, 0.2, 0).to(dtype)
+    signal = op(m0=1.0, t2=t2)
+    signal = signal + noise_like(signal, 0.01)
+    for options in (
+        lambda size: {},
+        lambda size: {"noise": 0.01 * size},
+        lambda size: {"fixed": {"m0": size}},
+        lambda size: {"start": {"m0": size, "t2": 0.05}},
+    ):
+        near, far = fit(op, signal, **options(1.0)), fit(op, signal * size, **options(size))
+        assert far.converged.all()
+        # Both stop below 1e-3 standard errors of where they would end up, and the products are rounded.
+        assert ((far.parameters["t2"] - near.parameters["t2"]).abs() <= 2e-3 * near.uncertainty["t2"]).all()
+        assert torch.allclose(far.uncertainty["t2"], near.uncertainty["t2"], rtol=1e-3)
+        assert torch.allclose(far.parameters["m0"] / size, near.parameters["m0"], rtol=1e-4)
+        assert torch.allclose(far.noise / size, near.noise, rtol=1e-3)
 
 
 def test_half_precision_is_fitted_in_single_and_differentiated():

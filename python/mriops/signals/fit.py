@@ -13,6 +13,7 @@ from mriops._native.arguments import instance
 from mriops._native.signal_words import Parameter
 
 from ._least_squares import Problem, implicit_step, least_squares
+from ._scale import scaled
 from .operator import SignalOp
 from .start import make_atoms, nearest_atoms
 
@@ -127,17 +128,19 @@ def fit(
     sigma = None if noise is None else _deviation_of(noise, signal, inside).to(problem.samples.dtype)
     if rician and (sigma is None or not op.magnitude):
         raise ValueError("rician: expected a model of magnitude and noise, the standard deviation of the noise")
+    problem, scale = scaled(problem)
+    share = None if sigma is None else sigma / scale.signal
     with torch.no_grad():
-        solution = least_squares(problem, max_iter=max_iter, tol=tol, estimate_noise=sigma is None)
-        if rician and sigma is not None:
-            solution = _expectation_maximisation(problem, solution, sigma, max_iter, tol)
+        solution = least_squares(problem, max_iter=max_iter, tol=tol, estimate_noise=share is None)
+        if rician and share is not None:
+            solution = _expectation_maximisation(problem, solution, share, max_iter, tol)
     parameters, deviation = solution.parameters, solution.deviation
     if problem.samples.requires_grad:
         parameters = implicit_step(problem, parameters)
+    deviation = deviation if share is None else deviation * share
+    parameters, deviation = parameters * scale.rows, deviation * scale.rows
     if sigma is None:
-        sigma = solution.noise
-    else:
-        deviation = deviation * sigma
+        sigma = solution.noise * scale.signal
     if turned and "m0" in op.names and "m0" not in (bounds or {}):
         row = op.model.row_names.index("m0")
         parameters = torch.cat([parameters[:row], parameters[row : row + 1].abs(), parameters[row + 1 :]])
