@@ -381,6 +381,37 @@ def test_rician_likelihood_removes_the_bias_of_the_noise_floor():
         fit(op, noisy, rician=True)
 
 
+def test_rician_fits_do_not_stay_on_the_floor_of_the_noise():
+    optimize, special = pytest.importorskip("scipy.optimize"), pytest.importorskip("scipy.special")
+    time = np.linspace(0.01, 0.16, 16)
+    op = SignalOp("mono_exponential", time=time.tolist(), magnitude=True)
+    clean = torch.full((40,), 3.0, dtype=F64) * torch.exp(-torch.tensor(time)[:, None] / 0.05)
+    data = (clean + noise_like(clean, 1.0, 1) + 1j * noise_like(clean, 1.0, 2)).abs()
+    result = fit(op, data, noise=1.0, rician=True)
+
+    def cost(p, d):
+        m = p[0] * np.exp(-time / p[1])
+        return np.sum((d - m) ** 2 / 2 - np.log(special.ive(0, d * m)))
+
+    held = 0
+    for v in range(40):
+        ours = [result.parameters[k][v].item() for k in ("m0", "t2")]
+        starts = ([max(ours[0], 0.1), ours[1]], [3.0, 0.05], [3.0, 0.02])
+        limits = [(0, None), (1e-4, 20)]
+        best = min(optimize.minimize(cost, x, args=(data[:, v].numpy(),), bounds=limits).fun for x in starts)
+        held += cost(ours, data[:, v].numpy()) < best + 1e-3
+    assert held == 40
+    assert result.converged.double().mean() >= 0.95  # turns take small steps in flat valleys
+
+
+def test_rician_fits_that_run_out_of_turns_are_not_converged(monkeypatch):
+    monkeypatch.setattr("mriops.signals._rician._TURNS", 2)
+    op = SignalOp("mono_exponential", magnitude=True, time=[0.02 * (i + 1) for i in range(10)])
+    clean = op(m0=4.0, t2=torch.full((50,), 0.06, dtype=F64))
+    noisy = (clean + noise_like(clean, 1.0, 1) + 1j * noise_like(clean, 1.0, 2)).abs()
+    assert not fit(op, noisy, noise=1.0, rician=True).converged.any()
+
+
 def test_nan_voxels_are_marked_and_leave_neighbours_alone():
     op = SignalOp("mono_exponential", time=TE)
     signal = op(m0=100.0, t2=uniform(35, 0.02, 0.2, 0)).reshape(8, 5, 7)

@@ -13,6 +13,7 @@ from mriops._native.arguments import instance
 from mriops._native.signal_words import Parameter
 
 from ._least_squares import Problem, implicit_step, least_squares
+from ._rician import rician_fit
 from ._scale import scaled
 from .operator import SignalOp
 from .start import make_atoms, nearest_atoms
@@ -94,7 +95,7 @@ def fit(
         Standard deviation of the noise in each (real) sample; estimated per voxel if None.
     rician
         Maximise the likelihood of magnitudes of complex noise (needs ``noise`` and magnitudes), by expectation
-        maximisation over the unknown phase.
+        maximisation over the unknown phase; of three starts the likeliest result is kept.
     max_iter
         Steps at most.
     tol
@@ -131,9 +132,10 @@ def fit(
     problem, scale = scaled(problem)
     share = None if sigma is None else sigma / scale.signal
     with torch.no_grad():
-        solution = least_squares(problem, max_iter=max_iter, tol=tol, estimate_noise=share is None)
         if rician and share is not None:
-            solution = _expectation_maximisation(problem, solution, share, max_iter, tol)
+            solution = rician_fit(problem, share, max_iter=max_iter, tol=tol)
+        else:
+            solution = least_squares(problem, max_iter=max_iter, tol=tol, estimate_noise=share is None)
     parameters, deviation = solution.parameters, solution.deviation
     if problem.samples.requires_grad:
         parameters = implicit_step(problem, parameters)
@@ -320,21 +322,6 @@ def _check_start(name: str, values: Tensor, lower: float, upper: float) -> None:
     wrong = values[(values < low) | (values > high)]
     if wrong.numel():
         raise ValueError(f"start: expected {name} within its bounds {lower:g} to {upper:g}, got {float(wrong[0]):g}")
-
-
-def _expectation_maximisation(problem: Problem, solution: Any, sigma: Tensor, max_iter: int, tol: float) -> Any:
-    """Rician likelihood: magnitudes are replaced by their expectation along the signal, then fitted, in turns."""
-    data = problem.samples
-    for _ in range(30):
-        model = problem.op.of_stack(solution.parameters)
-        z = data * model / sigma**2
-        expected = data * torch.special.i1e(z) / torch.special.i0e(z)
-        again = problem._replace(samples=expected.detach(), start=solution.parameters, atoms=None, projected=None)
-        before, solution = solution.parameters, least_squares(again, max_iter=max_iter, tol=tol, estimate_noise=False)
-        change = ((solution.parameters - before).abs() / (solution.deviation * sigma))[problem.free]
-        if not bool((change > 10 * tol).any()):
-            break
-    return solution
 
 
 def _maps(
