@@ -230,6 +230,20 @@ def test_water_and_fat(tmp_path, echoes):
     assert report["design"]["fat_amplitude"] == [1.0] and "r2star" not in report["maps"]
 
 
+@pytest.mark.parametrize(("last", "count", "least", "most"), [(0.0112, 6, 0.85, 0.99), (0.03, 12, 0.0, 0.2)])
+def test_water_and_fat_are_not_swapped_between_starts(tmp_path, last, count, least, most):
+    """Nearly pure fat in six echoes, nearly pure water in twelve that end late, at any off-resonance."""
+    te = np.linspace(0.0012, last, count).tolist()
+    fraction = torch.linspace(least, most, 20)[:, None].expand(20, 20)
+    off = torch.linspace(-50, 50, 20)[None].expand(20, 20)
+    images = ops.signal_water_fat(100 * (1 - fraction) + 0j, 100 * fraction + 0j, off, 40.0, te, *fat_spectrum(3.0))
+    np.savez(tmp_path / "in.npz", images=images.numpy().astype(np.complex64), te=te)
+    arguments = ["qmri", str(tmp_path / "in.npz"), "--model", "waterfat", "--times", "@te", "--field", "3", "-q"]
+    assert main([*arguments, "-o", str(tmp_path / "maps")]) == 0
+    found = nibabel.load(tmp_path / "maps" / "fat_fraction.nii.gz").get_fdata()[..., 0].T
+    np.testing.assert_allclose(found, fraction, rtol=0, atol=2e-3)
+
+
 def test_deviation_of_the_fat_fraction():
     """Against the scatter of noisy voxels: where water and fat are told apart well they are nearly uncorrelated."""
     te = [0.0012 + 0.0008 * i for i in range(6)]

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 
+from .signal_grids import arrival_grid, off_resonance_grid
+from .signal_phases import encoded_velocity
 from .signal_rows import (
     diffusion_row,
     encoding_rows,
@@ -35,7 +37,7 @@ _T2 = Parameter("t2", "s", "transverse relaxation time", 1e-4, 20.0, (0.002, 3.0
 _B1 = Parameter("b1", "relative", "transmit field, multiplies every flip angle", 0.1, 3.0, (1.0,), default=1.0)
 _EFFICIENCY = Parameter("efficiency", "1", "of the preparation: 1 is perfect", 0.0, 1.5, (0.8, 1.0), default=1.0)
 _AFFINE_EFFICIENCY = _EFFICIENCY._replace(affine=True)
-_OFF = Parameter("off_resonance", "Hz", "off-resonance, phase -2 pi f t", -INF, INF, tuple(range(-300, 301, 20)))
+_OFF = Parameter("off_resonance", "Hz", "off-resonance, phase -2 pi f t", -INF, INF, off_resonance_grid, minima=3)
 _TIME = DesignInput("time", "s", "(times,)")
 _TE = DesignInput("echo_time", "s", "(times,)")
 _TI = DesignInput("inversion_time", "s", "(times,)")
@@ -309,6 +311,7 @@ _TABLE: tuple[SignalModel, ...] = (
         "Imaging 1991;1:405-413.",
         is_complex=True,
         rows=encoding_rows,
+        begin=encoded_velocity,
     ),
 )
 
@@ -322,9 +325,15 @@ def _asl(name: str, index: int, words: str, formula: str) -> SignalModel:
         (
             _m0("of arterial blood, times the efficiency of the label"),
             Parameter(
-                "perfusion", "1/s", "ml blood per ml tissue and s; 60 ml/100 ml/min is 0.01", 0, 1, (1e-3, 0.05, 5)
+                "perfusion",
+                "1/s",
+                "ml blood per ml tissue and s; 60 ml/100 ml/min is 0.01",
+                0,
+                1,
+                (1e-3, 0.05, 5),
+                scale=0.01,
             ),
-            Parameter("transit_time", "s", "arrival of the label", 0.0, 10.0, tuple(0.2 * i for i in range(16))),
+            Parameter("transit_time", "s", "arrival of the label", 0.0, 10.0, arrival_grid, minima=3),
             Parameter("t1", "s", "of tissue", 1e-2, 20.0, (1.3,), default=1.3),
             Parameter("t1_blood", "s", "of arterial blood", 1e-2, 20.0, (1.65,), default=1.65),
         ),

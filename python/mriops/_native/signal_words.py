@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from .signal_rows import plain_rows
@@ -16,8 +16,10 @@ class Parameter(NamedTuple):
 
     ``kind`` is ``"real"``, ``"complex"`` (two rows) or the number of components of a tensor, which come first in its
     shape. ``linear``: the signal is proportional to it; ``affine``: it is ``m0 (u + w v)`` with this parameter as w.
-    ``grid`` is ``(first, last, count)``, spaced by powers, or the values themselves: where a fit looks for its start.
-    ``default`` makes it optional.
+    ``grid`` is ``(first, last, count)``, spaced by powers, or the values themselves, or a function of the rows of the
+    design and of the bounds that gives them: where a fit looks for its start. ``minima`` is how many minima along the
+    grid it follows to their end, keeping the deepest. The signal is about proportional to a parameter with ``scale``,
+    near that value: with ``minima`` and where none is linear, starts are scaled by it. ``default`` makes it optional.
     """
 
     name: str
@@ -25,11 +27,13 @@ class Parameter(NamedTuple):
     meaning: str
     lower: float = -math.inf
     upper: float = math.inf
-    grid: tuple[float, ...] = ()
+    grid: tuple[float, ...] | Callable[[Sequence[Sequence[float]], float, float], list[float]] = ()
     linear: bool = False
     affine: bool = False
     kind: str | int = "real"
     default: float | None = None
+    minima: int = 1
+    scale: float | None = None
 
     @property
     def rows(self) -> int:
@@ -54,7 +58,8 @@ class SignalModel(NamedTuple):
     """One model.
 
     ``rows(xp, *design)`` makes the rows of the kernel's design. ``positive``: no signal of parameters within their
-    bounds is below zero.
+    bounds is below zero. ``begin(xp, rows, signal)`` reads where a fit starts from a complex signal ``(times, voxels)``:
+    values of the parameters that are not linear, by name, instead of a grid.
     """
 
     name: str
@@ -67,6 +72,7 @@ class SignalModel(NamedTuple):
     is_complex: bool = False
     positive: bool = False
     rows: Callable[..., list[Any]] = plain_rows
+    begin: Callable[..., dict[str, Any]] | None = None
     note: str = ""
 
     @property

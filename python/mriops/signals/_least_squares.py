@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -17,9 +19,14 @@ from .start import Atoms
 __all__ = ["Problem", "Solution", "implicit_step", "least_squares"]
 
 
+#: Steps from each of several starts, before the best goes on alone.
+_STEPS_TO_COMPARE = 8
+
+
 class Problem(NamedTuple):
     """Samples ``(samples, voxels)``, start ``(rows, voxels or 1)``, bounds ``(2, rows)``, rows that are free.
 
+    Of several starts ``(starts, rows, voxels)`` the one that leaves the least counts.
     ``atoms`` is the grid of starts of the rows ``linear``; ``projected`` is that for variable projection, where the
     signal has the form ``m0 (u + w v)`` and ``affine`` is the row of w, or 0. ``magnitude``: signals may be negative
     and their magnitude counts.
@@ -68,6 +75,8 @@ def _addresses(parts: Sequence[Tensor]) -> list[int]:
 
 def least_squares(problem: Problem, *, max_iter: int, tol: float, estimate_noise: bool) -> Solution:
     """Least squares in every voxel, on the CPU."""
+    if problem.start.ndim == 3:
+        return _deepest(problem, max_iter=max_iter, tol=tol, estimate_noise=estimate_noise)
     op, dtype = problem.op, problem.samples.dtype
     if dtype not in (torch.float32, torch.float64):
         dtype = torch.float32
@@ -112,6 +121,41 @@ def least_squares(problem: Problem, *, max_iter: int, tol: float, estimate_noise
         torch.get_num_threads(),
     )
     return Solution(parameters, deviation, noise, iterations)
+
+
+def _deepest(problem: Problem, *, max_iter: int, tol: float, estimate_noise: bool) -> Solution:
+    """The end of the start that leaves the least; a few steps say which that is, and it alone goes on."""
+
+    def run(part: Problem, steps: int) -> Solution:
+        return least_squares(part, max_iter=steps, tol=tol, estimate_noise=estimate_noise)
+
+    few = min(_STEPS_TO_COMPARE, max_iter)
+    ends = (run(problem._replace(start=start), few) for start in problem.start)
+    found = functools.reduce(functools.partial(_deeper, problem), ends)
+    left = (found.iterations <= 0).nonzero()[:, 0]
+    if max_iter <= few or not len(left):
+        return found
+    part = problem._replace(samples=problem.samples[:, left], start=found.parameters[:, left])
+    rest = run(part, max_iter - few)
+    rest = rest._replace(iterations=rest.iterations + few * rest.iterations.sign())
+    return Solution(*(x.index_copy(x.ndim - 1, left, y) for x, y in zip(found, rest, strict=True)))
+
+
+def _squares(problem: Problem, parameters: Tensor) -> Tensor:
+    """Sum of squares of what parameters leave of the samples; infinite where it is NaN."""
+    signal = problem.op.of_stack(parameters)
+    signal = signal.movedim(-1, 1).flatten(0, 1) if signal.ndim == 3 else signal
+    return torch.nan_to_num((problem.samples.detach() - signal).square().sum(0), nan=math.inf)
+
+
+def _deeper(problem: Problem, first: Solution, second: Solution) -> Solution:
+    """Of two solutions the one that leaves less; where both leave the same, the first unless it has not converged."""
+    a, b = (_squares(problem, solution.parameters) for solution in (first, second))
+    eps = torch.finfo(a.dtype).eps
+    rounding = 64 * eps * eps * problem.samples.detach().square().sum(0)
+    same = (b <= 1.001 * a + rounding) & (a <= 1.001 * b + rounding)
+    take = torch.where(same, (first.iterations <= 0) & (second.iterations > 0), b < a)
+    return Solution(*(torch.where(take, y, x) for x, y in zip(first, second, strict=True)))
 
 
 def implicit_step(problem: Problem, parameters: Tensor) -> Tensor:

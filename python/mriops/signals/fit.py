@@ -13,6 +13,7 @@ from mriops._native.arguments import instance
 from mriops._native.signal_words import Parameter
 
 from ._least_squares import Problem, implicit_step, least_squares
+from ._minima import starts_along, starts_of_model
 from ._rician import rician_fit
 from ._scale import scaled
 from .operator import SignalOp
@@ -287,9 +288,23 @@ def _never_negative(op: SignalOp, start: Tensor, bounds: Tensor, free: Sequence[
 
 
 def _with_grids(problem: Problem, free: Sequence[str], values: dict[str, float]) -> Problem:
-    """The problem with its starts: grids where some parameter is linear, else the nearest point of one."""
+    """The problem with its starts.
+
+    What the model reads from the signal; minima along a grid; a grid where some parameter is linear, else the nearest
+    point of one. ``values`` are those of known parameters.
+    """
     op = problem.op
-    atoms = make_atoms(op, free, values, problem.linear)
+    units = dict.fromkeys(problem.linear, 1.0)
+    if op.model.begin is not None and op.is_complex:
+        return problem._replace(start=starts_of_model(problem, free, units))
+    several = next((p for p in op.model.parameters if p.minima > 1 and p.name in free), None)
+    if several is not None:
+        nearly = [p for p in op.model.parameters if p.scale is not None and p.name in free]
+        if nearly and not units:
+            units = {op.model.row_names.index(nearly[0].name): nearly[0].scale or 1.0}
+        atoms = make_atoms(op, free, values, units, problem.bounds)
+        return problem._replace(start=starts_along(problem, atoms, several.name, several.minima, units))
+    atoms = make_atoms(op, free, values, units, problem.bounds)
     if not problem.linear:
         nearest = nearest_atoms(atoms, problem.samples.detach())
         chosen = problem.start.expand_as(nearest).clone()
@@ -301,7 +316,7 @@ def _with_grids(problem: Problem, free: Sequence[str], values: dict[str, float])
         return problem
     if not affine:
         return problem._replace(projected=atoms)
-    grid = make_atoms(op, free, values, problem.linear, affine[0])
+    grid = make_atoms(op, free, values, units, problem.bounds, affine[0])
     return problem._replace(projected=grid, affine=op.model.row_names.index(affine[0]))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -36,17 +36,19 @@ def grid_of(values: Sequence[float]) -> list[float]:
     return list(values)
 
 
-def _rows(op: SignalOp, free: Sequence[str], fixed: dict[str, float], affine: str | None) -> Tensor:
-    """Points of the grid ``(points, rows)``; linear and affine parameters are 0."""
+def _rows(op: SignalOp, free: Sequence[str], fixed: dict[str, float], zero: Sequence[str], bounds: Tensor) -> Tensor:
+    """Points of the grid ``(points, rows)``; parameters in ``zero`` are 0."""
     per_row: list[list[float]] = []
     isotropic = op.name.startswith("diffusion_")
     for p in op.model.parameters:
-        if p.linear or p.name == affine:
+        if p.name in zero:
             grid = [0.0]
         elif p.name not in free:
             grid = [fixed[p.name]]
         elif isotropic:
             grid = [0.0]
+        elif callable(p.grid):
+            grid = p.grid(op.design.tolist(), *bounds[:, len(per_row)].tolist())
         else:
             grid = grid_of(p.grid)
         per_row += [grid] * p.rows
@@ -68,7 +70,12 @@ def _signals(op: SignalOp, parameters: Tensor) -> Tensor:
 
 
 def make_atoms(
-    op: SignalOp, free: Sequence[str], fixed: dict[str, float], linear: Sequence[int], affine: str | None = None
+    op: SignalOp,
+    free: Sequence[str],
+    fixed: dict[str, float],
+    linear: Mapping[int, float],
+    bounds: Tensor,
+    affine: str | None = None,
 ) -> Atoms:
     """Atoms of a model on its grid.
 
@@ -81,7 +88,9 @@ def make_atoms(
     fixed
         One value for each of the others.
     linear
-        Rows of the linear parameters that are free.
+        Rows of the parameters that the signal is proportional to, of those that are free, and their value in atoms.
+    bounds
+        ``(2, rows)``.
     affine
         A parameter w to be projected out too, in models ``m0 (u + w v)``: bases then span u and v.
 
@@ -90,17 +99,22 @@ def make_atoms(
     Atoms
         In float64; without linear parameters ``bases`` holds the signals themselves.
     """
-    points = _rows(op, free, fixed, affine)
+    names = op.model.row_names
+    amplitudes = [p.name for p in op.model.parameters if p.linear]
+    zero = [names[row] for row in linear] + ([affine] if affine else [])
+    if not set(amplitudes).isdisjoint(free):
+        zero += amplitudes
+    points = _rows(op, free, fixed, zero, bounds)
     if not linear:
         return Atoms(_signals(op, points).T[:, None], torch.zeros(len(points), 1, 1), points)
     columns = []
-    for row in linear:
+    for row, value in linear.items():
         unit = points.clone()
-        unit[:, row] = 1.0
+        unit[:, row] = value
         columns.append(_signals(op, unit).T)
     if affine is not None:
         unit = points.clone()
-        unit[:, linear[0]] = unit[:, op.model.row_names.index(affine)] = 1.0
+        unit[:, next(iter(linear))] = unit[:, names.index(affine)] = 1.0
         columns.append(_signals(op, unit).T - columns[0])
     basis = torch.stack(columns, dim=-1)  # (points, samples, linear)
     # A signal of zeros has no basis: leave it out.
