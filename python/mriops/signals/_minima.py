@@ -82,7 +82,8 @@ def starts_along(problem: Problem, atoms: Atoms, name: str, count: int, scaled: 
     table = torch.nn.utils.rnn.pad_sequence(members, batch_first=True, padding_value=-1)
     table = torch.where(table < 0, table[:, :1], table)
     bases, points = atoms.bases.to(samples.dtype), atoms.parameters.to(samples.dtype)
-    given = problem.start.expand(-1, samples.shape[1])
+    given, shared = problem.start.expand(-1, samples.shape[1]), problem.start.shape[1] == 1
+    solve = atoms.solve.to(samples.dtype) * torch.tensor(list(scaled.values()), dtype=samples.dtype)[:, None]
     others = [row for row in problem.free if row not in scaled]
     count = min(count, len(values))
     found = []
@@ -100,7 +101,12 @@ def starts_along(problem: Problem, atoms: Atoms, name: str, count: int, scaled: 
         for one in index:
             start = known.clone()
             start[others] = points[one].T[others]
-            starts.append(_with_linear(problem, start, part, scaled))
+            if shared:  # what is known is the same in atoms
+                along = sums[one, :, torch.arange(len(one))]
+                start[list(scaled)] = torch.einsum("vij,vj->iv", solve[one], along)
+                starts.append(start)
+            else:
+                starts.append(_with_linear(problem, start, part, scaled))
         found.append(torch.stack(starts))
     return torch.cat(found, dim=-1)
 
