@@ -230,6 +230,19 @@ def test_water_and_fat(tmp_path, echoes):
     assert report["design"]["fat_amplitude"] == [1.0] and "r2star" not in report["maps"]
 
 
+def test_voxels_at_bounds_are_counted(tmp_path, capsys):
+    """Spin echoes taken for an inversion recovery: T1 falls to its bound. Those of their own model are inside."""
+    te = [0.01, 0.02, 0.04, 0.08]
+    images = ops.signal_mono_exponential(100.0, torch.linspace(0.04, 0.1, 20).reshape(4, 5), te)
+    np.savez(tmp_path / "in.npz", images=images.numpy(), te=te)
+    arguments = ["qmri", str(tmp_path / "in.npz"), "--times", "@te", "--signed"]
+    for model, name, count in (("ir", "t1", 20), ("t2", "t2", 0)):
+        assert main([*arguments, "--model", model, "-o", str(tmp_path / model)]) == 0
+        report = json.loads((tmp_path / model / "report.json").read_text())
+        assert report["maps"][name]["at_bounds"] == count
+        assert ("20 voxels at its bounds" in capsys.readouterr().out) == (count > 0)
+
+
 @pytest.mark.parametrize(("last", "count", "least", "most"), [(0.0112, 6, 0.85, 0.99), (0.03, 12, 0.0, 0.2)])
 def test_water_and_fat_are_not_swapped_between_starts(tmp_path, last, count, least, most):
     """Nearly pure fat in six echoes, nearly pure water in twelve that end late, at any off-resonance."""

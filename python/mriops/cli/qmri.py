@@ -72,7 +72,8 @@ def run(arguments: argparse.Namespace) -> int:
     write_json(report, out / REPORT)
     if not arguments.quiet:
         for name, row in summary.items():
-            sys.stdout.write(f"{name:12s} median {row['median']:.4g} {row['unit']}\n")
+            held = f", {row['at_bounds']} voxels at its bounds" if row["at_bounds"] else ""
+            sys.stdout.write(f"{name:12s} median {row['median']:.4g} {row['unit']}{held}\n")
         voxels = report["voxels"]
         sys.stdout.write(f"{voxels['converged']} of {voxels['fitted']} voxels converged; wrote {out}\n")
     return 0
@@ -167,6 +168,12 @@ def _mask(arguments: argparse.Namespace, series: Series) -> np.ndarray:
     return brightest > arguments.threshold * top
 
 
+def _at_bounds(values: np.ndarray, lower: float, upper: float) -> int:
+    """How many values lie on a finite bound, as rounded to the values' precision."""
+    low, high = values.dtype.type(lower), values.dtype.type(upper)
+    return int(((values <= low) & np.isfinite(low) | (values >= high) & np.isfinite(high)).sum())
+
+
 def _write(
     op: Any, chosen: Mapping, parts: list[Any], series: Series, mask: np.ndarray, fixed: set[str], out: Path
 ) -> dict[str, dict[str, Any]]:
@@ -194,6 +201,7 @@ def _write(
             "unit": p.unit,
             "median": float(quartiles[1]),
             "quartiles": [float(quartiles[0]), float(quartiles[2])],
+            "at_bounds": 0 if p in extra else _at_bounds(finite, p.lower, p.upper),
         }
     write_map(converged, out / "converged.nii.gz", series.affine)
     write_map(np.stack([p.noise.numpy() for p in parts]), out / "noise.nii.gz", series.affine)

@@ -37,7 +37,8 @@ class FitResult(NamedTuple):
     uncertainty
         Standard deviation by name, from the Cramer-Rao bound at the solution.
     converged
-        bool: what was left to go is expected to be below ``tol`` standard errors.
+        bool: what was left to go is expected to be below ``tol`` standard errors. A bound may hold
+        a parameter there, of a model that is not that of the data: compare with ``op.bounds`` or those given.
     noise
         Standard deviation of the noise: given, or estimated from what the fit leaves.
     iterations
