@@ -108,6 +108,15 @@ def test_transit_times_between_all_kinks(model, dtype):
     assert torch.allclose(found["perfusion"].double(), perfusion, rtol=rounding)
 
 
+def test_transit_times_where_the_image_is_free_too():
+    """The signal sees the product of image and perfusion alone, which leaves one direction without slope."""
+    op, n = SignalOp("asl_continuous", time=[2.0, 2.5, 3.0, 3.5, 4.0], label_duration=1.8), 400
+    arrival = torch.linspace(0.25, 2.2, n)
+    result = fit(op, op(m0=1000.0, perfusion=torch.full((n,), 0.007), transit_time=arrival))
+    assert ((result.parameters["transit_time"] - arrival).abs() < 0.05).double().mean() > 0.95
+    assert result.converged.double().mean() > 0.95
+
+
 def test_no_start_is_on_a_kink():
     times, duration = [2.0, 2.5, 3.0, 3.5, 4.0], 1.8
     grid = arrival_grid([times, [duration] * 5], 0.0, 10.0)

@@ -26,10 +26,10 @@ _STEPS_TO_COMPARE = 8
 class Problem(NamedTuple):
     """Samples ``(samples, voxels)``, start ``(rows, voxels or 1)``, bounds ``(2, rows)``, rows that are free.
 
-    Of several starts ``(starts, rows, voxels)`` the one that leaves the least counts.
-    ``atoms`` is the grid of starts of the rows ``linear``; ``projected`` is that for variable projection, where the
-    signal has the form ``m0 (u + w v)`` and ``affine`` is the row of w, or 0. ``magnitude``: signals may be negative
-    and their magnitude counts.
+    Of several starts ``(starts, rows, voxels)`` the one that leaves the least counts. ``linear`` are the free rows that
+    the signal is linear in, ``atoms`` the grid of their starts; ``projected`` is that for variable projection, where
+    the signal has the form ``m0 (u + w v)`` and ``affine`` is the row of w, or 0. ``magnitude``: signals may be
+    negative and their magnitude counts.
     """
 
     op: SignalOp
@@ -90,7 +90,7 @@ def least_squares(problem: Problem, *, max_iter: int, tol: float, estimate_noise
     noise, iterations = signal.new_empty(n), signal.new_empty(n, dtype=torch.int32)
     grid = [] if problem.atoms is None else [part.to(dtype).contiguous() for part in problem.atoms]
     projected = [] if problem.projected is None else [part.to(dtype).contiguous() for part in problem.projected]
-    linear = problem.linear if grid else ()
+    linear = problem.linear
     _native.load("cpu").signal_fit(
         signal.data_ptr(),
         start.data_ptr(),
