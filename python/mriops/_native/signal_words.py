@@ -58,8 +58,8 @@ class SignalModel(NamedTuple):
     """One model.
 
     ``rows(xp, *design)`` makes the rows of the kernel's design. ``positive``: no signal of parameters within their
-    bounds is below zero. ``begin(xp, rows, signal)`` reads where a fit starts from a complex signal ``(times, voxels)``:
-    values of the parameters that are not linear, by name, instead of a grid.
+    bounds is below zero. ``begin(xp, rows, signal)`` reads where a fit starts from a complex signal
+    ``(times, voxels)``: values of the parameters that are not linear, by name, instead of a grid.
     """
 
     name: str
