@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
@@ -11,8 +11,9 @@ import torch
 from mriops import ops
 from mriops._native.batches import broadcasts_to
 from mriops.operators.algebra import LinearOperator, Shape
+from mriops.operators.remembered import RememberingOp, Tensors
 from mriops.operators.sampling import check_argument
-from mriops.ops._guards import visible
+from mriops.ops._guards import transformed, visible
 from mriops.ops.reference.precision import complex_of, real_of
 
 GRAMS = ("auto", "toeplitz", "nufft")
@@ -41,14 +42,15 @@ def root_of(weights: torch.Tensor) -> torch.Tensor:
     return torch.where(left_out, 0, torch.where(left_out, 1, weights).sqrt())
 
 
-class NufftOp(LinearOperator):
+class NufftOp(RememberingOp):
     """Non-uniform Fourier transform ``y[s] = sqrt(w[s] / N) sum_r x[r] exp(-2 pi i k[s] . (r - N//2) / N)``.
 
     `H` is the adjoint; for the density-compensated image write ``A.H(A.weigh(kspace))``, which is ``F^H w kspace``.
     `gram` is ``F^H w F``: a convolution with the point-spread function (Toeplitz), whose spectrum, real and of twice
     the size, is worked out at the first call; the fused transform there and back where the spectra of all trajectories
     hold more than 2^26 numbers. The samples are sorted once, unless the trajectory requires gradients: then each call
-    sorts, since an optimiser may have moved them, and `gram` is the fused transform.
+    sorts, since an optimiser may have moved them, and `gram` is the fused transform. Order and spectrum are worked out
+    again after `trajectory` or `dcf` has been replaced or written to; code that was compiled sees no writes.
 
     Parameters
     ----------
@@ -115,11 +117,10 @@ class NufftOp(LinearOperator):
         self.batch = tuple(trajectory.shape[: trajectory.ndim - 1 - n_samples])
         self.domain_shape, self.range_shape = (*self.batch, *self.im_size), (*self.batch, *self.sample_shape)
         self.spectrum_size = prod(self.batch) * 2**self.ndim * prod(self.im_size)
-        self.grid: Shape = ()
-        self.width = 0
         for name, persistent in (("points", True), ("order", True), ("spectrum", False)):
             self.register_buffer(name, None, persistent=persistent)
-        self._sort()
+        if self._plan() is None:
+            self._sort()  # which says what does not fit
 
     def _checked_weights(self, dcf: torch.Tensor | None) -> torch.Tensor | None:
         if dcf is None:
@@ -137,25 +138,25 @@ class NufftOp(LinearOperator):
                 raise ValueError(f"dcf: expected weights that are not negative, got {least:g}")
         return dcf if dcf.is_floating_point() else dcf.to(self.trajectory.dtype)
 
-    def _sort(self) -> None:
-        """Make the plan, for a trajectory that stays as it is."""
-        flat = self._flat(self.trajectory, 1)
-        plan = ops.nufft_plan(flat, self.im_size, eps=self.eps, upsampling=self.upsampling)
-        self.grid, self.width = plan.grid, plan.width
-        if not self.trajectory.requires_grad:
-            self.points, self.order = plan.points, plan.order
-        self.spectrum = None
+    def _sources(self, name: str) -> Tensors:
+        return (self.trajectory, self.dcf) if name == "spectrum" else (self.trajectory,)
 
-    def _apply(self, fn: Any, recurse: bool = True) -> LinearOperator:
+    def _plan(self) -> ops.NufftPlan | None:
+        """The samples, sorted; None for a trajectory that each call sorts."""
+        if transformed(self.trajectory):
+            return None
+        return ops.NufftPlan(*self._remembered(("points", "order"), self._sort))
+
+    def _sort(self) -> ops.NufftPlan:
+        flat = self._flat(self.trajectory, 1)
+        return ops.nufft_plan(flat, self.im_size, eps=self.eps, upsampling=self.upsampling)
+
+    def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> LinearOperator:
         before = self.trajectory.dtype
         super()._apply(fn, recurse)
-        if self.trajectory.dtype != before:  # what another precision reaches, and rounds, is different
-            self._sort()
+        if self.trajectory.dtype != before:
+            self._plan()
         return self
-
-    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
-        super()._load_from_state_dict(*args, **kwargs)
-        self.spectrum = None
 
     def _flat(self, array: torch.Tensor, core: int) -> torch.Tensor:
         """Shots and readout as one axis of samples, which ``core`` axes follow."""
@@ -165,11 +166,9 @@ class NufftOp(LinearOperator):
 
     def _rows(self, coils: bool) -> tuple[torch.Tensor, dict[str, Any]]:
         """Trajectory and keywords for the ops; ``coils``: with an axis of one for coils behind the batch."""
-        trajectory, plan = self._flat(self.trajectory, 1), None
-        if self.points is not None and self.order is not None:
-            points = self.points.unsqueeze(-3) if coils else self.points
-            order = self.order.unsqueeze(-2) if coils else self.order
-            plan = ops.NufftPlan(points, order, self.im_size, self.grid, self.width)
+        trajectory, plan = self._flat(self.trajectory, 1), self._plan()
+        if coils and plan is not None:
+            plan = plan._replace(points=plan.points.unsqueeze(-3), order=plan.order.unsqueeze(-2))
         keywords = {"eps": self.eps, "upsampling": self.upsampling, "plan": plan}
         keywords["trajectory_gradient"] = self.trajectory_gradient
         return trajectory.unsqueeze(-3) if coils else trajectory, keywords
@@ -178,7 +177,7 @@ class NufftOp(LinearOperator):
         """Samples are sorted in one precision; ops say what is wrong with data of no precision at all."""
         if self.points is None or not (data.is_floating_point() or data.is_complex()):
             return
-        own = self.points.dtype
+        own = self.trajectory.dtype
         if real_of(data.dtype) != own:
             raise TypeError(
                 f"{name}: expected {complex_of(own)}, the precision of the trajectory (.to({real_of(data.dtype)}) "
@@ -261,8 +260,8 @@ class NufftOp(LinearOperator):
 
     @property
     def moves(self) -> bool:
-        """Whether what the spectrum depends on requires gradients, and so may change from call to call."""
-        return self.trajectory.requires_grad or (self.dcf is not None and self.dcf.requires_grad)
+        """Whether derivatives, or a transform over it, are wanted of what the spectrum depends on."""
+        return any(source is not None and transformed(source) for source in self._sources("spectrum"))
 
     def uses_toeplitz(self, copies: int = 1) -> bool:
         """Whether `gram` is the convolution, with as many spectra per trajectory as ``copies``.
@@ -276,12 +275,10 @@ class NufftOp(LinearOperator):
         return not self.moves and copies * self.spectrum_size <= _LARGEST_SPECTRUM
 
     def toeplitz_spectrum(self) -> torch.Tensor:
-        """Spectrum of the point-spread function, kept once it is known and nothing it depends on requires gradients."""
-        if self.spectrum is not None:
-            return self.spectrum
+        """Spectrum of the point-spread function, worked out once for a trajectory and weights that stay."""
+        return self._remembered(("spectrum",), self._make_spectrum)[0]
+
+    def _make_spectrum(self) -> tuple[torch.Tensor]:
         eps = min(self.eps, 1e-6)  # worked out once, in double precision: not where to save
         trajectory, weights = self._flat(self.trajectory, 1), self._weights(False)
-        spectrum = ops.toeplitz_kernel(trajectory, self.im_size, dcf=weights, eps=eps)
-        if not self.moves:  # not to be read off the spectrum, which has no gradient under no_grad
-            self.spectrum = spectrum
-        return spectrum
+        return (ops.toeplitz_kernel(trajectory, self.im_size, dcf=weights, eps=eps),)

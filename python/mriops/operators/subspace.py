@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import torch
 
 from mriops import ops
 from mriops._native.batches import broadcasts_to
-from mriops.operators.algebra import LinearOperator, Shape
+from mriops.operators.algebra import Shape
 from mriops.operators.nufft import NufftOp
+from mriops.operators.remembered import RememberingOp, Tensors
 from mriops.operators.sampling import check_argument, check_csm, in_precision, shape_of
+from mriops.ops._guards import transformed
 
 
-class SubspaceNufftOp(LinearOperator):
+class SubspaceNufftOp(RememberingOp):
     """Coefficient images to the k-space of all frames: ``y[f, c] = A_f csm_c sum_k basis[f, k] x[k]``.
 
     A sample belongs to one frame, so that ``A_f sum_k basis[f, k] x[k] = sum_k basis[f, k] A_f x[k]``: each coefficient
@@ -85,16 +84,8 @@ class SubspaceNufftOp(LinearOperator):
         self.domain_shape = (basis.shape[1], *im_size)
         self.range_shape = (frames, csm.shape[0], *self.samples[1:])
 
-    def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> LinearOperator:
-        before = self.csm.dtype
-        super()._apply(fn, recurse)
-        if self.csm.dtype != before:  # spectra of the other precision
-            self.spectra = None
-        return self
-
-    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
-        super()._load_from_state_dict(*args, **kwargs)
-        self.spectra = None
+    def _sources(self, name: str) -> Tensors:
+        return self.basis, self.sampling.trajectory, self.sampling.dcf
 
     def _basis(self, like: torch.Tensor) -> torch.Tensor:
         """As what multiplies k-space ``(coefficients, coils, frames, samples)``."""
@@ -117,40 +108,34 @@ class SubspaceNufftOp(LinearOperator):
     def normal(self, coefficients: torch.Tensor) -> torch.Tensor:
         """``A^H A``, coefficients to coefficients."""
         check_argument(coefficients, "coefficients", self.domain_shape, self.ndim + 1)
-        if self.basis.requires_grad or not self.sampling.uses_toeplitz(self.basis.shape[1] ** 2):
+        if transformed(self.basis) or not self.sampling.uses_toeplitz(self.basis.shape[1] ** 2):
             return self.adjoint(self(coefficients))
         columns = coefficients.unsqueeze(-self.ndim - 2)  # the same for each coefficient of the result
         parts = [
             ops.sense_toeplitz(columns, self.csm, spectrum, ndim=self.ndim).sum(-self.ndim - 1)
-            for spectrum in self._spectra()
+            for spectrum in self._remembered(("spectra",), self._make_spectra)[0]
         ]
         return parts[0] if len(parts) == 1 else parts[0] + 1j * parts[1]
 
-    def _spectra(self) -> torch.Tensor:
+    def _make_spectra(self) -> tuple[torch.Tensor]:
         """``(1 or 2, coefficients, coefficients, *2 im)``: of ``conj(basis[:, j]) basis[:, k]``, real and imaginary."""
-        if self.spectra is not None:
-            return self.spectra
-        basis = self.basis.detach()
+        basis, sampling = self.basis, self.sampling
         rank, parts = basis.shape[1], 2 if basis.is_complex() else 1
-        trajectory, eps = self.sampling.trajectory, min(self.sampling.eps, 1e-6)
-        wide = tuple(2 * n for n in self.sampling.im_size)
-        spectra = torch.zeros(parts, rank, rank, *wide, dtype=trajectory.dtype, device=trajectory.device)
-        # Swapped coefficients have the conjugate weights.
-        sign = torch.tensor([1.0, -1.0][:parts], dtype=trajectory.dtype, device=trajectory.device)
-        sign = sign.reshape(-1, *(1,) * (1 + len(wide)))
+        eps = min(sampling.eps, 1e-6)
+        rows = []
         for j in range(rank):  # row by row: all pairs at once would take many times the memory of the result
             pairs = basis[:, j:] * basis[:, j : j + 1].conj()
             per_frame = torch.stack([pairs.real, pairs.imag] if parts == 2 else [pairs])
             weights = per_frame.to(torch.float64).movedim(1, -1)  # (parts, k, frames)
             weights = weights.repeat_interleave(self.samples[1] * self.samples[2], dim=-1)
-            if self.sampling.dcf is not None:
-                weights = weights * self.sampling.dcf
-            row = ops.toeplitz_kernel(trajectory, self.sampling.im_size, dcf=weights, eps=eps)
-            spectra[:, j, j:] = row
-            spectra[:, j + 1 :, j] = sign * row[:, 1:]
-        if not self.sampling.moves:
-            self.spectra = spectra
-        return spectra
+            if sampling.dcf is not None:
+                weights = weights * sampling.dcf
+            rows.append(ops.toeplitz_kernel(sampling.trajectory, sampling.im_size, dcf=weights, eps=eps))
+        # Swapped coefficients have the conjugate weights.
+        sign = torch.tensor([1.0, -1.0][:parts], dtype=rows[0].dtype, device=rows[0].device)
+        sign = sign.reshape(-1, *(1,) * sampling.ndim)
+        pairs = [rows[j][:, k - j] if k >= j else sign * rows[k][:, j - k] for j in range(rank) for k in range(rank)]
+        return (torch.stack(pairs, 1).unflatten(1, (rank, rank)),)
 
     def weigh(self, kspace: torch.Tensor) -> torch.Tensor:
         """k-space times the root of `dcf`: the data that this operator is a model of."""

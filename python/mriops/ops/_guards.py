@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -14,8 +15,10 @@ __all__ = [
     "forward_level",
     "functorch_active",
     "inside_interpreter",
+    "lasting",
     "looped_over",
     "modes_active",
+    "outside_transforms",
     "primal",
     "raw_stream",
     "readable",
@@ -23,6 +26,7 @@ __all__ = [
     "set_single_level_allowed",
     "single_level_allowed",
     "tracing_state",
+    "transformed",
     "unwrap_if_dead",
     "visible",
 ]
@@ -52,6 +56,12 @@ set_single_level_allowed: Callable[[bool], None] = getattr(
 )
 SingleLevelFunction: type = getattr(torch.autograd.function, "_SingleLevelFunction", torch.autograd.Function)
 set_forward_grad: Callable[[bool], Any] = getattr(forward_ad, "_set_fwd_grad_enabled", _no_forward_grad)
+
+_wrapped: Callable[[Tensor], bool] = getattr(
+    _functorch, "is_functorch_wrapped_tensor", lambda tensor: functorch_active()
+)
+_interpreters: Any = getattr(getattr(torch, "_functorch", None), "pyfunctorch", None)
+_clear_functorch: Any = getattr(_interpreters, "temporarily_clear_interpreter_stack", nullcontext)
 
 _key_included: Callable[[Any], bool] | None = getattr(torch._C, "_dispatch_tls_is_dispatch_key_included", None)
 _vmap_mode: Any = getattr(torch._C, "_parse_dispatch_key", lambda name: None)("VmapMode")
@@ -96,6 +106,43 @@ def visible(tensor: Any) -> bool:
     if type(tensor) not in (Tensor, torch.nn.Parameter) or tensor.device.type == "meta":
         return False
     return tensor.device.type != "cuda" or not torch.cuda.is_current_stream_capturing()
+
+
+def transformed(tensor: Tensor) -> bool:
+    """Whether derivatives are wanted of a tensor, or it stands for several: more depends on it than its values say.
+
+    It is then one of those that transforms of ``torch.func`` wrap, requires gradients, or has a tangent. Of compiled
+    code only the second is known.
+    """
+    if tensor.requires_grad or torch.compiler.is_compiling():
+        return tensor.requires_grad
+    return _wrapped(tensor) or (forward_level() >= 0 and forward_ad.unpack_dual(tensor, level=0).tangent is not None)
+
+
+def lasting(tensor: Tensor) -> bool:
+    """Whether what is worked out of a tensor `outside_transforms` can be kept for later calls."""
+    if torch.compiler.is_compiling():
+        return not (tensor.requires_grad or functorch_active())
+    if type(tensor) not in (Tensor, torch.nn.Parameter) or transformed(tensor):
+        return False
+    if modes_active() or looped_over() or tracing_state() is not None:
+        return False
+    if functorch_active() and _clear_functorch is nullcontext:
+        return False
+    return tensor.device.type != "cuda" or not torch.cuda.is_current_stream_capturing()
+
+
+@contextmanager
+def _no_transforms() -> Iterator[None]:
+    with torch.inference_mode(False), _clear_functorch():
+        yield
+
+
+def outside_transforms() -> Any:
+    """Context in which neither inference mode nor ``torch.func`` marks the results of tensors that are `lasting`."""
+    if torch.compiler.is_compiling() or not (functorch_active() or torch.is_inference_mode_enabled()):
+        return nullcontext()
+    return _no_transforms()
 
 
 def raw_stream(device_index: int) -> int:
