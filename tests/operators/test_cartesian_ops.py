@@ -300,3 +300,32 @@ def test_fourier_weights_take_the_precision_of_the_image():
     ):
         assert found.dtype == torch.complex64
         torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.int32, torch.float64])
+@pytest.mark.parametrize("constant", [False, True])
+def test_operators_made_under_vmap_over_masks(dtype, constant):
+    csm, x = random(3, 6, 8, dtype=torch.complex128), random(6, 8, seed=1, dtype=torch.complex128)
+    masks = torch.rand(2, 6, 8, generator=torch.Generator().manual_seed(2)) > (1 if constant else 0.5)
+    masks = (~masks if constant else masks).to(dtype)
+    for make in (lambda mask: SenseOp(csm, mask), lambda mask: FourierOp((6, 8), mask=mask)):
+        found = torch.vmap(lambda mask, make=make: make(mask).gram(x))(masks)
+        expected = torch.stack([make(mask).gram(x) for mask in masks])
+        torch.testing.assert_close(found, expected)
+
+
+def test_a_mask_that_is_constant_but_has_a_tangent():
+    csm, x = random(3, 6, 8, dtype=torch.complex128), random(6, 8, seed=1, dtype=torch.complex128)
+    ones, tangent = torch.ones(6, 8).double(), torch.rand(6, 8, generator=torch.Generator().manual_seed(2)).double()
+    found = torch.func.jvp(lambda mask: SenseOp(csm, mask)(x), (ones,), (tangent,))[1]
+    torch.testing.assert_close(found, SenseOp(csm, tangent)(x))
+
+
+def test_a_mask_given_within_a_transform_is_compressed():
+    mask = (torch.arange(6) % 2 == 0)[:, None].expand(6, 8)
+
+    def shape(x):
+        op = FourierOp((6, 8), mask=mask)
+        return op(x).abs().sum(), torch.zeros(op.mask.shape)
+
+    assert torch.func.grad(shape, has_aux=True)(random(6, 8))[1].shape == (6, 1)

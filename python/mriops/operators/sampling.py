@@ -2,6 +2,8 @@
 
 import torch
 
+from mriops.ops._guards import lasting, outside_transforms, visible
+
 Shape = tuple[int, ...]
 
 
@@ -11,7 +13,8 @@ def compress_mask(
     """Mask with every axis along which it is constant reduced to length 1; None if it keeps every sample.
 
     A transform along an axis without undersampling cancels in the normal operator, so kernels ask for the shape of a
-    mask, and this looks at its values, once. Weights that require gradients are left as they are.
+    mask, and this looks at its values, once. Weights that require gradients are left as they are, and so is what
+    a transform of ``torch.func`` runs over, has a tangent, or holds no values that can be looked at.
 
     Parameters
     ----------
@@ -43,11 +46,22 @@ def compress_mask(
         check_mask_shape(mask, im_size)
     if mask.requires_grad or isinstance(mask, torch.nn.Parameter):
         return mask
+    with outside_transforms():
+        if lasting(mask) and visible(mask):
+            return _compressed(mask, precision)
+    return mask if mask.is_floating_point() or mask.dtype == torch.bool else mask.to(_weights_dtype(precision))
+
+
+def _weights_dtype(precision: torch.dtype | None) -> torch.dtype:
+    return precision or torch.get_default_dtype()
+
+
+def _compressed(mask: torch.Tensor, precision: torch.dtype | None) -> torch.Tensor | None:
     if mask.is_floating_point():
         mask = mask if precision is None else mask.to(precision)
     elif mask.dtype != torch.bool:
         binary = bool(((mask == 0) | (mask == 1)).all())
-        mask = mask.bool() if binary else mask.to(precision or torch.get_default_dtype())
+        mask = mask.bool() if binary else mask.to(_weights_dtype(precision))
     for axis in range(mask.ndim):
         first = mask.narrow(axis, 0, 1) if mask.shape[axis] > 1 else mask
         if first is not mask and bool((mask == first).all()):
