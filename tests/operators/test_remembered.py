@@ -3,6 +3,7 @@
 import copy
 import pickle
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -31,24 +32,30 @@ def weights(*shape: int) -> torch.Tensor:
     return torch.rand(shape, dtype=F64, generator=torch.Generator().manual_seed(2)) + 0.5
 
 
-def nufft(gram: str = "auto", **change: torch.Tensor | None) -> NufftOp:
-    given = {"trajectory": points(3, 7), "dcf": weights(3, 7), **change}
-    return NufftOp(given.pop("trajectory"), IM, **given, gram=gram, eps=1e-9)
+def nufft(gram: str = "auto", **change: Any) -> NufftOp:
+    given = {"trajectory": points(3, 7), "dcf": weights(3, 7), "eps": 1e-9, **change}
+    return NufftOp(given.pop("trajectory"), IM, **given, gram=gram)
 
 
-def sense(gram: str = "auto", **change: torch.Tensor | None) -> SenseOp:
-    given = {"trajectory": points(3, 7), "dcf": weights(3, 7), **change}
-    return SenseOp(random(2, *IM), **given, gram=gram, eps=1e-9)
+def sense(gram: str = "auto", **change: Any) -> SenseOp:
+    given = {"trajectory": points(3, 7), "dcf": weights(3, 7), "eps": 1e-9, **change}
+    return SenseOp(random(2, *IM), **given, gram=gram)
 
 
-def planes(gram: str = "auto", **change: torch.Tensor | None) -> StackOfPlanesOp:
-    given = {"trajectory": points(3, 7), "dcf": weights(3, 7), **change}
-    return StackOfPlanesOp(random(2, 3, *IM), **given, gram=gram, eps=1e-9)
+def planes(gram: str = "auto", **change: Any) -> StackOfPlanesOp:
+    given = {"trajectory": points(3, 7), "dcf": weights(3, 7), "eps": 1e-9, **change}
+    return StackOfPlanesOp(random(2, 3, *IM), **given, gram=gram)
 
 
-def subspace(gram: str = "auto", **change: torch.Tensor | None) -> SubspaceNufftOp:
-    given = {"trajectory": points(4, 3, 7), "basis": random(4, 2, seed=3), "dcf": weights(4, 3, 7), **change}
-    return SubspaceNufftOp(random(2, *IM), **given, gram=gram, eps=1e-9)
+def subspace(gram: str = "auto", **change: Any) -> SubspaceNufftOp:
+    given = {
+        "trajectory": points(4, 3, 7),
+        "basis": random(4, 2, seed=3),
+        "dcf": weights(4, 3, 7),
+        "eps": 1e-9,
+        **change,
+    }
+    return SubspaceNufftOp(random(2, *IM), **given, gram=gram)
 
 
 OPERATORS = [nufft, sense, planes, subspace]
@@ -116,18 +123,20 @@ FIRST: dict[str, Callable[[LinearOperator, torch.Tensor], object]] = {
 def test_calls_after_a_first_one_in_a_transform(
     make: Callable[..., LinearOperator], first: str, kernels: list[int]
 ) -> None:
-    op = make(dcf=None)  # made inside, weights of one are marked by the transform
-    x = image_of(op)
+    op = make(dcf=None, eps=1e-5).to(torch.float32)  # what is converted inside, a transform marks
+    x = image_of(op).to(torch.complex64)
     FIRST[first](op, x)
     made = len(kernels)
     assert made == (2 if make is subspace else 1)  # one for each row of pairs of coefficients
+    plain = op.gram(x)
     y = x.clone().requires_grad_()
     found = op.gram(y)
     (gradient,) = torch.autograd.grad(found.abs().square().sum(), y)
     assert len(kernels) == made
     expected = op.H(op(x))
-    assert relative_error(found, expected) < CLOSE
-    assert relative_error(gradient, 2 * op.H(op(expected))) < CLOSE
+    assert relative_error(plain, expected) < 1e-3
+    assert relative_error(found, expected) < 1e-3
+    assert relative_error(gradient, 2 * op.H(op(expected))) < 1e-3
 
 
 def test_what_was_compiled_first_is_kept() -> None:
