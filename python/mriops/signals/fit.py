@@ -325,10 +325,11 @@ def _typical(p: Parameter, values: Tensor) -> float:
     """One value of a known parameter for the grid of starts: maps may have a background on or beyond the bounds."""
     if len(values) == 1:
         return float(values)
-    for fits in ((values > p.lower) & (values < p.upper), (values >= p.lower) & (values <= p.upper)):
-        within = values[fits & values.isfinite()]
-        if within.numel():
-            return float(within.median())
+    inside, within = (values > p.lower) & (values < p.upper), (values >= p.lower) & (values <= p.upper)
+    for fits in (inside, within, values != 0) if p.linear else (inside, within):  # an amplitude may have any sign
+        left = values[fits & values.isfinite()]
+        if left.numel():
+            return float(left.median())
     return 1.0 if p.default is None else p.default
 
 
