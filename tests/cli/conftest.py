@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from mriops import phantoms, trajectories
+from mriops import ops, phantoms, trajectories
 from mriops.io import RawData, write_ismrmrd
 
+TE = [0.01, 0.02, 0.04, 0.08]  # of `series` [s]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
@@ -48,3 +50,12 @@ def make_raw(n_slices: int = 3) -> RawData:
 def scan_file(tmp_path) -> Path:
     write_ismrmrd(make_raw(), tmp_path / "scan.h5")
     return tmp_path / "scan.h5"
+
+
+@pytest.fixture
+def series():
+    """T2 map (slices, y, x) with a dark corner, and its echoes (times, slices, y, x)."""
+    t2 = torch.linspace(0.03, 0.15, 2 * 6 * 5).reshape(2, 6, 5)
+    images = ops.signal_mono_exponential(100.0, t2, TE).numpy()
+    images[:, :, :2, :2] = 0
+    return t2.numpy(), images

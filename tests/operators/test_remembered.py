@@ -66,22 +66,24 @@ def image_of(op: LinearOperator) -> torch.Tensor:
     return random(*op.domain_shape, seed=5)
 
 
+def counted(monkeypatch: pytest.MonkeyPatch, name: str) -> list[int]:
+    """An entry for each call of an op."""
+    calls: list[int] = []
+    real = getattr(ops, name)
+    monkeypatch.setattr(ops, name, lambda *a, **k: calls.append(1) or real(*a, **k))
+    return calls
+
+
 @pytest.fixture
 def kernels(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """An entry for each point-spread function worked out."""
-    calls: list[int] = []
-    real = ops.toeplitz_kernel
-    monkeypatch.setattr(ops, "toeplitz_kernel", lambda *a, **k: calls.append(1) or real(*a, **k))
-    return calls
+    return counted(monkeypatch, "toeplitz_kernel")
 
 
 @pytest.fixture
 def sorts(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """An entry for each trajectory sorted by an operator."""
-    calls: list[int] = []
-    real = ops.nufft_plan
-    monkeypatch.setattr(ops, "nufft_plan", lambda *a, **k: calls.append(1) or real(*a, **k))
-    return calls
+    return counted(monkeypatch, "nufft_plan")
 
 
 # --- where the first call is -----------------------------------------------------------------------------------------

@@ -40,13 +40,8 @@ def place_image(image: Any, info: ScanInfo | None = None, *, first_slice: int = 
 
     Parameters
     ----------
-    image
-        `(y, x)`, `(slices, y, x)`, `(slices, *frames, y, x)` in 2D; `(slabs, *frames, z, y, x)` in 3D (`info.ndim`
-        is 3), where several slabs become frames. Arrays, tensors, lists.
-    info
-        Scan the image comes from.
-    first_slice
-        Slice of the scan that is index 0 of the image.
+    image, info, first_slice
+        As in `write_nifti`.
 
     Raises
     ------

@@ -8,6 +8,7 @@ from mriops import ops
 from mriops._native.arguments import integer, number, numbers
 from mriops.operators import FiniteDifferenceOp, LinearOperator, WaveletOp
 from mriops.solvers import cg, irgnm, pointwise_linearize
+from mriops.trajectories.coordinates import finite
 
 Model = Callable[[torch.Tensor], torch.Tensor]
 
@@ -92,7 +93,7 @@ def model_based(
     if not x0.is_floating_point():
         raise TypeError(f"x0: expected real parameters (n_parameters, *im), got {x0.dtype}")
     project = None if bounds is None else _clip(bounds, x0)
-    _finite("kspace", kspace)
+    finite("kspace", kspace, "values")
     with torch.no_grad():
         data = encoding.adjoint(kspace)
         strength = _sensitivity(model, x0)
@@ -184,7 +185,7 @@ def t1_vfa(
         raise ValueError(
             f"repetition_time, t1_start: expected finite numbers > 0, got {repetition_time!r} and {t1_start!r}"
         )
-    _finite("kspace", kspace)
+    finite("kspace", kspace, "values")
     flips, *im = encoding.adjoint(kspace).shape
     real = kspace.dtype.to_real()
     field = _field(1.0 if b1 is None else b1, im, torch.empty((), dtype=real, device=kspace.device))
@@ -226,13 +227,6 @@ def t1_vfa(
     return x[2], unit * torch.complex(x[0], x[1])
 
 
-def _finite(name: str, values: torch.Tensor) -> None:
-    bad = ~torch.isfinite(values)
-    if bool(bad.any()):
-        where = tuple(bad.nonzero()[0].tolist())
-        raise ValueError(f"{name}: expected finite values, got {values[where].item()} at index {where}")
-
-
 def _field(b1: torch.Tensor | float, im: Sequence[int], like: torch.Tensor) -> torch.Tensor:
     """The transmit field of each pixel, of the precision and device of ``like``."""
     if not isinstance(b1, torch.Tensor):
@@ -241,7 +235,7 @@ def _field(b1: torch.Tensor | float, im: Sequence[int], like: torch.Tensor) -> t
         raise TypeError(f"b1: expected real values, got {b1.dtype}")
     if b1.ndim > len(im) or any(n not in (1, size) for n, size in zip(b1.shape[::-1], im[::-1], strict=False)):
         raise ValueError(f"b1: expected a shape that broadcasts to {tuple(im)}, got {tuple(b1.shape)}")
-    _finite("b1", b1)
+    finite("b1", b1, "values")
     return b1.to(like).expand(*im)
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mriops import ops
-from mriops._native.arguments import not_negative, number
+from mriops._native.arguments import not_negative, number, one_each
 
 from .dictionary import Dictionary
 
@@ -120,7 +120,7 @@ def _is_row(values: Any) -> bool:
 
 def _row(name: str, values: Any, pulses: int) -> list[float]:
     """One number per pulse, from one for all or a sequence."""
-    row = values if _is_row(values) else [values] * pulses
+    row = one_each(values, pulses)
     if len(row) != pulses:
         raise ValueError(f"{name}: expected {pulses} values, as many as flip angles, got {len(row)}")
     found = []
