@@ -11,18 +11,31 @@ MRIOPS_INLINE Cx<T> rot(Cx<T> a) {
     if constexpr (Inv) return {-a.im, a.re};
     return {a.im, -a.re};
 }
-// Multiplication by exp(-+i pi/4) and exp(-+3 i pi/4).
+// Multiplication by sqrt(2) exp(-+i pi/4) and sqrt(2) exp(-+3 i pi/4): the root is left to what comes next.
 template <bool Inv, class T>
-MRIOPS_INLINE Cx<T> rot_eighth(Cx<T> a) {
-    constexpr T h = T(0.70710678118654752440);
-    if constexpr (Inv) return {(a.re - a.im) * h, (a.re + a.im) * h};
-    return {(a.re + a.im) * h, (a.im - a.re) * h};
+MRIOPS_INLINE Cx<T> turned_eighth(Cx<T> a) {
+    if constexpr (Inv) return {a.re - a.im, a.re + a.im};
+    return {a.re + a.im, a.im - a.re};
 }
 template <bool Inv, class T>
-MRIOPS_INLINE Cx<T> rot_three_eighths(Cx<T> a) {
-    constexpr T h = T(0.70710678118654752440);
-    if constexpr (Inv) return {(-a.re - a.im) * h, (a.re - a.im) * h};
-    return {(a.im - a.re) * h, (-a.re - a.im) * h};
+MRIOPS_INLINE Cx<T> turned_three_eighths(Cx<T> a) {
+    if constexpr (Inv) return {-a.re - a.im, a.re - a.im};
+    return {a.im - a.re, -a.re - a.im};
+}
+// a (1 - i t), t the tangent of an angle: a turned by it (forward; back for the inverse) but for its cosine, which
+// `plus` and `minus` bring in: each product is part of an addition.
+template <bool Inv, class T>
+MRIOPS_INLINE Cx<T> tilted(Cx<T> a, T t) {
+    if constexpr (Inv) return {a.re - t * a.im, a.im + t * a.re};
+    return {a.re + t * a.im, a.im - t * a.re};
+}
+template <class T>
+MRIOPS_INLINE Cx<T> plus(Cx<T> a, T c, Cx<T> b) {
+    return {a.re + c * b.re, a.im + c * b.im};
+}
+template <class T>
+MRIOPS_INLINE Cx<T> minus(Cx<T> a, T c, Cx<T> b) {
+    return {a.re - c * b.re, a.im - c * b.im};
 }
 
 template <int R, bool Inv, class T>
@@ -69,13 +82,13 @@ struct Dft<5, Inv, T> {
         const Cx<T> m1 = rot<Inv>(v[1] - v[4]), m2 = rot<Inv>(v[2] - v[3]);
         const Cx<T> a = {v[0].re + c1 * p1.re + c2 * p2.re, v[0].im + c1 * p1.im + c2 * p2.im};
         const Cx<T> b = {v[0].re + c2 * p1.re + c1 * p2.re, v[0].im + c2 * p1.im + c1 * p2.im};
-        const Cx<T> e = {s1 * m1.re + s2 * m2.re, s1 * m1.im + s2 * m2.im};
-        const Cx<T> f = {s2 * m1.re - s1 * m2.re, s2 * m1.im - s1 * m2.im};
+        const Cx<T> e = {m1.re + s2 / s1 * m2.re, m1.im + s2 / s1 * m2.im};
+        const Cx<T> f = {m1.re - s1 / s2 * m2.re, m1.im - s1 / s2 * m2.im};
         v[0] = v[0] + p1 + p2;
-        v[1] = a + e;
-        v[4] = a - e;
-        v[2] = b + f;
-        v[3] = b - f;
+        v[1] = {a.re + s1 * e.re, a.im + s1 * e.im};
+        v[4] = {a.re - s1 * e.re, a.im - s1 * e.im};
+        v[2] = {b.re + s2 * f.re, b.im + s2 * f.im};
+        v[3] = {b.re - s2 * f.re, b.im - s2 * f.im};
     }
 };
 
@@ -109,16 +122,18 @@ struct Dft<7, Inv, T> {
 template <bool Inv, class T>
 struct Dft<8, Inv, T> {
     static MRIOPS_INLINE void run(Cx<T>* v) {
+        constexpr T h = T(0.70710678118654752440);
         Cx<T> a[4] = {v[0] + v[4], v[1] + v[5], v[2] + v[6], v[3] + v[7]};
-        Cx<T> b[4] = {v[0] - v[4], rot_eighth<Inv>(v[1] - v[5]), rot<Inv>(v[2] - v[6]),
-                      rot_three_eighths<Inv>(v[3] - v[7])};
+        const Cx<T> b0 = v[0] - v[4], b1 = turned_eighth<Inv>(v[1] - v[5]);
+        const Cx<T> b2 = rot<Inv>(v[2] - v[6]), b3 = turned_three_eighths<Inv>(v[3] - v[7]);
         Dft<4, Inv, T>::run(a);
-        Dft<4, Inv, T>::run(b);
 #pragma GCC unroll 4
-        for (int k = 0; k < 4; ++k) {
-            v[2 * k] = a[k];
-            v[2 * k + 1] = b[k];
-        }
+        for (int k = 0; k < 4; ++k) v[2 * k] = a[k];
+        const Cx<T> p = b0 + b2, m = b0 - b2, c = b1 + b3, d = rot<Inv>(b1 - b3);
+        v[1] = plus(p, h, c);
+        v[3] = plus(m, h, d);
+        v[5] = minus(p, h, c);
+        v[7] = minus(m, h, d);
     }
 };
 
@@ -132,7 +147,7 @@ struct CoprimeDft {
         return 0;
     }
     static MRIOPS_INLINE void run(Cx<T>* v) {
-        constexpr int R = A * B, ib = inverse_mod(B, A), ia = inverse_mod(A, B);
+        constexpr int R = A * B;
         Cx<T> w[R];
 #pragma GCC unroll 16
         for (int b = 0; b < B; ++b) {
@@ -143,6 +158,10 @@ struct CoprimeDft {
 #pragma GCC unroll 16
             for (int a = 0; a < A; ++a) w[a * B + b] = u[a];
         }
+        second_layer(w, v);
+    }
+    static MRIOPS_INLINE void second_layer(Cx<T>* w, Cx<T>* v) {
+        constexpr int R = A * B, ib = inverse_mod(B, A), ia = inverse_mod(A, B);
 #pragma GCC unroll 16
         for (int a = 0; a < A; ++a) {
             Dft<B, Inv, T>::run(w + a * B);
@@ -163,7 +182,7 @@ struct Dft<20, Inv, T> : CoprimeDft<4, 5, Inv, T> {};
 template <bool Inv, class T>
 struct Dft<16, Inv, T> {
     static MRIOPS_INLINE void run(Cx<T>* v) {
-        constexpr T c = T(0.92387953251128675613), s = T(0.38268343236508977173);
+        constexpr T c = T(0.92387953251128675613), t = T(0.41421356237309504880), h = T(0.70710678118654752440);
         Cx<T> w[4][4];
 #pragma GCC unroll 4
         for (int j = 0; j < 4; ++j) {
@@ -171,22 +190,24 @@ struct Dft<16, Inv, T> {
             for (int k = 0; k < 4; ++k) w[j][k] = v[j + 4 * k];
             Dft<4, Inv, T>::run(w[j]);
         }
-        w[1][1] = mul_scalar<Inv>(w[1][1], c, -s);
-        w[1][2] = rot_eighth<Inv>(w[1][2]);
-        w[1][3] = mul_scalar<Inv>(w[1][3], s, -c);
-        w[2][1] = rot_eighth<Inv>(w[2][1]);
-        w[2][2] = rot<Inv>(w[2][2]);
-        w[2][3] = rot_three_eighths<Inv>(w[2][3]);
-        w[3][1] = mul_scalar<Inv>(w[3][1], s, -c);
-        w[3][2] = rot_three_eighths<Inv>(w[3][2]);
-        w[3][3] = mul_scalar<Inv>(w[3][3], -c, s);
-#pragma GCC unroll 4
-        for (int k = 0; k < 4; ++k) {
-            Cx<T> u[4] = {w[0][k], w[1][k], w[2][k], w[3][k]};
-            Dft<4, Inv, T>::run(u);
-#pragma GCC unroll 4
-            for (int q = 0; q < 4; ++q) v[k + 4 * q] = u[q];
-        }
+        // Twiddles of angles pi/8 and 3 pi/8, a quarter turn less pi/8, without their cosine c.
+        const Cx<T> x1 = tilted<Inv>(w[1][1], t), x3 = rot<Inv>(tilted<!Inv>(w[3][1], t));
+        const Cx<T> z1 = rot<Inv>(tilted<!Inv>(w[1][3], t)), z3 = tilted<Inv>(w[3][3], t);
+        const Cx<T> y1 = turned_eighth<Inv>(w[1][2]), y3 = turned_three_eighths<Inv>(w[3][2]);
+        last(w[0][0] + w[2][0], w[0][0] - w[2][0], T(1), w[1][0] + w[3][0], rot<Inv>(w[1][0] - w[3][0]), v);
+        const Cx<T> x2 = turned_eighth<Inv>(w[2][1]), y2 = rot<Inv>(w[2][2]), z2 = turned_three_eighths<Inv>(w[2][3]);
+        last(plus(w[0][1], h, x2), minus(w[0][1], h, x2), c, x1 + x3, rot<Inv>(x1 - x3), v + 1);
+        last(w[0][2] + y2, w[0][2] - y2, h, y1 + y3, rot<Inv>(y1 - y3), v + 2);
+        last(plus(w[0][3], h, z2), minus(w[0][3], h, z2), c, z1 - z3, rot<Inv>(z1 + z3), v + 3);
+    }
+
+  private:
+    // a +- f c and b +- f d, to every fourth.
+    static MRIOPS_INLINE void last(Cx<T> a, Cx<T> b, T f, Cx<T> c, Cx<T> d, Cx<T>* v) {
+        v[0] = plus(a, f, c);
+        v[4] = plus(b, f, d);
+        v[8] = minus(a, f, c);
+        v[12] = minus(b, f, d);
     }
 };
 

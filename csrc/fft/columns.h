@@ -76,40 +76,46 @@ MRIOPS_INLINE void butterfly(Cx<T>* v, const typename Plan<T>::Stage& s) {
 template <int R>
 constexpr int kCapacity = R > 0 ? R : kLargestDirectRadix;
 
-template <int R, class T, class Load, class Store>
+// Positions in a stage and its blocks, one inside the other. Between the first stage and the last, block by block: rows
+// in their order, which the prefetchers of a cache foresee.
+template <bool BlockByBlock, class T, class F>
+MRIOPS_INLINE void visit_stage(const typename Plan<T>::Stage& s, int r, const F& f) {
+    const int64_t outer = BlockByBlock ? s.blocks : s.stride, inner = BlockByBlock ? s.stride : s.blocks;
+    for (int64_t i = 0; i < outer; ++i)
+        for (int64_t j = 0; j < inner; ++j) {
+            const int64_t block = BlockByBlock ? i : j, p = BlockByBlock ? j : i;
+            f(block * s.length + p, s.twiddles.data() + p * (r - 1) * 2);
+        }
+}
+
+template <int R, bool BlockByBlock, class T, class Load, class Store>
 inline void dif_stage(const typename Plan<T>::Stage& s, const Load& load, const Store& store) {
     const int r = R > 0 ? R : s.radix;
     const int64_t m = s.stride;
-    for (int64_t p = 0; p < m; ++p) {
-        const T* w = s.twiddles.data() + p * (r - 1) * 2;
-        for (int64_t at = p; at < s.blocks * s.length; at += s.length) {
-            Cx<T> v[kCapacity<R>];
+    visit_stage<BlockByBlock, T>(s, r, [&](int64_t at, const T* w) MRIOPS_LAMBDA_INLINE {
+        Cx<T> v[kCapacity<R>];
 #pragma GCC unroll 32
-            for (int j = 0; j < r; ++j) v[j] = load(at + m * j);
-            butterfly<R, false, T>(v, s);
-            store(at, v[0]);
+        for (int j = 0; j < r; ++j) v[j] = load(at + m * j);
+        butterfly<R, false, T>(v, s);
+        store(at, v[0]);
 #pragma GCC unroll 32
-            for (int k = 1; k < r; ++k) store(at + m * k, mul_scalar<false>(v[k], w[2 * k - 2], w[2 * k - 1]));
-        }
-    }
+        for (int k = 1; k < r; ++k) store(at + m * k, mul_scalar<false>(v[k], w[2 * k - 2], w[2 * k - 1]));
+    });
 }
 
-template <int R, class T, class Load, class Store>
+template <int R, bool BlockByBlock, class T, class Load, class Store>
 inline void dit_stage(const typename Plan<T>::Stage& s, const Load& load, const Store& store) {
     const int r = R > 0 ? R : s.radix;
     const int64_t m = s.stride;
-    for (int64_t p = 0; p < m; ++p) {
-        const T* w = s.twiddles.data() + p * (r - 1) * 2;
-        for (int64_t at = p; at < s.blocks * s.length; at += s.length) {
-            Cx<T> v[kCapacity<R>];
-            v[0] = load(at);
+    visit_stage<BlockByBlock, T>(s, r, [&](int64_t at, const T* w) MRIOPS_LAMBDA_INLINE {
+        Cx<T> v[kCapacity<R>];
+        v[0] = load(at);
 #pragma GCC unroll 32
-            for (int k = 1; k < r; ++k) v[k] = mul_scalar<true>(load(at + m * k), w[2 * k - 2], w[2 * k - 1]);
-            butterfly<R, true, T>(v, s);
+        for (int k = 1; k < r; ++k) v[k] = mul_scalar<true>(load(at + m * k), w[2 * k - 2], w[2 * k - 1]);
+        butterfly<R, true, T>(v, s);
 #pragma GCC unroll 32
-            for (int j = 0; j < r; ++j) store(at + m * j, v[j]);
-        }
-    }
+        for (int j = 0; j < r; ++j) store(at + m * j, v[j]);
+    });
 }
 
 // The stage of stride 1, which has no twiddles: forward, inverse, or forward - weight - inverse in one visit.
@@ -149,15 +155,15 @@ inline void turn_stage(const typename Plan<T>::Stage& s, const Load& load, const
         default: call(0);         \
     }
 
-template <class T, class Load, class Store>
+template <class T, bool BlockByBlock = false, class Load, class Store>
 inline void run_dif(const typename Plan<T>::Stage& s, const Load& load, const Store& store) {
-#define MRIOPS_CALL(R) dif_stage<R, T>(s, load, store)
+#define MRIOPS_CALL(R) dif_stage<R, BlockByBlock, T>(s, load, store)
     MRIOPS_RADIX_CASES(MRIOPS_CALL)
 #undef MRIOPS_CALL
 }
-template <class T, class Load, class Store>
+template <class T, bool BlockByBlock = false, class Load, class Store>
 inline void run_dit(const typename Plan<T>::Stage& s, const Load& load, const Store& store) {
-#define MRIOPS_CALL(R) dit_stage<R, T>(s, load, store)
+#define MRIOPS_CALL(R) dit_stage<R, BlockByBlock, T>(s, load, store)
     MRIOPS_RADIX_CASES(MRIOPS_CALL)
 #undef MRIOPS_CALL
 }
@@ -172,12 +178,12 @@ inline void run_turn(const typename Plan<T>::Stage& s, const Load& load, const S
 template <class T>
 __attribute__((noinline)) void dif_middle(const Plan<T>& plan, Cx<T>* data) {
     const Rows<T> rows{data};
-    for (size_t s = 1; s + 1 < plan.stages.size(); ++s) run_dif<T>(plan.stages[s], rows, rows);
+    for (size_t s = 1; s + 1 < plan.stages.size(); ++s) run_dif<T, true>(plan.stages[s], rows, rows);
 }
 template <class T>
 __attribute__((noinline)) void dit_middle(const Plan<T>& plan, Cx<T>* data) {
     const Rows<T> rows{data};
-    for (size_t s = plan.stages.size() - 1; s-- > 1;) run_dit<T>(plan.stages[s], rows, rows);
+    for (size_t s = plan.stages.size() - 1; s-- > 1;) run_dit<T, true>(plan.stages[s], rows, rows);
 }
 template <Turn W, class T, class Weight>
 __attribute__((noinline)) void turn(const Plan<T>& plan, Cx<T>* data, const Weight& weight) {

@@ -1,10 +1,13 @@
 // How a length is transformed: its radices, twiddles, the order in which frequencies come out, or Bluestein's
 // convolution.
 #pragma once
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <memory>
 #include <vector>
+
+#include "lanes.h"
 
 namespace mriops {
 namespace {
@@ -57,36 +60,64 @@ struct Radices {
     bool direct;  // false: has a prime factor above kLargestDirectRadix
 };
 
-// Nanoseconds per row of lanes, measured with AVX-512: a stage with twiddles, and the last one, which has none.
-inline double stage_cost(int r, bool last) {
+// Nanoseconds per row of lanes, there and back: of a stage with twiddles, and of the last one, which has none and is
+// done in one visit. Fitted to the times of all chains of 50 lengths up to 1024.
+struct StageCost {
+    double inner, last;
+};
+inline StageCost stage_cost(int r) {
+#if defined(__AVX512F__)
     switch (r) {
-        case 2: return last ? 0.85 : 1.1;
-        case 3: return last ? 1.1 : 1.6;
-        case 4: return last ? 0.8 : 1.35;
-        case 5: return last ? 1.3 : 2.0;
-        case 6: return last ? 1.0 : 2.0;
-        case 7: return last ? 1.5 : 2.6;
-        case 8: return last ? 1.1 : 2.4;
-        case 10: return last ? 1.5 : 2.7;
-        case 12: return last ? 1.3 : 2.8;
-        case 16: return last ? 1.7 : 3.3;
-        case 20: return last ? 1.9 : 4.8;
-        default: return 1.3 + 0.3 * r;
+        case 2: return {2.79, 0.38};
+        case 3: return {3.34, 0.66};
+        case 4: return {3.06, 0.6};
+        case 5: return {4.59, 1.5};
+        case 6: return {4.2, 1.1};
+        case 7: return {4.7, 2.0};
+        case 8: return {4.09, 1.01};
+        case 10: return {5.3, 2.1};
+        case 12: return {6.56, 1.72};
+        case 16: return {7.22, 2.02};
+        case 20: return {7.95, 2.72};
     }
+#else  // sixteen registers
+    switch (r) {
+        case 2: return {2.96, 0.38};
+        case 3: return {3.4, 0.63};
+        case 4: return {2.37, 0.57};
+        case 5: return {4.28, 1.5};
+        case 6: return {3.81, 0.97};
+        case 7: return {4.3, 2.0};
+        case 8: return {4.27, 1.15};
+        case 10: return {6.21, 2.24};
+        case 12: return {7.03, 1.76};
+        case 16: return {7.29, 2.34};
+        case 20: return {7.95, 2.48};
+    }
+#endif
+    return {2.6 + 0.6 * r, 2.6 + 0.6 * r};
+}
+// The same in a transform of n rows: called once for all of them, and not faster than they come from the second-level
+// cache where they do not fit into the first.
+inline double stage_cost(int r, int64_t n, bool last) {
+    constexpr double kFit = 46080.0 / (2 * MRIOPS_VECTOR_BYTES), kFetch = MRIOPS_VECTOR_BYTES == 64 ? 6.1 : 3.7;
+    const StageCost own = stage_cost(r);
+    const double outside = std::min(1.0, 3 * std::max(0.0, 1 - kFit / double(n)));
+    return 24.0 / double(n) + (last ? own.last : std::max(own.inner, kFetch * outside));
 }
 
 // The cheapest chain of radices, by exhaustive search over the codelets (lengths have few divisors).
-inline void search_radices(int64_t n, double cost, std::vector<int>& chain, Radices& best) {
+inline void search_radices(int64_t n, int64_t rest, double cost, std::vector<int>& chain, Radices& best) {
     if (cost >= best.cost) return;
-    if (n == 1) {
+    if (rest == 1) {
         best.list = chain;
         best.cost = cost;
         return;
     }
     for (int r : {11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 20, 16, 12, 10, 8, 7, 6, 5, 4, 3, 2}) {
-        if (n % r) continue;
+        if (rest % r) continue;
         chain.push_back(r);
-        search_radices(n / r, cost + stage_cost(r, n == r), chain, best);
+        search_radices(n, rest / r, cost + stage_cost(r, n, rest == r), chain, best);
         chain.pop_back();
         if (r > 10 && r % 2) return;  // a radix without a codelet comes as early as it can: one order is enough
     }
@@ -95,7 +126,7 @@ inline void search_radices(int64_t n, double cost, std::vector<int>& chain, Radi
 inline Radices choose_radices(int64_t n) {
     Radices best{{}, 1e30, true};
     std::vector<int> chain;
-    search_radices(n, 0, chain, best);
+    search_radices(n, n, 0, chain, best);
     best.direct = n == 1 || !best.list.empty();
     return best;
 }

@@ -37,6 +37,14 @@ def test_cartesian_frames_below_the_sampling_theorem(truth) -> None:
     assert torch.equal(recon.subspace_sense(kspace, basis, csm=maps, l2=0, max_iter=60, tol=1e-6), found)
 
 
+def test_samples_that_the_mask_leaves_out_do_not_count(truth) -> None:
+    basis, _, frames = truth
+    mask = torch.stack([trajectories.mask_equispaced(SIZE, 4, acs=24, offset=i % 4) for i in range(FRAMES)])
+    kspace = ops.sense(frames, csm())  # of all lines
+    found = recon.subspace_sense(kspace, basis, mask=mask, max_iter=10)
+    assert error(found, recon.subspace_sense(kspace * mask.unsqueeze(1), basis, mask=mask, max_iter=10)) < 1e-5
+
+
 def test_radial_frames(truth) -> None:
     basis, coefficients, frames = truth
     maps = csm()

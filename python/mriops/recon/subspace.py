@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mriops import trajectories
-from mriops._native.arguments import not_negative, number
+from mriops._native.arguments import instance, not_negative, number
 from mriops.operators import LinearOperator, SenseOp, SubspaceNufftOp, SubspaceOp
 from mriops.recon.coil_maps import estimate_csm
 from mriops.recon.nonuniform import nonuniform_csm
@@ -78,6 +78,8 @@ def subspace_sense(
     Reson Med 79, 2018.
     """
     number("l2", l2, "a number >= 0", not_negative)
+    instance("kspace", kspace, Tensor, "a torch.Tensor")
+    instance("basis", basis, Tensor, "a torch.Tensor")
     if not kspace.is_complex() or kspace.ndim < 4:
         raise ValueError(
             f"kspace: expected complex (frames, coils, shots, readout) or (frames, coils, y, x), "
@@ -100,9 +102,11 @@ def _cartesian(
     ndim = kspace.ndim - 2
     sampled = sampling_mask(kspace, ndim=ndim) if mask is None else mask
     if csm is None:
-        counts = torch.ones(kspace.shape[0], *kspace.shape[2:], device=kspace.device)
-        counts = (counts if sampled is None else counts * sampled).sum(0)
-        csm = estimate_csm(kspace.detach().sum(0) / counts.clamp_min(1), method=calib, ndim=ndim)
+        weights = torch.ones(kspace.shape[0], *kspace.shape[2:], dtype=kspace.real.dtype, device=kspace.device)
+        weights = weights if sampled is None else weights * sampled.detach()
+        # The mean over the frames that sampled a place; what others hold there, noise or samples left out, is none.
+        total = (kspace.detach() * (weights != 0).unsqueeze(1)).sum(0)
+        csm = estimate_csm(total / torch.where(weights.sum(0) == 0, 1, weights.sum(0)), method=calib, ndim=ndim)
     encode = SenseOp(csm, sampled, ndim=ndim) @ SubspaceOp(basis, ndim=ndim)
     return encode, encode.H(kspace)
 
@@ -116,9 +120,10 @@ def _along(
     dcf: Tensor | None,
     calib: str,
 ) -> tuple[LinearOperator, Tensor]:
+    instance("trajectory", trajectory, Tensor, "a torch.Tensor")
     if trajectory.ndim != 4 or trajectory.shape[:3] != (kspace.shape[0], *kspace.shape[2:]):
-        frames, _, *rest = kspace.shape
-        raise ValueError(f"trajectory: expected shape ({frames}, {rest}, ndim), got {tuple(trajectory.shape)}")
+        expected = ", ".join(str(n) for n in (kspace.shape[0], *kspace.shape[2:]))
+        raise ValueError(f"trajectory: expected shape ({expected}, ndim), got {tuple(trajectory.shape)}")
     if csm is None and im_size is None:
         raise ValueError("im_size: expected the size of the images, as no maps are given, got None")
     size = tuple(int(n) for n in (im_size or csm.shape[1:]))  # type: ignore[union-attr]
