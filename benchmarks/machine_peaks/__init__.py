@@ -7,22 +7,12 @@ The numbers stand beside every achieved rate in the results; `python -m benchmar
 from __future__ import annotations
 
 import json
-import os
-import platform
-import shutil
-import subprocess
-import tempfile
 from pathlib import Path
 
+from benchmarks.compiled import ISAS, run, supported_isas
 from benchmarks.machine import RESULTS, cpu_name, slug
 
 SOURCE = Path(__file__).with_name("peaks.cpp")
-# Working sets chosen by cache sizes: half of L2, a quarter of what one core may hold of L3, far beyond any cache.
-_ISAS = {"x86-64-v2": 4, "x86-64-v3": 8, "x86-64-v4": 16}
-
-
-class PeakError(RuntimeError):
-    """The peak program cannot be built or run here."""
 
 
 def cache_bytes(level: int, default: int, sysfs: Path = Path("/sys/devices/system/cpu/cpu0/cache")) -> int:
@@ -45,32 +35,9 @@ def working_sets() -> dict[str, int]:
     return {"l2": l2 // 2, "l3": min(max(4 * l2, l3 // 4), 32 << 20), "dram": min(max(8 * l3, 256 << 20), 1 << 30)}
 
 
-def supported_isas() -> list[str]:
-    """Return the instruction sets of this machine that are measured, weakest first."""
-    if platform.machine() not in ("x86_64", "AMD64"):
-        return ["native"]
-    flags = set(Path("/proc/cpuinfo").read_text().split()) if Path("/proc/cpuinfo").is_file() else set()
-    need = {"x86-64-v2": {"sse4_2"}, "x86-64-v3": {"avx2", "fma"}, "x86-64-v4": {"avx512f", "avx512vl", "avx512dq"}}
-    return [isa for isa in _ISAS if need[isa] <= flags]
-
-
-def _build_and_run(isa: str, arguments: list[str]) -> dict[str, float]:
-    compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("c++")
-    if compiler is None:
-        raise PeakError("machine peaks: expected a C++ compiler (CXX, g++ or c++), found none")
-    with tempfile.TemporaryDirectory() as folder:
-        program = Path(folder) / "peaks"
-        flags = ["-std=gnu++17", "-O3", f"-march={isa}", f"-DLANES={_ISAS.get(isa, 4)}", "-ffp-contract=fast"]
-        if isa in ("x86-64-v4",):
-            flags.append("-mprefer-vector-width=512")
-        try:
-            subprocess.run(
-                [compiler, *flags, str(SOURCE), "-o", str(program)], check=True, capture_output=True, text=True
-            )
-            done = subprocess.run([str(program), *arguments], check=True, capture_output=True, text=True)
-        except subprocess.CalledProcessError as error:
-            raise PeakError(f"machine peaks: {isa} failed: {error.stderr[-500:]}") from error
-    return {name: float(value) for name, value in (line.split() for line in done.stdout.splitlines())}
+def _peaks(isa: str, arguments: list[str]) -> dict[str, float]:
+    lines = run(SOURCE, isa, arguments, (f"-DLANES={ISAS.get(isa, 4)}", "-ffp-contract=fast"))
+    return {name: float(value) for name, value in (line.split() for line in lines)}
 
 
 def measure() -> dict[str, float]:
@@ -78,9 +45,9 @@ def measure() -> dict[str, float]:
     peaks: dict[str, float] = {}
     isas = supported_isas()
     for isa in isas:
-        peaks[f"fma_{isa}"] = _build_and_run(isa, [])["fma"]
+        peaks[f"fma_{isa}"] = _peaks(isa, [])["fma"]
     levels = [word for name, size in working_sets().items() for word in (name, str(size))]
-    last = _build_and_run(isas[-1], levels)
+    last = _peaks(isas[-1], levels)
     last.pop("fma")
     return {**peaks, **last}
 

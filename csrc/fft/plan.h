@@ -30,30 +30,6 @@ inline void unit_root(int64_t k, int64_t n, double& re, double& im) {
 
 constexpr int kLargestDirectRadix = 64;  // a prime above this goes through Bluestein
 
-template <class T>
-struct Plan {
-    struct Stage {
-        int radix;
-        int64_t length, stride, blocks;  // a transform of `length` = radix * stride, done `blocks` times
-        std::vector<T> twiddles;         // [stride][radix - 1][2], exp(-2 pi i p k / length)
-        std::vector<T> roots;            // radices without a codelet: cos and sin of 2 pi k / radix
-    };
-    int64_t n;
-    std::vector<Stage> stages;
-    std::vector<int> frequency;  // position after a forward transform -> frequency
-    std::vector<int> position;   // the inverse of it
-
-    // Bluestein: x chirped, convolved at a fast length, chirped again. `frequency` is the identity.
-    std::unique_ptr<Plan> convolution;
-    std::vector<T> chirp;     // [n][2], exp(-pi i j^2 / n)
-    std::vector<T> spectrum;  // [fast length, transformed order][2]
-
-    explicit Plan(int64_t size);
-
-    // Rows of lanes that `forward` and `inverse` need besides the data.
-    int64_t work_rows() const { return convolution ? convolution->n : 0; }
-};
-
 struct Radices {
     std::vector<int> list;
     double cost;  // relative work per point
@@ -131,6 +107,31 @@ inline Radices choose_radices(int64_t n) {
     return best;
 }
 
+template <class T>
+struct Plan {
+    struct Stage {
+        int radix;
+        int64_t length, stride, blocks;  // a transform of `length` = radix * stride, done `blocks` times
+        std::vector<T> twiddles;         // [stride][radix - 1][2], exp(-2 pi i p k / length)
+        std::vector<T> roots;            // radices without a codelet: cos and sin of 2 pi k / radix
+    };
+    int64_t n;
+    std::vector<Stage> stages;
+    std::vector<int> frequency;  // position after a forward transform -> frequency
+    std::vector<int> position;   // the inverse of it
+
+    // Bluestein: x chirped, convolved at a fast length, chirped again. `frequency` is the identity.
+    std::unique_ptr<Plan> convolution;
+    std::vector<T> chirp;     // [n][2], exp(-pi i j^2 / n)
+    std::vector<T> spectrum;  // [fast length, transformed order][2]
+
+    explicit Plan(int64_t size) : Plan(size, choose_radices(size)) {}
+    Plan(int64_t size, const Radices& radices);
+
+    // Rows of lanes that `forward` and `inverse` need besides the data.
+    int64_t work_rows() const { return convolution ? convolution->n : 0; }
+};
+
 inline int64_t bluestein_length(int64_t n) {
     int64_t best = 0;
     double best_cost = 1e30;
@@ -146,8 +147,7 @@ inline int64_t bluestein_length(int64_t n) {
 }
 
 template <class T>
-Plan<T>::Plan(int64_t size) : n(size), frequency(size_t(size), 0), position(size_t(size), 0) {
-    const Radices radices = choose_radices(n);
+Plan<T>::Plan(int64_t size, const Radices& radices) : n(size), frequency(size_t(size), 0), position(size_t(size), 0) {
     if (radices.direct) {
         int64_t length = n, blocks = 1;
         for (int r : radices.list) {
