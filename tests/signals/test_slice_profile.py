@@ -24,6 +24,38 @@ def test_rewinder_leaves_a_flat_phase() -> None:
     torch.testing.assert_close(m[:, 1], m[:, 1].flip(0), atol=1e-9, rtol=0)
 
 
+def test_gradient_step_and_rewinder_have_derivatives() -> None:
+    rf = 1e-6 * torch.randn(20, dtype=torch.complex128, generator=torch.Generator().manual_seed(0))
+    x = torch.linspace(-0.01, 0.01, 5, dtype=torch.float64)
+    # In mT/m and 0.1 ms, so that differences of the same size fit all.
+    values = [torch.tensor(v, dtype=torch.float64, requires_grad=True) for v in (10.0, 1.0, 0.5)]
+
+    def profile(gradient: torch.Tensor, step: torch.Tensor, part: torch.Tensor) -> torch.Tensor:
+        return signals.slice_profile(rf, 1e-3 * gradient, 1e-4 * step, x, rewind=part)
+
+    assert torch.autograd.gradcheck(profile, values)
+    plain = signals.slice_profile(rf, 10e-3, 1e-4, x)
+    torch.testing.assert_close(profile(*values), plain, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"position": torch.zeros(5, 1)}, r"position: expected real values \(spins,\), got torch.float32 \(5, 1\)"),
+        ({"position": [0.0, 1.0]}, "position: expected a torch.Tensor, got list"),
+        ({"rf": torch.ones(4, dtype=torch.int32)}, "rf: expected real or complex values"),
+        ({"gradient": float("nan")}, "gradient: expected a finite gradient"),
+        ({"gradient": torch.ones(4)}, r"gradient: expected a finite gradient \[T/m\], one for all"),
+        ({"dt": 0.0}, "dt: expected a positive time"),
+        ({"rewind": "half"}, "rewind: expected a finite part"),
+    ],
+)
+def test_bad_input(change: dict, message: str) -> None:
+    given = {"rf": torch.ones(4), "gradient": 0.01, "dt": 1e-5, "position": torch.zeros(5)} | change
+    with pytest.raises((TypeError, ValueError), match=message):
+        signals.slice_profile(**given)
+
+
 def image(kspace: np.ndarray) -> np.ndarray:
     shifted = np.fft.ifft2(np.fft.ifftshift(kspace, axes=(-2, -1)), norm="ortho")
     return np.sqrt((np.abs(np.fft.fftshift(shifted, axes=(-2, -1))) ** 2).sum(0))

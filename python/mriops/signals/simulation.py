@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 from mriops import ops
-from mriops._native.arguments import instance
+from mriops._native.arguments import finite, instance, number, positive
 from mriops._native.bloch_shapes import GAMMA
 
 from .sequence import Sequence
@@ -104,15 +106,15 @@ def simulate(
 
 def slice_profile(
     rf: Tensor,
-    gradient: float,
-    dt: float,
+    gradient: Tensor | float,
+    dt: Tensor | float,
     position: Tensor,
     *,
     t1: Tensor | float | None = None,
     t2: Tensor | float | None = None,
     off_resonance: Tensor | float | None = None,
     b1: Tensor | None = None,
-    rewind: float = 0.5,
+    rewind: Tensor | float = 0.5,
     gamma: float = GAMMA,
 ) -> Tensor:
     """Magnetization along the slice direction after a pulse under a constant gradient and a rewinder.
@@ -120,11 +122,11 @@ def slice_profile(
     Parameters
     ----------
     rf
-        ``(*batch, steps)`` complex [T].
+        ``(*batch, steps)`` complex or real [T]; its precision is that of the simulation.
     gradient
-        During the pulse [T/m].
+        During the pulse, one number [T/m].
     dt
-        Duration of a step [s].
+        Duration of a step, one number [s].
     position
         ``(spins,)`` along the slice direction [m].
     t1, t2
@@ -141,21 +143,41 @@ def slice_profile(
     Returns
     -------
     Tensor
-        ``(*batch, spins, 3)``: Mx, My, Mz, from equilibrium.
+        ``(*batch, spins, 3)``: Mx, My, Mz, from equilibrium; differentiable in every tensor argument.
 
     Raises
     ------
+    TypeError
+        What is no tensor or number.
     ValueError
-        Shapes that do not fit.
+        Shapes that do not fit, a number that is not finite, a step that takes no time.
 
     References
     ----------
     Pauly J, Le Roux P, Nishimura D, Macovski A. Parameter relations for the Shinnar-Le Roux selective excitation pulse
     design algorithm. IEEE Trans Med Imaging 1991;10:53-65.
     """
+    instance("rf", rf, Tensor, "a torch.Tensor")
+    instance("position", position, Tensor, "a torch.Tensor")
+    if position.ndim != 1 or position.is_complex() or position.dtype == torch.bool:
+        raise ValueError(f"position: expected real values (spins,), got {position.dtype} {tuple(position.shape)}")
+    if rf.ndim < 1 or not (rf.is_complex() or rf.is_floating_point()):
+        raise ValueError(f"rf: expected real or complex values (*batch, steps), got {rf.dtype} {tuple(rf.shape)}")
     real = rf.real if rf.is_complex() else rf
-    waveform = real.new_full((rf.shape[-1], 1), gradient)
-    m = ops.bloch(rf, waveform, dt, position[:, None], t1, t2, off_resonance, b1, gamma=gamma)
-    turn = 2 * torch.pi * gamma * gradient * dt * rf.shape[-1] * rewind
+    position, steps = position.to(real), rf.shape[-1]
+    strength = _one("gradient", gradient, "a finite gradient [T/m]", finite, real)
+    step = _one("dt", dt, "a positive time [s]", positive, real)
+    part = _one("rewind", rewind, "a finite part", finite, real)
+    m = ops.bloch(rf, strength.expand(steps, 1), step, position[:, None], t1, t2, off_resonance, b1, gamma=gamma)
+    turn = 2 * torch.pi * gamma * steps * strength * step * part
     transverse = torch.complex(m[..., 0], m[..., 1]) * torch.polar(torch.ones_like(position), turn * position)
     return torch.stack([transverse.real, transverse.imag, m[..., 2]], -1)
+
+
+def _one(name: str, value: Tensor | float, expected: str, fits: Callable[[float], bool], like: Tensor) -> Tensor:
+    """A number, or a tensor of one, which keeps its derivatives."""
+    if not isinstance(value, Tensor):
+        return torch.full((), number(name, value, expected, fits), dtype=like.dtype, device=like.device)
+    if value.ndim or value.is_complex() or value.dtype == torch.bool:
+        raise ValueError(f"{name}: expected {expected}, one for all, got {value.dtype} {tuple(value.shape)}")
+    return value.to(like)
