@@ -1,4 +1,4 @@
-"""See the package."""
+"""`python -m benchmarks.radices`: see the package."""
 
 import sys
 
@@ -8,8 +8,11 @@ from benchmarks.radices import LENGTHS, compare, measure
 
 def main(words: list[str]) -> None:
     """Print a table for each instruction set."""
+    lengths = tuple(int(word) for word in words) or LENGTHS
+    if min(lengths) < 2:
+        raise SystemExit(f"LENGTH: expected integers of at least 2, got {min(lengths)}")
     for isa in supported_isas():
-        rows = compare(measure(isa, tuple(int(word) for word in words) or LENGTHS))
+        rows = compare(measure(isa, lengths))
         print(f"{isa}\n length  chosen            ns/row   fastest           ns/row  ratio")
         for length, (chosen, best) in rows.items():
             texts = ["x".join(str(r) for r in chain.radices) for chain in (chosen, best)]

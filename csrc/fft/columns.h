@@ -76,23 +76,23 @@ MRIOPS_INLINE void butterfly(Cx<T>* v, const typename Plan<T>::Stage& s) {
 template <int R>
 constexpr int kCapacity = R > 0 ? R : kLargestDirectRadix;
 
-// Positions in a stage and its blocks, one inside the other. Between the first stage and the last, block by block: rows
-// in their order, which the prefetchers of a cache foresee.
-template <bool BlockByBlock, class T, class F>
+// A stage's positions, block by block: rows in their order, which prefetchers foresee. The first stage is one block.
+template <bool OneBlock, class T, class F>
 MRIOPS_INLINE void visit_stage(const typename Plan<T>::Stage& s, int r, const F& f) {
-    const int64_t outer = BlockByBlock ? s.blocks : s.stride, inner = BlockByBlock ? s.stride : s.blocks;
-    for (int64_t i = 0; i < outer; ++i)
-        for (int64_t j = 0; j < inner; ++j) {
-            const int64_t block = BlockByBlock ? i : j, p = BlockByBlock ? j : i;
-            f(block * s.length + p, s.twiddles.data() + p * (r - 1) * 2);
-        }
+    const T* w = s.twiddles.data();
+    if constexpr (OneBlock) {
+        for (int64_t p = 0; p < s.stride; ++p) f(p, w + p * (r - 1) * 2);
+    } else {
+        for (int64_t block = 0; block < s.blocks; ++block)
+            for (int64_t p = 0; p < s.stride; ++p) f(block * s.length + p, w + p * (r - 1) * 2);
+    }
 }
 
-template <int R, bool BlockByBlock, class T, class Load, class Store>
+template <int R, bool OneBlock, class T, class Load, class Store>
 inline void dif_stage(const typename Plan<T>::Stage& s, const Load& load, const Store& store) {
     const int r = R > 0 ? R : s.radix;
     const int64_t m = s.stride;
-    visit_stage<BlockByBlock, T>(s, r, [&](int64_t at, const T* w) MRIOPS_LAMBDA_INLINE {
+    visit_stage<OneBlock, T>(s, r, [&](int64_t at, const T* w) MRIOPS_LAMBDA_INLINE {
         Cx<T> v[kCapacity<R>];
 #pragma GCC unroll 32
         for (int j = 0; j < r; ++j) v[j] = load(at + m * j);
@@ -103,11 +103,11 @@ inline void dif_stage(const typename Plan<T>::Stage& s, const Load& load, const 
     });
 }
 
-template <int R, bool BlockByBlock, class T, class Load, class Store>
+template <int R, bool OneBlock, class T, class Load, class Store>
 inline void dit_stage(const typename Plan<T>::Stage& s, const Load& load, const Store& store) {
     const int r = R > 0 ? R : s.radix;
     const int64_t m = s.stride;
-    visit_stage<BlockByBlock, T>(s, r, [&](int64_t at, const T* w) MRIOPS_LAMBDA_INLINE {
+    visit_stage<OneBlock, T>(s, r, [&](int64_t at, const T* w) MRIOPS_LAMBDA_INLINE {
         Cx<T> v[kCapacity<R>];
         v[0] = load(at);
 #pragma GCC unroll 32
@@ -155,15 +155,15 @@ inline void turn_stage(const typename Plan<T>::Stage& s, const Load& load, const
         default: call(0);         \
     }
 
-template <class T, bool BlockByBlock = false, class Load, class Store>
+template <class T, bool OneBlock = true, class Load, class Store>
 inline void run_dif(const typename Plan<T>::Stage& s, const Load& load, const Store& store) {
-#define MRIOPS_CALL(R) dif_stage<R, BlockByBlock, T>(s, load, store)
+#define MRIOPS_CALL(R) dif_stage<R, OneBlock, T>(s, load, store)
     MRIOPS_RADIX_CASES(MRIOPS_CALL)
 #undef MRIOPS_CALL
 }
-template <class T, bool BlockByBlock = false, class Load, class Store>
+template <class T, bool OneBlock = true, class Load, class Store>
 inline void run_dit(const typename Plan<T>::Stage& s, const Load& load, const Store& store) {
-#define MRIOPS_CALL(R) dit_stage<R, BlockByBlock, T>(s, load, store)
+#define MRIOPS_CALL(R) dit_stage<R, OneBlock, T>(s, load, store)
     MRIOPS_RADIX_CASES(MRIOPS_CALL)
 #undef MRIOPS_CALL
 }
@@ -178,12 +178,12 @@ inline void run_turn(const typename Plan<T>::Stage& s, const Load& load, const S
 template <class T>
 __attribute__((noinline)) void dif_middle(const Plan<T>& plan, Cx<T>* data) {
     const Rows<T> rows{data};
-    for (size_t s = 1; s + 1 < plan.stages.size(); ++s) run_dif<T, true>(plan.stages[s], rows, rows);
+    for (size_t s = 1; s + 1 < plan.stages.size(); ++s) run_dif<T, false>(plan.stages[s], rows, rows);
 }
 template <class T>
 __attribute__((noinline)) void dit_middle(const Plan<T>& plan, Cx<T>* data) {
     const Rows<T> rows{data};
-    for (size_t s = plan.stages.size() - 1; s-- > 1;) run_dit<T, true>(plan.stages[s], rows, rows);
+    for (size_t s = plan.stages.size() - 1; s-- > 1;) run_dit<T, false>(plan.stages[s], rows, rows);
 }
 template <Turn W, class T, class Weight>
 __attribute__((noinline)) void turn(const Plan<T>& plan, Cx<T>* data, const Weight& weight) {

@@ -37,49 +37,50 @@ struct Radices {
 };
 
 // Nanoseconds per row of lanes, there and back: of a stage with twiddles, and of the last one, which has none and is
-// done in one visit. Fitted to the times of all chains of 50 lengths up to 1024.
+// done in one visit. Fitted to what `python -m benchmarks.radices` times, but for the last stage of 20 with AVX-512: its
+// rows do not fit into the registers, which costs more in volumes, where they come from outer caches.
 struct StageCost {
     double inner, last;
 };
 inline StageCost stage_cost(int r) {
 #if defined(__AVX512F__)
     switch (r) {
-        case 2: return {2.79, 0.38};
-        case 3: return {3.34, 0.66};
-        case 4: return {3.06, 0.6};
-        case 5: return {4.59, 1.5};
-        case 6: return {4.2, 1.1};
-        case 7: return {4.7, 2.0};
-        case 8: return {4.09, 1.01};
-        case 10: return {5.3, 2.1};
-        case 12: return {6.56, 1.72};
-        case 16: return {7.22, 2.02};
-        case 20: return {7.95, 2.72};
+        case 2: return {2.01, 0.43};
+        case 3: return {2.78, 0.91};
+        case 4: return {2.85, 0.91};
+        case 5: return {3.56, 1.81};
+        case 6: return {3.85, 1.69};
+        case 7: return {5.19, 3.35};
+        case 8: return {4.03, 1.91};
+        case 10: return {4.56, 2.44};
+        case 12: return {5.07, 2.43};
+        case 16: return {5.71, 2.93};
+        case 20: return {6.7, 3.5};
     }
 #else  // sixteen registers
     switch (r) {
-        case 2: return {2.96, 0.38};
-        case 3: return {3.4, 0.63};
-        case 4: return {2.37, 0.57};
-        case 5: return {4.28, 1.5};
-        case 6: return {3.81, 0.97};
-        case 7: return {4.3, 2.0};
-        case 8: return {4.27, 1.15};
-        case 10: return {6.21, 2.24};
-        case 12: return {7.03, 1.76};
-        case 16: return {7.29, 2.34};
-        case 20: return {7.95, 2.48};
+        case 2: return {1.76, 0.89};
+        case 3: return {2.55, 1.32};
+        case 4: return {2.44, 1.05};
+        case 5: return {3.68, 2.34};
+        case 6: return {3.18, 1.7};
+        case 7: return {5.52, 4.31};
+        case 8: return {4.08, 2.4};
+        case 10: return {5.42, 3.49};
+        case 12: return {5.26, 3.15};
+        case 16: return {6.41, 3.65};
+        case 20: return {6.75, 4};
     }
 #endif
-    return {2.6 + 0.6 * r, 2.6 + 0.6 * r};
+    return {2.6 + 0.6 * r, 2.6 + 0.6 * r};  // without a codelet
 }
 // The same in a transform of n rows: called once for all of them, and not faster than they come from the second-level
 // cache where they do not fit into the first.
 inline double stage_cost(int r, int64_t n, bool last) {
-    constexpr double kFit = 46080.0 / (2 * MRIOPS_VECTOR_BYTES), kFetch = MRIOPS_VECTOR_BYTES == 64 ? 6.1 : 3.7;
+    constexpr double kFit = 46080.0 / (2 * MRIOPS_VECTOR_BYTES), kFetch = MRIOPS_VECTOR_BYTES == 64 ? 4.7 : 3.6;
     const StageCost own = stage_cost(r);
     const double outside = std::min(1.0, 3 * std::max(0.0, 1 - kFit / double(n)));
-    return 24.0 / double(n) + (last ? own.last : std::max(own.inner, kFetch * outside));
+    return 8.0 / double(n) + (last ? own.last : std::max(own.inner, kFetch * outside));
 }
 
 // The cheapest chain of radices, by exhaustive search over the codelets (lengths have few divisors).
@@ -90,7 +91,7 @@ inline void search_radices(int64_t n, int64_t rest, double cost, std::vector<int
         best.cost = cost;
         return;
     }
-    for (int r : {11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 20, 16, 12, 10, 8, 7, 6, 5, 4, 3, 2}) {
+    for (int r : {11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 20}) {
         if (rest % r) continue;
         chain.push_back(r);
         search_radices(n, rest / r, cost + stage_cost(r, n, rest == r), chain, best);

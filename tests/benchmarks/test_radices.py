@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from benchmarks.compiled import supported_isas
-from benchmarks.radices import LENGTHS, Chain, compare, measure
+from benchmarks.radices import Chain, compare, measure
 
 
 def test_the_chosen_chain_beside_the_fastest():
@@ -22,7 +22,6 @@ def test_the_chosen_chain_beside_the_fastest():
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
 def test_all_chains_of_a_length_are_timed():
-    assert set(LENGTHS) > {64, 320, 512}
     chains = measure(supported_isas()[-1], (12, 60))
     assert all(math.prod(chain.radices) == chain.length and chain.time > 0 for chain in chains)
     twelve = {chain.radices for chain in chains if chain.length == 12}

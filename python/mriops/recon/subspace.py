@@ -104,9 +104,9 @@ def _cartesian(
     if csm is None:
         weights = torch.ones(kspace.shape[0], *kspace.shape[2:], dtype=kspace.real.dtype, device=kspace.device)
         weights = weights if sampled is None else weights * sampled.detach()
-        # The mean over the frames that sampled a place; what others hold there, noise or samples left out, is none.
-        total = (kspace.detach() * (weights != 0).unsqueeze(1)).sum(0)
-        csm = estimate_csm(total / torch.where(weights.sum(0) == 0, 1, weights.sum(0)), method=calib, ndim=ndim)
+        # The mean over frames that sampled a place: `kspace` may hold more than the mask lets count.
+        total, weight = (kspace.detach() * (weights != 0).unsqueeze(1)).sum(0), weights.sum(0)
+        csm = estimate_csm(total / torch.where(weight == 0, 1, weight), method=calib, ndim=ndim)
     encode = SenseOp(csm, sampled, ndim=ndim) @ SubspaceOp(basis, ndim=ndim)
     return encode, encode.H(kspace)
 
