@@ -29,31 +29,43 @@ class ArrangedWeights {
     T* data_;
 };
 
-// kernel.coils(b, z, begin, end, sum) puts the sum of some coils of a plane into `sum`, planar, maps after one another;
-// kernel.write(parts, count, b, z, y0, y1) writes rows of the sum of `count` such sums.
+// The sum over `coils` coils from `first` on, in `chunks` parts that are added to `total` one after another: the last
+// coil of a part adds it, so that it needs no visit of its own.
+template <class T>
+struct CoilSums {
+    int64_t first, coils, chunks;
+    Cx<T>*total, *part;  // part: of all but the first
+
+    // Where the share of coil c goes.
+    SumStep<T> of(int64_t c) const {
+        const int64_t i = c - first, chunk = ((i + 1) * chunks - 1) / coils;
+        const bool opens = i == chunk * coils / chunks, closes = i + 1 == (chunk + 1) * coils / chunks;
+        if (chunk == 0) return {opens ? nullptr : total, total, false};
+        return {opens ? nullptr : part, closes ? total : part, closes};
+    }
+};
+
+// kernel.coils(b, z, begin, end, sums) puts the shares of some coils of a plane where sums.of(coil) says, planar, maps
+// after one another; kernel.write(parts, count, b, z, y0, y1) writes rows of the sum of `count` such sums.
 template <class T, class Kernel>
 void sum_coils(const SenseProblem& p, const Kernel& kernel, int threads) {
     const int64_t planes = p.batch * p.nz, item = p.maps * kernel.planar_rows();
     const int64_t chunks = coil_chunks(planes, p.coils);
-    const auto coils = [&](int64_t plane, int64_t chunk, Cx<T>* sum) {
-        kernel.coils(plane / p.nz, plane % p.nz, chunk * p.coils / chunks, (chunk + 1) * p.coils / chunks, sum);
-    };
     if (chunks == 1 || threads == 1) {
         parallel_for(planes, threads, [&](int64_t plane, int) {
-            // One sum that stays in the cache; the others are added to it in the order in which `write` adds them.
+            // One sum that stays in the cache, to which parts are added in the order in which `write` adds them.
             Cx<T>* sum = scratch<Cx<T>>(Scratch::accumulator, size_t((chunks > 1 ? 2 : 1) * item));
-            coils(plane, 0, sum);
-            for (int64_t chunk = 1; chunk < chunks; ++chunk) {
-                coils(plane, chunk, sum + item);
-                for (int64_t i = 0; i < item; ++i) sum[i] = sum[i] + sum[item + i];
-            }
+            kernel.coils(plane / p.nz, plane % p.nz, 0, p.coils, {0, p.coils, chunks, sum, sum + item});
             kernel.write(sum, 1, plane / p.nz, plane % p.nz, 0, p.ny);
         });
         return;
     }
     Cx<T>* parts = scratch<Cx<T>>(Scratch::accumulator, size_t(planes * chunks * item));
-    parallel_for(planes * chunks, threads,
-                 [&](int64_t job, int) { coils(job / chunks, job % chunks, parts + job * item); });
+    parallel_for(planes * chunks, threads, [&](int64_t job, int) {
+        const int64_t plane = job / chunks, chunk = job % chunks;
+        const int64_t begin = chunk * p.coils / chunks, end = (chunk + 1) * p.coils / chunks;
+        kernel.coils(plane / p.nz, plane % p.nz, begin, end, {begin, end - begin, 1, parts + job * item, nullptr});
+    });
     constexpr int64_t kRows = 16;
     const int64_t blocks = ceil_div(p.ny, kRows);
     parallel_for(planes * blocks, threads, [&](int64_t job, int) {

@@ -66,26 +66,42 @@ struct Expand {
     }
 };
 
-// sum (+)= conj(csm) * v, one sum per map; `first` overwrites.
-template <class T, bool Fast>
+// Where a coil's share of a sum goes: `to` = [`to` +] [`before` +] share, map by map.
+template <class T>
+struct SumStep {
+    const Cx<T>* before;  // null: nothing
+    Cx<T>* to;
+    bool add;
+    MRIOPS_INLINE void operator()(int64_t i, Cx<T> v) const {
+        if (before) v = before[i] + v;
+        to[i] = add ? to[i] + v : v;
+    }
+    SumStep from(int64_t i) const { return {before ? before + i : nullptr, to + i, add}; }
+};
+
+// One sum that grows from the first coil on.
+template <class T>
+struct RunningSum {
+    Cx<T>* sum;
+    bool first;
+    MRIOPS_INLINE void operator()(int64_t i, Cx<T> v) const { sum[i] = first ? v : sum[i] + v; }
+};
+
+// conj(csm) * v to a sum per map: put(i + m * put_map_step, value).
+template <class T, bool Fast, class Put>
 struct Combine {
     Tile<T, Fast> csm;
     int64_t csm_map_step;
-    Cx<T>* sum;
-    int64_t sum_map_step;
+    Put put;
+    int64_t put_map_step;
     int64_t maps;
-    bool first;
     Ahead<T> ahead;
     MRIOPS_INLINE void operator()(int64_t i, Cx<T> v) const {
         if constexpr (Fast) ahead(i);
-        Cx<T> u = mul_conj(csm.load(i), v);
-        sum[i] = first ? u : sum[i] + u;
+        put(i, mul_conj(csm.load(i), v));
         if constexpr (!Fast) {
-            for (int64_t m = 1; m < maps; ++m) {
-                u = mul_conj(csm.map(m * csm_map_step).load(i), v);
-                Cx<T>& s = sum[i + m * sum_map_step];
-                s = first ? u : s + u;
-            }
+            for (int64_t m = 1; m < maps; ++m)
+                put(i + m * put_map_step, mul_conj(csm.map(m * csm_map_step).load(i), v));
         }
     }
 };

@@ -141,11 +141,11 @@ struct AdjointSum {
     T* image;
 
     int64_t planar_rows() const { return plane.planar_rows(); }
-    void coils(int64_t b, int64_t, int64_t begin, int64_t end, Cx<T>* sum) const {
+    void coils(int64_t b, int64_t, int64_t begin, int64_t end, const CoilSums<T>& sums) const {
         for (int64_t c = begin; c < end; ++c)
             with_fast(at.p.maps == 1, [&](auto single) {
                 plane.template adjoint<decltype(single)::value>(kspace + at.kspace(b, c), csm + at.csm(b, c),
-                                                                at.csm_map_step(), weights.of(b), sum, c == begin);
+                                                                at.csm_map_step(), weights.of(b), sums.of(c));
             });
     }
     void write(const Cx<T>* parts, int64_t count, int64_t b, int64_t, int64_t y0, int64_t y1) const {
@@ -163,15 +163,20 @@ struct InterleavedAdjointSum {
     T* image;
 
     int64_t planar_rows() const { return ceil_div(at.volume, 2 * kWidth<T>); }
-    void coils(int64_t b, int64_t, int64_t begin, int64_t end, Cx<T>* sum) const {
-        for (int64_t c = begin; c < end; ++c)
+    void coils(int64_t b, int64_t, int64_t begin, int64_t end, const CoilSums<T>& sums) const {
+        for (int64_t c = begin; c < end; ++c) {
+            const SumStep<T> step = sums.of(c);
+            Cx<T>* sum = step.add ? sums.part : step.to;
             transform.adjoint(
                 1, [&](int64_t) { return kspace + at.kspace(b, c); },
                 [&](int64_t) { return Weights<T>(at.p, mask, b); }, transform.axes.scale(),
                 [&](int64_t) {
-                    return CoilSink<T>{csm + at.csm(b, c), at.csm_map_step(), values(sum), at.volume, at, c == begin};
+                    return CoilSink<T>{csm + at.csm(b, c), at.csm_map_step(), values(sum), at.volume, at, !step.before};
                 },
                 1);
+            if (!step.add) continue;
+            for (int64_t i = 0; i < at.p.maps * planar_rows(); ++i) step.to[i] = step.to[i] + sum[i];
+        }
     }
     void write(const Cx<T>* parts, int64_t count, int64_t b, int64_t, int64_t y0, int64_t y1) const {
         const int64_t part = 2 * kWidth<T> * at.p.maps * planar_rows(), size = (y1 - y0) * at.row_step();
@@ -203,7 +208,8 @@ void run_split_csm_adjoint(const SenseProblem& p, const T* kspace, const T* imag
         for (int64_t b = first; b < first + p.batch_per_csm; ++b)
             with_fast(p.maps == 1, [&](auto single) {
                 plane.template adjoint<decltype(single)::value>(kspace + at.kspace(b, c), image + at.image(b),
-                                                                at.image_map_step(), weights.of(b), sum, b == first);
+                                                                at.image_map_step(), weights.of(b),
+                                                                {b == first ? nullptr : sum, sum, false});
             });
         plane.write(sum, 1, csm + at.csm(first, c), at.csm_map_step(), 0, p.ny);
     });

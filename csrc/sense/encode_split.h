@@ -119,10 +119,10 @@ class SplitEncode {
         if (streaming) end_streaming();
     }
 
-    // sum (+)= conj(factor) * F^H weights kspace; the sums are planar, [y][vector].
+    // conj(factor) * F^H weights kspace to a planar sum, [y][vector].
     template <bool Single>
-    void adjoint(const T* kspace, const T* factor, int64_t factor_map_step, const T* weights, Cx<T>* sum,
-                 bool first) const {
+    void adjoint(const T* kspace, const T* factor, int64_t factor_map_step, const T* weights,
+                 const SumStep<T>& put) const {
         Cx<T>* plane = scratch<Cx<T>>(Scratch::columns, size_t((axes_.x.n + 1) * pitch_));
         const T* any = weights + axes_.x.n * axes_.y.n;
         const int64_t* kept = columns_with_weight(any);
@@ -164,13 +164,11 @@ class SplitEncode {
                 transpose_complex(rows + t * W, v);
                 for (int l = 0; l < W; ++l) {
                     const int64_t y = g * W + l, at = y * at_.row_step() + 2 * t * W;
-                    Cx<T>* to = sum + y * tiles_ + t;
+                    const int64_t to = y * tiles_ + t;
                     prefetch_row<T>(factor + at + 2 * W);
-                    prefetch_row<T>(to + 1);
-                    for (int64_t m = 0; m < (Single ? 1 : at_.p.maps); ++m) {
-                        const Cx<T> u = mul_conj(load_complex(factor + at + m * factor_map_step), v[l]);
-                        to[m * planar_rows()] = first ? u : to[m * planar_rows()] + u;
-                    }
+                    prefetch_row<T>(put.to + to + 1);
+                    for (int64_t m = 0; m < (Single ? 1 : at_.p.maps); ++m)
+                        put(to + m * planar_rows(), mul_conj(load_complex(factor + at + m * factor_map_step), v[l]));
                 }
             }
         }

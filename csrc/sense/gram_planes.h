@@ -17,9 +17,9 @@ struct GramSum {
     T* out;
 
     int64_t planar_rows() const { return plane.planar_rows(); }
-    void coils(int64_t b, int64_t z, int64_t begin, int64_t end, Cx<T>* sum) const {
+    void coils(int64_t b, int64_t z, int64_t begin, int64_t end, const CoilSums<T>& sums) const {
         const int64_t offset = at.tile(z, 0);
-        plane.coils(csm + at.csm(b, 0) + offset, image + at.image(b) + offset, weights.of(b), begin, end, sum);
+        plane.coils(csm + at.csm(b, 0) + offset, image + at.image(b) + offset, weights.of(b), begin, end, sums);
     }
     void write(const Cx<T>* parts, int64_t count, int64_t b, int64_t z, int64_t y0, int64_t y1) const {
         plane.write(parts, count, out + at.image(b) + at.tile(z, 0), y0, y1);

@@ -8,6 +8,8 @@
 #include "../fft/split_rows.h"
 #include "arrays.h"
 #include "axes.h"
+#include "coil_passes.h"
+#include "coil_sums.h"
 
 namespace mriops {
 namespace {
@@ -47,49 +49,81 @@ class SplitPlane {
         write_planar(parts, count, at_.p.maps, vectors_, at_.p.ny, image, at_.image_map_step(), y0, y1);
     }
 
-    // sum = coils [begin, end).
-    void coils(const T* csm, const T* image, const T* weights, int64_t begin, int64_t end, Cx<T>* sum) const {
-        const int64_t ny = axes_.y.n;
-        Cx<T>* data = scratch<Cx<T>>(Scratch::columns, size_t(vectors_ * pitch_));
+    // Coils [begin, end) to their sums.
+    void coils(const T* csm, const T* image, const T* weights, int64_t begin, int64_t end,
+               const CoilSums<T>& sums) const {
+        const int64_t ny = axes_.y.n, size = vectors_ * pitch_;
+        const CoilPasses passes(begin, end, size * int64_t(sizeof(Cx<T>)));
+        Cx<T>* data = scratch<Cx<T>>(Scratch::columns, size_t(passes.held() * size));
         Cx<T>* work = scratch<Cx<T>>(Scratch::work, size_t(axes_.work_rows() + vectors_));
         Cx<T>* line = work + axes_.work_rows();
-        for (int64_t k = 0; k < vectors_; ++k) std::fill_n(data + k * pitch_ + ny, pitch_ - ny, Cx<T>{});
+        for (int64_t k = 0; k < passes.held() * vectors_; ++k)
+            std::fill_n(data + k * pitch_ + ny, pitch_ - ny, Cx<T>{});
         with_fast(at_.p.maps == 1, [&](auto single) {
             constexpr bool Single = decltype(single)::value;
-            for (int64_t c = begin; c < end; ++c) {
-                const T* s = csm + c * at_.volume;
-                for (int64_t y = 0; y < ny; ++y) expand_row<Single>(s, image, y, data, line);
-                for (int64_t k = 0; k < vectors_; ++k) column(data + k * pitch_, weights + k * W * W, work);
-                for (int64_t y = ny; y-- > 0;)  // backwards: the rows touched last are still in cache
-                    combine_row<Single>(s, data, y, sum, c == begin, line);
-            }
+            passes.for_each([&](const CoilPass& pass) {
+                SumStep<T> steps[CoilPasses::kMost];
+                pass.for_each_out([&](int64_t c, int64_t slot) { steps[slot] = sums.of(c); });
+                for (int64_t i = 0; i < ny; i += kRun) {
+                    const Run run{pass.back ? ny - 1 - i : i, pass.back ? -1 : 1, std::min(kRun, ny - i)};
+                    pass.for_each_out([&](int64_t c, int64_t slot) {
+                        combine_rows<Single>(csm + c * at_.volume, data + slot * size, run, steps[slot], line);
+                    });
+                    pass.for_each_in([&](int64_t c, int64_t slot) {
+                        expand_rows<Single>(csm + c * at_.volume, image, run, data + slot * size, line);
+                    });
+                }
+                for (int64_t k = 0; k < vectors_; ++k)
+                    pass.for_each_in([&](int64_t, int64_t slot) {
+                        column(data + slot * size + k * pitch_, weights + k * W * W, work);
+                    });
+            });
         });
     }
 
   private:
+    // Rows of a coil before those of the next.
+    static constexpr int64_t kRun = 4;
+    struct Run {
+        int64_t y, step, count;
+    };
+
+    // Functions of their own, whose loops the compiler keeps in registers.
+    template <bool Single>
+    __attribute__((noinline)) void expand_rows(const T* s, const T* image, const Run& run, Cx<T>* data,
+                                               Cx<T>* line) const {
+        int64_t y = run.y;
+        for (int64_t i = 0; i < run.count; ++i, y += run.step)
+            expand_row<Single>(s, image, y, y + run.step, data, line);
+    }
+    template <bool Single>
+    __attribute__((noinline)) void combine_rows(const T* s, const Cx<T>* data, const Run& run, const SumStep<T> step,
+                                                Cx<T>* line) const {
+        int64_t y = run.y;
+        for (int64_t i = 0; i < run.count; ++i, y += run.step)
+            combine_row<Single>(s, data, y, y + run.step, step, line);
+    }
+
     int64_t weight_group_size() const { return axes_.x.n * W; }
 
     template <bool Single>
-    void expand_row(const T* s, const T* image, int64_t y, Cx<T>* data, Cx<T>* line) const {
+    void expand_row(const T* s, const T* image, int64_t y, int64_t next, Cx<T>* data, Cx<T>* line) const {
         const ExpandInterleaved<T, Single> load{{s + y * at_.row_step(), 2 * W, W},
                                                 at_.csm_map_step(),
                                                 {image + y * at_.row_step(), 2 * W, W},
                                                 at_.image_map_step(),
                                                 at_.p.maps,
-                                                {s + (y + 1) * at_.row_step(), 2 * W},
-                                                {image + (y + 1) * at_.row_step(), 2 * W}};
+                                                {s + next * at_.row_step(), 2 * W},
+                                                {image + next * at_.row_step(), 2 * W}};
         rows_.forward(load, data + y, pitch_, line);
     }
 
     template <bool Single>
-    void combine_row(const T* s, const Cx<T>* data, int64_t y, Cx<T>* sum, bool first, Cx<T>* line) const {
-        const Combine<T, Single> store{{s + y * at_.row_step(), 2 * W, W},
-                                       at_.csm_map_step(),
-                                       sum + y * vectors_,
-                                       planar_rows(),
-                                       at_.p.maps,
-                                       first,
-                                       {s + (y - 1) * at_.row_step(), 2 * W}};
+    void combine_row(const T* s, const Cx<T>* data, int64_t y, int64_t next, const SumStep<T>& step,
+                     Cx<T>* line) const {
+        const Combine<T, Single, SumStep<T>> store{
+            {s + y * at_.row_step(), 2 * W, W}, at_.csm_map_step(), step.from(y * vectors_), planar_rows(), at_.p.maps,
+            {s + next * at_.row_step(), 2 * W}};
         rows_.inverse(data + y, pitch_, store, line);
     }
 

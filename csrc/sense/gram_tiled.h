@@ -8,6 +8,7 @@
 #include "../fft/rows.h"
 #include "arrays.h"
 #include "axes.h"
+#include "coil_sums.h"
 
 namespace mriops {
 namespace {
@@ -49,8 +50,10 @@ class TiledPlane {
                 }
     }
 
-    // Adds coils [begin, end) to sum; the first one overwrites.
-    void coils(const T* csm, const T* interleaved, const T* weights, int64_t begin, int64_t end, Cx<T>* sum) const {
+    // Coils [begin, end) to their sums. One by one: rows of a tile lie in as many pages of memory as the TLB holds, of
+    // the maps of one coil.
+    void coils(const T* csm, const T* interleaved, const T* weights, int64_t begin, int64_t end,
+               const CoilSums<T>& sums) const {
         Cx<T>* image = scratch<Cx<T>>(Scratch::image, size_t(at_.p.maps * planar_rows()));
         read(interleaved, image);
         const Plane<T> plane{scratch<Cx<T>>(Scratch::columns, size_t(planar_rows())), pitch_, tiles_};
@@ -66,7 +69,7 @@ class TiledPlane {
                 roundtrip_columns(*axes_.x.plan, rows, work, LaneWeight<T>{weights + g * axes_.x.n * W});
                 rows_to_plane(rows, plane, g * W);
             }
-            for (int64_t t = tiles_; t-- > 0;) combine(s, sum, t, plane, work, c == begin);
+            for (int64_t t = tiles_; t-- > 0;) combine(s, sums.of(c), t, plane, work);
         }
     }
 
@@ -99,17 +102,16 @@ class TiledPlane {
         });
     }
 
-    void combine(const T* s, Cx<T>* sum, int64_t t, const Plane<T>& plane, Cx<T>* work, bool first) const {
+    void combine(const T* s, const SumStep<T>& step, int64_t t, const Plane<T>& plane, Cx<T>* work) const {
         Cx<T>* column = plane.data + t * pitch_;
         with_fast(at_.fast(t), [&](auto fast) {
             constexpr bool Fast = decltype(fast)::value;
-            const Combine<T, Fast> store{{s + 2 * t * W, at_.row_step(), at_.lanes(t)},
-                                         at_.csm_map_step(),
-                                         sum + t * pitch_,
-                                         planar_rows(),
-                                         at_.p.maps,
-                                         first,
-                                         {}};
+            const Combine<T, Fast, SumStep<T>> store{{s + 2 * t * W, at_.row_step(), at_.lanes(t)},
+                                                     at_.csm_map_step(),
+                                                     step.from(t * pitch_),
+                                                     planar_rows(),
+                                                     at_.p.maps,
+                                                     {}};
             if constexpr (Fast) {
                 if (axes_.y.plan) return inverse_columns_into(*axes_.y.plan, column, work, store);
             }
