@@ -37,8 +37,8 @@ struct Radices {
 };
 
 // Nanoseconds per row of lanes, there and back: of a stage with twiddles, and of the last one, which has none and is
-// done in one visit. Fitted to what `python -m benchmarks.radices` times, but for the last stage of 20 with AVX-512: its
-// rows do not fit into the registers, which costs more in volumes, where they come from outer caches.
+// done in one visit. Fitted to what `python -m benchmarks.radices` times, but for the last stage of 20 with AVX-512:
+// its rows do not fit into the registers, which costs more in volumes, where they come from outer caches.
 struct StageCost {
     double inner, last;
 };
