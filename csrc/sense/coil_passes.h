@@ -22,16 +22,14 @@ struct CoilPass {
 };
 
 // The passes over coils [begin, end). Where a plane fits into the second-level cache with all that is read beside it,
-// coils go one by one. Where it does not, a few go together and make room for the next few at once, so that image and
-// sum are fetched once for them.
+// coils go one by one, which costs less. Where it does not, a few go together and make room for the next few at once,
+// so that image and sum are fetched once for them.
 class CoilPasses {
   public:
-    static constexpr int64_t kMost = 4;
+    static constexpr int64_t kMost = 4;          // at a time
+    static constexpr int64_t kFits = 512 << 10;  // bytes of a plane
     CoilPasses(int64_t begin, int64_t end, int64_t plane_bytes)
-        : begin_(begin),
-          end_(end),
-          joint_(plane_bytes >= 512 << 10),
-          held_(joint_ ? std::min(end - begin, kMost) : 1) {}
+        : begin_(begin), end_(end), joint_(plane_bytes >= kFits), held_(joint_ ? std::min(end - begin, kMost) : 1) {}
 
     // Planes in use.
     int64_t held() const { return held_; }

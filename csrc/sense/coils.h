@@ -79,20 +79,12 @@ struct SumStep {
     SumStep from(int64_t i) const { return {before ? before + i : nullptr, to + i, add}; }
 };
 
-// One sum that grows from the first coil on.
-template <class T>
-struct RunningSum {
-    Cx<T>* sum;
-    bool first;
-    MRIOPS_INLINE void operator()(int64_t i, Cx<T> v) const { sum[i] = first ? v : sum[i] + v; }
-};
-
 // conj(csm) * v to a sum per map: put(i + m * put_map_step, value).
-template <class T, bool Fast, class Put>
+template <class T, bool Fast>
 struct Combine {
     Tile<T, Fast> csm;
     int64_t csm_map_step;
-    Put put;
+    SumStep<T> put;
     int64_t put_map_step;
     int64_t maps;
     Ahead<T> ahead;

@@ -110,12 +110,12 @@ class ColumnGram {
                                    {axes_.z.plan ? csm + at_.tile(z + 1, 0) : next, at_.row_step()}};
         };
         const auto combine = [&](int64_t z) {
-            return Combine<T, Fast, RunningSum<T>>{{csm + at_.tile(z, 0), at_.row_step(), lanes},
-                                                   at_.csm_map_step(),
-                                                   {sum + z * pitch_, first},
-                                                   block,
-                                                   maps,
-                                                   {axes_.z.plan ? csm + at_.tile(z + 1, 0) : nullptr, at_.row_step()}};
+            return Combine<T, Fast>{{csm + at_.tile(z, 0), at_.row_step(), lanes},
+                                    at_.csm_map_step(),
+                                    {first ? nullptr : sum + z * pitch_, sum + z * pitch_, false},
+                                    block,
+                                    maps,
+                                    {axes_.z.plan ? csm + at_.tile(z + 1, 0) : nullptr, at_.row_step()}};
         };
         if (!axes_.z.plan) {
             const auto load = expand(0);

@@ -121,7 +121,7 @@ class SplitPlane {
     template <bool Single>
     void combine_row(const T* s, const Cx<T>* data, int64_t y, int64_t next, const SumStep<T>& step,
                      Cx<T>* line) const {
-        const Combine<T, Single, SumStep<T>> store{
+        const Combine<T, Single> store{
             {s + y * at_.row_step(), 2 * W, W}, at_.csm_map_step(), step.from(y * vectors_), planar_rows(), at_.p.maps,
             {s + next * at_.row_step(), 2 * W}};
         rows_.inverse(data + y, pitch_, store, line);

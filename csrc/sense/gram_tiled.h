@@ -106,12 +106,12 @@ class TiledPlane {
         Cx<T>* column = plane.data + t * pitch_;
         with_fast(at_.fast(t), [&](auto fast) {
             constexpr bool Fast = decltype(fast)::value;
-            const Combine<T, Fast, SumStep<T>> store{{s + 2 * t * W, at_.row_step(), at_.lanes(t)},
-                                                     at_.csm_map_step(),
-                                                     step.from(t * pitch_),
-                                                     planar_rows(),
-                                                     at_.p.maps,
-                                                     {}};
+            const Combine<T, Fast> store{{s + 2 * t * W, at_.row_step(), at_.lanes(t)},
+                                         at_.csm_map_step(),
+                                         step.from(t * pitch_),
+                                         planar_rows(),
+                                         at_.p.maps,
+                                         {}};
             if constexpr (Fast) {
                 if (axes_.y.plan) return inverse_columns_into(*axes_.y.plan, column, work, store);
             }
