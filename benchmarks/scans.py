@@ -93,7 +93,12 @@ class Plan:
     @property
     def title(self) -> str:
         """The scan in words, for tables."""
-        return f"{self.words}, {self.coils} coils x {'x'.join(map(str, self.im_size))}"
+        coils = "1 coil" if self.coils == 1 else f"{self.coils} coils"
+        return f"{self.words}, {coils} x {'x'.join(map(str, self.im_size))}"
+
+    def one_coil(self) -> Plan:
+        """The same through a single coil."""
+        return replace(self, name=f"{self.name}-one", coils=1)
 
     def tiny(self) -> Plan:
         """The same with a few samples of a few pixels, to load what runs on first use."""

@@ -78,6 +78,8 @@ def _cases() -> list[Case]:
         made.append(_case(KOOSHBALL, "gram", target, _native(volume) | {"mrpro": 10.0}, ("mrpro",)))
     dynamic = _native(2.5) | {"mrpro": 8.0}
     made += [_case(DYNAMIC, work, 1e-3, dynamic, ("mrpro",)) for work in ("forward", "adjoint", "gram")]
+    for plan in (RADIAL.one_coil(), KOOSHBALL.one_coil()):
+        made += [_case(plan, work, 1e-3, {}) for work in ("forward", "adjoint", "gram")]
     return made
 
 

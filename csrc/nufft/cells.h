@@ -1,7 +1,7 @@
 // One grid cell of a block of coils: N real numbers, interleaved complex, as whole vectors and one narrower vector.
 //
 // A row of the grid keeps the whole vectors of all its cells in one array and the narrower rests in another behind it,
-// so that no vector crosses a line of memory. Rests of half a vector are read and written two cells at a time.
+// so that no vector crosses a line of memory. As many rests as fill a vector are read and written together.
 #pragma once
 #include <cstring>
 
@@ -21,30 +21,59 @@ struct Narrow<T, 0> {
     typedef T vec_u;
 };
 
-namespace shuffle {
-template <class T, int... I>
-MRIOPS_INLINE Vec<T> swap_halves(Vec<T> v, std::integer_sequence<int, I...>) {
-    return MRIOPS_SHUFFLE(v, v, ((I + Lanes<T>::width / 2) % Lanes<T>::width)...);
+template <class T, int From, int N, int... I>
+MRIOPS_INLINE typename Narrow<T, N>::vec part_of(typename Narrow<T, 2 * N>::vec v, std::integer_sequence<int, I...>) {
+    return MRIOPS_SHUFFLE(v, v, (From + I)...);
 }
-}  // namespace shuffle
 
+// As many numbers as fill `Bytes` in all lanes, again and again. By instruction: what GCC makes of a shuffle that
+// widens goes through memory.
+template <class T, int Bytes>
+MRIOPS_INLINE Vec<T> repeated(const void* p) {
+    static_assert(Bytes <= int(sizeof(Vec<T>) / 2) && Bytes >= 8, "");
+    if constexpr (Bytes == 8) {
+        double number;
+        std::memcpy(&number, p, sizeof number);
+        return reinterpret_cast<Vec<T>>(number - Vec<double>{});
+    }
+#if defined(__AVX512F__)
+    if constexpr (Bytes == 16)
+        return reinterpret_cast<Vec<T>>(_mm512_broadcast_f32x4(_mm_loadu_ps(static_cast<const float*>(p))));
+    else
+        return reinterpret_cast<Vec<T>>(_mm512_broadcast_f64x4(_mm256_loadu_pd(static_cast<const double*>(p))));
+#elif defined(__AVX2__)
+    return reinterpret_cast<Vec<T>>(_mm256_broadcast_ps(static_cast<const __m128*>(p)));
+#endif
+}
+
+// The sum of runs of N of M numbers.
+template <class T, int M, int N>
+MRIOPS_INLINE void store_folded(T* p, typename Narrow<T, M>::vec v) {
+    if constexpr (M == N) {
+        *reinterpret_cast<typename Narrow<T, N>::vec_u*>(p) = v;
+    } else {
+        constexpr int half = M / 2;
+        using Index = std::make_integer_sequence<int, half>;
+        store_folded<T, half, N>(p, part_of<T, 0, half>(v, Index{}) + part_of<T, half, half>(v, Index{}));
+    }
+}
+
+// Cells whose rests are read and written as one vector: a group. 1: each by itself.
 template <class T>
-MRIOPS_INLINE void store_lower(T* p, Vec<T> v) {
-    std::memcpy(p, &v, sizeof v / 2);
+constexpr int64_t cells_together(int64_t reals) {
+    constexpr int64_t L = Lanes<T>::width;
+#if defined(__AVX2__)
+    if (sizeof(T) == 4 && reals % L != 0) return L / (reals % L);
+#endif
+    return 1;
 }
 
-// Whether rests are half a vector, and there are instructions to put the weights of two cells into one.
-template <class T>
-constexpr bool has_pairs(int64_t reals) {
-    return sizeof(Vec<T>) == 64 && sizeof(T) == 4 && reals % Lanes<T>::width == Lanes<T>::width / 2;
-}
-
-// With Pairs, the rest is that of two neighbouring cells.
-template <class T, int N, bool Pairs = false>
+// `Together` rests side by side.
+template <class T, int N, int Together = 1>
 struct Cell {
     static constexpr int L = Lanes<T>::width, whole = N / L, rest = N % L;
-    using Rest = typename Narrow<T, Pairs ? L : rest>::vec;
-    using Rest_u = typename Narrow<T, Pairs ? L : rest>::vec_u;
+    using Rest = typename Narrow<T, rest * Together>::vec;
+    using Rest_u = typename Narrow<T, rest * Together>::vec_u;
     Vec<T> v[whole ? whole : 1];
     Rest tail;
 
@@ -83,26 +112,25 @@ struct Cell {
         if constexpr (rest != 0) c.tail = lower(w) * tail;
         return c;
     }
-    // From and to the N numbers of one sample: of a pair, two copies and the sum.
+    // From and to the N numbers of one sample: copies of the rest for each cell of a group, and their sum.
     static MRIOPS_INLINE Cell load_sample(const T* p) {
-        if constexpr (!Pairs) {
+        if constexpr (Together == 1) {
             return load(p, p + whole * L);
         } else {
-            Cell<T, N> one = Cell<T, N>::load_sample(p);
             Cell c;
 #pragma GCC unroll 16
-            for (int i = 0; i < whole; ++i) c.v[i] = one.v[i];
-            c.tail = twice(one.tail, LaneIndex<T>{});
+            for (int i = 0; i < whole; ++i) c.v[i] = load_unaligned(p + i * L);
+            c.tail = repeated<T, int(rest * sizeof(T))>(p + whole * L);
             return c;
         }
     }
     MRIOPS_INLINE void store_sample(T* p) const {
-        if constexpr (!Pairs) {
+        if constexpr (Together == 1) {
             store(p, p + whole * L);
         } else {
 #pragma GCC unroll 16
             for (int i = 0; i < whole; ++i) store_unaligned(p + i * L, v[i]);
-            store_lower<T>(p + whole * L, tail + shuffle::swap_halves<T>(tail, LaneIndex<T>{}));
+            store_folded<T, L, rest>(p + whole * L, tail);
         }
     }
 
@@ -111,10 +139,6 @@ struct Cell {
         Rest part;
         std::memcpy(&part, &w, sizeof part);
         return part;
-    }
-    template <class Half, int... I>
-    static MRIOPS_INLINE Vec<T> twice(Half half, std::integer_sequence<int, I...>) {
-        return MRIOPS_SHUFFLE(half, half, I...);
     }
 };
 
@@ -126,7 +150,10 @@ struct CellPlaces {
     int64_t whole, rest;  // numbers of a cell in the two arrays
     int64_t rests;        // where the second array begins
     int64_t size;         // of both
-    bool pairs;
+    int64_t together;     // cells of a group
+
+    // Cells behind those of a row that groups reach into, with a weight of zero.
+    int64_t spare() const { return 2 * (together - 1); }
 
     int64_t at(int64_t cell, int64_t number) const {
         return number < whole ? cell * whole + number : rests + cell * rest + number - whole;
@@ -135,13 +162,15 @@ struct CellPlaces {
     int64_t step(int64_t number) const { return number < whole ? whole : rest; }
 };
 
+// For a row of `cells`, spare ones not counted.
 template <class T>
 inline CellPlaces cell_places(int64_t stored, int64_t cells) {
     constexpr int64_t L = Lanes<T>::width, line = 64 / int64_t(sizeof(T));
     CellPlaces at;
     at.whole = 2 * stored / L * L;
     at.rest = 2 * stored % L;
-    at.pairs = has_pairs<T>(2 * stored);
+    at.together = cells_together<T>(2 * stored);
+    cells += at.spare();
     at.rests = cells * at.whole;
     at.size = (at.rests + cells * at.rest + line - 1) / line * line;
     return at;

@@ -65,8 +65,8 @@ class DenseTile {
     template <class F>
     void for_each_row(const F& f) {
         const CellPlaces& cells = grid_.cells;
-        const int64_t all = grid_.x.grid + grid_.width + kSpareCells,
-                      end = std::min(tile_.x + side_ + kSpareCells, all),
+        const int64_t all = grid_.x.grid + grid_.width + cells.spare(),
+                      end = std::min(tile_.x + side_ + cells.spare(), all),
                       rows = rows_ == 1 ? 1 : std::min(rows_, grid_.y.grid + grid_.width - tile_.y);
         for (int64_t i = 0; i < side_; ++i)
             for (int64_t r = 0; r < rows; ++r) {

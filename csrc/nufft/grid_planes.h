@@ -38,7 +38,7 @@ struct GridPlanes {
           // One more than needed: strides of a power of two would fall into the same few sets of the caches.
           pitch(rows * coils * tiles + 1),
           streams(kStreams<T> && spectrum_size() * int64_t(sizeof(Cx<T>)) >= 8 << 20),
-          cells(cell_places<T>(stored, p.gx + width + kSpareCells)),
+          cells(cell_places<T>(stored, p.gx + width)),
           row_step(odd_lines(cells.size + 64 / int64_t(sizeof(T)))),
           line_reals(ndim == 3 ? (p.gy + width) * row_step : row_step),
           row(x, p.width, stored, tiles, cells) {}

@@ -14,9 +14,6 @@
 namespace mriops {
 namespace {
 
-// Cells behind the halo of a row, which pairs reach into.
-constexpr int kSpareCells = 2;
-
 // One axis: n pixels in a transform of `grid` points. Cell e of the grid holds frequency (e - width/2) mod grid.
 template <class T>
 struct GridAxis {
@@ -33,77 +30,81 @@ struct GridAxis {
     int64_t frequency_of_cell(int64_t e) const { return (e + grid - shift) % grid; }
 };
 
-template <class T, int Q, int... I>
-MRIOPS_INLINE void store_piece(T* to, Vec<T> v, int piece, std::integer_sequence<int, I...>) {
-    constexpr int count = Lanes<T>::width / (2 * Q);
-    typedef T part __attribute__((vector_size(2 * Q * sizeof(T))));
-    typedef T part_u __attribute__((vector_size(2 * Q * sizeof(T)), aligned(alignof(T))));
-    part out{};
-    switch (piece) {  // a constant after unrolling
-        case 0: out = MRIOPS_SHUFFLE(v, v, I...); break;
-        case 1:
-            if constexpr (count > 1) out = MRIOPS_SHUFFLE(v, v, (2 * Q + I)...);
-            break;
-        case 2:
-            if constexpr (count > 2) out = MRIOPS_SHUFFLE(v, v, (4 * Q + I)...);
-            break;
-        case 3:
-            if constexpr (count > 3) out = MRIOPS_SHUFFLE(v, v, (6 * Q + I)...);
-            break;
-        default: break;
+// Pieces of D doubles of `Rows` rows at one offset, in registers one after the other. In units of doubles: a complex
+// number is one or two of them.
+template <int D, int Rows>
+struct Pieces {
+    static constexpr int n = D * Rows;
+    using Vector = typename Narrow<double, n>::vec;
+    using Index = std::make_integer_sequence<int, n / 2>;
+
+    template <class T>
+    static MRIOPS_INLINE Vector load(T* const* row, int64_t offset) {
+        Vector v;
+        if constexpr (Rows == 1) {
+            std::memcpy(&v, row[0] + offset, sizeof v);
+            return v;
+        } else if constexpr (n == 2) {
+            double a, b;
+            std::memcpy(&a, row[0] + offset, sizeof a);
+            std::memcpy(&b, row[1] + offset, sizeof b);
+            return Vector{a, b};
+        } else {
+            using Half = Pieces<D, Rows / 2>;
+            return joined(Half::load(row, offset), Half::load(row + Rows / 2, offset),
+                          std::make_integer_sequence<int, n>{});
+        }
     }
-    *reinterpret_cast<part_u*>(to) = out;
-}
+    template <class T>
+    static MRIOPS_INLINE void store(Vector v, T* const* row, int64_t offset) {
+        if constexpr (Rows == 1) {
+            std::memcpy(row[0] + offset, &v, sizeof v);
+        } else if constexpr (n == 2) {
+            const double a = v[0], b = v[1];
+            std::memcpy(row[0] + offset, &a, sizeof a);
+            std::memcpy(row[1] + offset, &b, sizeof b);
+        } else {
+            using Half = Pieces<D, Rows / 2>;
+            Half::store(half<0>(v, Index{}), row, offset);
+            Half::store(half<n / 2>(v, Index{}), row + Rows / 2, offset);
+        }
+    }
+
+  private:
+    template <class V, int... I>
+    static MRIOPS_INLINE Vector joined(V a, V b, std::integer_sequence<int, I...>) {
+        return MRIOPS_SHUFFLE(a, b, I...);
+    }
+    template <int From, int... I>
+    static MRIOPS_INLINE typename Narrow<double, n / 2>::vec half(Vector v, std::integer_sequence<int, I...>) {
+        return MRIOPS_SHUFFLE(v, v, (From + I)...);
+    }
+};
 
 // Lanes of v are rows x Q coils: Q complex numbers to each of the rows, or from them.
 template <class T, int Q>
 MRIOPS_INLINE void store_cells(Cx<T> v, T* const* row, int64_t offset) {
     constexpr int L = Lanes<T>::width, rows = L / Q;
-    const Vec<T> half[2] = {shuffle::interleave<T, 0>(v.re, v.im, LaneIndex<T>{}),
-                            shuffle::interleave<T, 1>(v.re, v.im, LaneIndex<T>{})};
     if constexpr (rows == 1) {
-        store_unaligned(row[0] + offset, half[0]);
-        store_unaligned(row[0] + offset + L, half[1]);
-    } else if constexpr (rows == 2) {
-        store_unaligned(row[0] + offset, half[0]);
-        store_unaligned(row[1] + offset, half[1]);
-    } else if constexpr (rows <= 8) {
-#pragma GCC unroll 8
-        for (int r = 0; r < rows; ++r)
-            store_piece<T, Q>(row[r] + offset, half[r / (rows / 2)], r % (rows / 2),
-                              std::make_integer_sequence<int, 2 * Q>{});
+        store_complex(row[0] + offset, v);
     } else {
-        T buffer[2 * L];
-        std::memcpy(buffer, half, sizeof buffer);
-        for (int r = 0; r < rows; ++r) std::memcpy(row[r] + offset, buffer + 2 * Q * r, 2 * Q * sizeof(T));
+        using Half = Pieces<int(2 * Q * sizeof(T) / 8), rows / 2>;
+        const Vec<T> lower = shuffle::interleave<T, 0>(v.re, v.im, LaneIndex<T>{}),
+                     upper = shuffle::interleave<T, 1>(v.re, v.im, LaneIndex<T>{});
+        Half::store(reinterpret_cast<Vec<double>>(lower), row, offset);
+        Half::store(reinterpret_cast<Vec<double>>(upper), row + rows / 2, offset);
     }
-}
-template <class T, int Q, int... I>
-MRIOPS_INLINE Vec<T> load_pair(const T* first, const T* second, std::integer_sequence<int, I...>) {
-    typedef T part __attribute__((vector_size(2 * Q * sizeof(T))));
-    typedef T part_u __attribute__((vector_size(2 * Q * sizeof(T)), aligned(alignof(T))));
-    const part a = *reinterpret_cast<const part_u*>(first), b = *reinterpret_cast<const part_u*>(second);
-    return MRIOPS_SHUFFLE(a, b, I...);
 }
 template <class T, int Q>
 MRIOPS_INLINE Cx<T> load_cells(T* const* row, int64_t offset) {
     constexpr int L = Lanes<T>::width, rows = L / Q;
     if constexpr (rows == 1) {
         return load_complex(row[0] + offset);
-    } else if constexpr (rows == 2 || rows == 4) {
-        Vec<T> a, b;
-        if constexpr (rows == 2) {
-            a = load_unaligned(row[0] + offset);
-            b = load_unaligned(row[1] + offset);
-        } else {
-            a = load_pair<T, Q>(row[0] + offset, row[1] + offset, LaneIndex<T>{});
-            b = load_pair<T, Q>(row[2] + offset, row[3] + offset, LaneIndex<T>{});
-        }
-        return {shuffle::even<T>(a, b, LaneIndex<T>{}), shuffle::odd<T>(a, b, LaneIndex<T>{})};
     } else {
-        alignas(64) T buffer[2 * L];
-        for (int r = 0; r < rows; ++r) std::memcpy(buffer + 2 * Q * r, row[r] + offset, 2 * Q * sizeof(T));
-        return load_complex(buffer);
+        using Half = Pieces<int(2 * Q * sizeof(T) / 8), rows / 2>;
+        const Vec<T> a = reinterpret_cast<Vec<T>>(Half::load(row, offset)),
+                     b = reinterpret_cast<Vec<T>>(Half::load(row + rows / 2, offset));
+        return {shuffle::even<T>(a, b, LaneIndex<T>{}), shuffle::odd<T>(a, b, LaneIndex<T>{})};
     }
 }
 
@@ -164,7 +165,7 @@ struct RowPass {
             T* const row = to[r] + group.offset;
             for (int e = 0; e < width; ++e)
                 std::memcpy(row + (x.grid + e) * group.step, row + e * group.step, size_t(2 * group.count) * sizeof(T));
-            for (int e = width; e < width + kSpareCells; ++e)  // read with weight zero
+            for (int64_t e = width; e < width + cells.spare(); ++e)  // read with weight zero
                 std::fill_n(row + (x.grid + e) * group.step, 2 * group.count, T(0));
         }
     }

@@ -49,7 +49,7 @@ struct Passes {
     Cx<T>* spectrum;
     SampleTurn<T> turn;
     int64_t cell_reals;
-    // `turns`: samples in the user's order are to be read or written.
+    // `turns`: samples in the user's order are to be read or written as cells of their own.
     Passes(const NufftProblem& p, const Taps<T>& taps, const T* points, int64_t coils, bool turns)
         : grid(p, coils),
           image(p, grid),
@@ -75,15 +75,18 @@ void run_nufft(const NufftProblem& p, const T* image, const T* csm, const T* poi
     const Layout<T> at(p);
     const Taps<T> taps(p);
     over_blocks<T>(p, threads, [&](int64_t b, int64_t c, int64_t coils, int inner) {
-        const bool turns = layout == SampleLayout::user;
+        const bool users = layout == SampleLayout::user, turns = users && coils > 1;
         const Passes<T> run(p, taps, points + at.sample(b) * p.ndim, coils, turns);
         run.image.forward(image + at.image(b, c, csm), csm ? csm + at.csm(b, c) : nullptr, run.spectrum, inner);
-        if (turns) {
+        if (users) {
             const UserOrder user(order + at.sample(b), p.samples);
+            T* const there = kspace + at.kspace(b, c);
+            T* const cells = turns ? run.turn.cells() : there;
             run.strips.interpolate(run.spectrum, false, inner, [&](const Block<T>& block) {
-                interpolate_block(run.grid.stored, block, run.turn.cells(), {&user, block.first, p.samples});
+                interpolate_block(run.grid.stored, block, cells, {&user, block.first, p.samples});
             });
-            return run.turn.to_user(kspace + at.kspace(b, c), coils, inner);
+            if (turns) run.turn.to_user(there, coils, inner);
+            return;
         }
         const SortedSamples<T> to{kspace + at.kspace(b) + 2 * c, 2 * p.coils, 2 * coils};
         run.strips.interpolate(run.spectrum, false, inner, [&](const Block<T>& block) {
@@ -103,15 +106,16 @@ void run_nufft_adjoint(const NufftProblem& p, const T* kspace, const T* csm, con
     const Layout<T> at(p);
     const Taps<T> taps(p);
     over_blocks<T>(p, threads, [&](int64_t b, int64_t c, int64_t coils, int inner) {
-        const bool turns = layout == SampleLayout::user;
+        const bool users = layout == SampleLayout::user, turns = users && (coils > 1 || dcf);
         const Passes<T> run(p, taps, points + at.sample(b) * p.ndim, coils, turns);
         const UserOrder user(order + at.sample(b), p.samples);
         const T* weight = dcf ? dcf + (b / p.batch_per_traj) * dcf_stride : nullptr;
-        if (turns) run.turn.from_user(kspace + at.kspace(b, c), coils, weight, inner);
-        const T* const cells = run.turn.cells();
+        const T* const there = kspace + at.kspace(b, c);
+        if (turns) run.turn.from_user(there, coils, weight, inner);
+        const T* const cells = turns ? run.turn.cells() : there;
         const SortedSamples<const T> from{kspace + at.kspace(b) + 2 * c, 2 * p.coils, 2 * coils};
         run.strips.spread(run.spectrum, inner, [&](const Block<T>& block) {
-            if (turns) return spread_block(run.grid.stored, block, cells, {&user, block.first, p.samples});
+            if (users) return spread_block(run.grid.stored, block, cells, {&user, block.first, p.samples});
             alignas(64) T values[kBlockSamples * 32];
             spread_block(run.grid.stored, block, read_samples(from, block, run.grid.stored, weight, user, values));
         });

@@ -23,31 +23,102 @@ MRIOPS_INLINE void store_or_stream(void* to, Vec<double> v, bool streams) {
     std::memcpy(to, &v, sizeof v);
 }
 
-// Squares of complex numbers are turned in registers, where one is as large as a double and a cell fills half a vector.
+// Squares of complex numbers are turned in registers, where one is as large as a double and cells are whole vectors of
+// doubles, or whole vectors and a half.
 template <class T, int N>
-constexpr bool kTurnsSquares = sizeof(T) == 4 && N >= 8 && Lanes<double>::width >= 4;
-template <int N>
-constexpr int kSide = std::min(N / 2, Lanes<double>::width);
+struct TurnedCells {
+    static constexpr int L = Lanes<double>::width, whole = N / 2 / L;
+    static constexpr bool half = N / 2 % L != 0, possible = sizeof(T) == 4 && L >= 4 && N / 2 % (L / 2) == 0;
+
+    // One half of a behind which is the lower half of b.
+    template <int High, int... I>
+    static MRIOPS_INLINE Vec<double> halves(Vec<double> a, Vec<double> b, std::integer_sequence<int, I...>) {
+        return MRIOPS_SHUFFLE(a, b, (I < L / 2 ? I + High * (L / 2) : I + L / 2)...);
+    }
+
+    // L samples' cells to the arrays of the coils that there are.
+    static MRIOPS_INLINE void to_user(const T* cells, T* user, int64_t pitch, int64_t coils, bool streams) {
+#pragma GCC unroll 4
+        for (int i = 0; i < whole + half; ++i) {
+            Vec<double> v[L];
+#pragma GCC unroll 8
+            for (int s = 0; s < L; ++s) {
+                const T* const from = cells + s * N + 2 * L * i;
+                if (i == whole)
+                    v[s] = repeated<double, int(sizeof(Vec<double>) / 2)>(from);
+                else
+                    std::memcpy(&v[s], from, sizeof v[s]);
+            }
+            transpose<double>(v);
+#pragma GCC unroll 8
+            for (int c = 0; c < L; ++c)
+                if (L * i + c < std::min<int64_t>(coils, N / 2))
+                    store_or_stream(user + 2 * (L * i + c) * pitch, v[c], streams);
+        }
+    }
+    // The reverse, times weights if there are any; coils that are not there are zero.
+    static MRIOPS_INLINE void from_user(const T* user, int64_t pitch, int64_t coils, const T* weight, T* cells,
+                                        bool streams) {
+        const auto store = [&](int n, Vec<double> v) { store_or_stream(cells + 2 * L * n, v, streams); };
+        Vec<double> v[L];
+        if constexpr (!half) {
+#pragma GCC unroll 4
+            for (int i = 0; i < whole; ++i) {
+                load_square(i, user, pitch, coils, weight, v);
+#pragma GCC unroll 8
+                for (int s = 0; s < L; ++s) store(s * whole + i, v[s]);
+            }
+        } else {
+            static_assert(whole <= 1, "");
+            Vec<double> h[L];
+            if (whole) load_square(0, user, pitch, coils, weight, v);
+            load_square(whole, user, pitch, coils, weight, h);
+#pragma GCC unroll 8
+            for (int s = 0; s < L; s += 2) {
+                const int n = s / 2 * (2 * whole + 1);
+                if constexpr (whole == 0) {
+                    store(n, halves<0>(h[s], h[s + 1], LaneIndex<double>{}));
+                } else {
+                    store(n, v[s]);
+                    store(n + 1, halves<0>(h[s], v[s + 1], LaneIndex<double>{}));
+                    store(n + 2, halves<1>(v[s + 1], h[s + 1], LaneIndex<double>{}));
+                }
+            }
+        }
+    }
+
+  private:
+    // v[s]: coils L * i and on of sample s.
+    static MRIOPS_INLINE void load_square(int i, const T* user, int64_t pitch, int64_t coils, const T* weight,
+                                          Vec<double>* v) {
+        alignas(64) static constexpr double zeros[L] = {};
+#pragma GCC unroll 8
+        for (int c = 0; c < L; ++c) {
+            const int coil = L * i + c;
+            if (coil < N / 2)
+                std::memcpy(&v[c], coil < coils ? static_cast<const void*>(user + 2 * coil * pitch) : zeros,
+                            sizeof v[c]);
+            else
+                v[c] = Vec<double>{};
+        }
+        transpose<double>(v);
+        if (!weight) return;
+#pragma GCC unroll 8
+        for (int s = 0; s < L; ++s)
+            v[s] = reinterpret_cast<Vec<double>>(reinterpret_cast<Vec<T>>(v[s]) * (weight[s] - Vec<T>{}));
+    }
+};
 
 // Cells first .. last of N reals to the arrays of `coils` coils, `pitch` complex numbers apart.
 template <class T, int N>
 __attribute__((noinline)) void cells_to_user(const T* cells, int64_t first, int64_t last, T* user, int64_t pitch,
                                              int64_t coils) {
-    if constexpr (kTurnsSquares<T, N>) {
-        constexpr int L = Lanes<double>::width, side = kSide<N>;
+    using Turned = TurnedCells<T, N>;
+    if constexpr (Turned::possible) {
         const bool streams = kStreams<double> && pitch * coils >= kStreamedSamples &&
                              (reinterpret_cast<uintptr_t>(user) | size_t(pitch * 8)) % 64 == 0;
-        for (; first + L <= last; first += L)
-            for (int c0 = 0; c0 < coils; c0 += side) {
-                const int at = std::min(c0, N / 2 - side);  // the last square may overlap the one before it
-                Vec<double> v[L] = {};
-#pragma GCC unroll 8
-                for (int s = 0; s < L; ++s) std::memcpy(&v[s], cells + (first + s) * N + 2 * at, side * 8);
-                transpose<double>(v);
-#pragma GCC unroll 8
-                for (int c = 0; c < side; ++c)
-                    if (at + c < coils) store_or_stream(user + 2 * ((at + c) * pitch + first), v[c], streams);
-            }
+        for (; first + Turned::L <= last; first += Turned::L)
+            Turned::to_user(cells + first * N, user + 2 * first, pitch, coils, streams);
         if (streams) end_streaming();
     }
     for (; first < last; ++first)
@@ -59,39 +130,20 @@ __attribute__((noinline)) void cells_to_user(const T* cells, int64_t first, int6
 template <class T, int N>
 __attribute__((noinline)) void user_to_cells(const T* user, int64_t pitch, int64_t coils, const T* weight,
                                              int64_t first, int64_t last, T* cells) {
-    const auto weigh = [&](T* cell, int64_t sample) {
-        for (int i = 0; i < N; ++i) cell[i] *= weight[sample];
-    };
-    if constexpr (kTurnsSquares<T, N>) {
-        constexpr int L = Lanes<double>::width, side = kSide<N>;
+    using Turned = TurnedCells<T, N>;
+    if constexpr (Turned::possible) {
         const bool streams = kStreams<double> && pitch * coils >= kStreamedSamples;
-        alignas(64) T turned[L * N] = {};
-        for (; first + L <= last; first += L) {
-            for (int c0 = 0; c0 < coils; c0 += side) {
-                const int at = std::min(c0, N / 2 - side);
-                Vec<double> v[L] = {};
-#pragma GCC unroll 8
-                for (int c = 0; c < side; ++c)
-                    if (at + c < coils) std::memcpy(&v[c], user + 2 * ((at + c) * pitch + first), sizeof v[c]);
-                transpose<double>(v);
-#pragma GCC unroll 8
-                for (int s = 0; s < L; ++s) std::memcpy(turned + s * N + 2 * at, &v[s], side * 8);
-            }
-            if (weight)
-                for (int s = 0; s < L; ++s) weigh(turned + s * N, first + s);
-            for (int i = 0; i < N / 2; ++i) {
-                Vec<double> v;
-                std::memcpy(&v, turned + i * 2 * L, sizeof v);
-                store_or_stream(cells + first * N + i * 2 * L, v, streams);
-            }
-        }
+        for (; first + Turned::L <= last; first += Turned::L)
+            Turned::from_user(user + 2 * first, pitch, coils, weight ? weight + first : nullptr, cells + first * N,
+                              streams);
         if (streams) end_streaming();
     }
     for (; first < last; ++first) {
         T* const cell = cells + first * N;
         std::fill_n(cell, N, T(0));
         for (int64_t c = 0; c < coils; ++c) std::memcpy(cell + 2 * c, user + 2 * (c * pitch + first), 2 * sizeof(T));
-        if (weight) weigh(cell, first);
+        if (weight)
+            for (int i = 0; i < N; ++i) cell[i] *= weight[first];
     }
 }
 

@@ -8,21 +8,20 @@ namespace mriops {
 namespace {
 
 // The weights of one row of taps, each in all lanes. W = 0: as many as `width` says. Rows are given as the first tap's
-// whole vectors and rest, or, of pairs, the pair it is in.
+// whole vectors and the rest, or the group of rests that it is in.
 template <class T, int N, int W>
 struct RowWeights {
-    static constexpr bool pairs = has_pairs<T>(N);
-    using Sum = Cell<T, N, pairs>;
-    static constexpr int whole = Sum::whole * Sum::L, rest = Sum::rest;
-    static constexpr int rests = rest == 0 ? 0 : pairs ? W / 2 + 1 : W;  // reads of rests in a row
-    static constexpr int rest_step = pairs ? Sum::L : rest;
+    static constexpr int together = int(cells_together<T>(N));
+    using Sum = Cell<T, N, together>;
+    static constexpr int whole = Sum::whole * Sum::L, rest = Sum::rest, rest_step = rest * together;
+    static constexpr int rests = rest == 0 ? 0 : (W + together - 1 + together - 1) / together;  // reads in a row
     Vec<T> w[W];
-    Vec<T> pair[W / 2 + 1];
-    // `odd`: the first tap is the second of its pair
-    MRIOPS_INLINE RowWeights(const T* weight, int, int odd) {
+    Vec<T> group[together > 1 ? rests : 1];
+    // `lead`: cells of its group before the first tap's
+    MRIOPS_INLINE RowWeights(const T* weight, int, int lead) {
 #pragma GCC unroll 16
         for (int j = 0; j < W; ++j) w[j] = weight[j] - Vec<T>{};
-        if constexpr (pairs) spread_pairs(weight, odd);
+        if constexpr (together > 1) spread_groups(weight, lead);
     }
     MRIOPS_INLINE Sum sum(const T* row, const T* behind) const {
         Sum total;
@@ -57,38 +56,51 @@ struct RowWeights {
   private:
     MRIOPS_INLINE typename Sum::Rest of_rest(int j) const {
         typename Sum::Rest out;
-        std::memcpy(&out, pairs ? &pair[j] : &w[j], sizeof out);
+        std::memcpy(&out, together > 1 ? &group[j] : &w[j], sizeof out);
         return out;
     }
-    // The weights of both cells of each pair; those past the last tap are zero up to kWidest / 2.
-    MRIOPS_INLINE void spread_pairs([[maybe_unused]] const T* weight, [[maybe_unused]] int odd) {
+    // Lane l of group k has the weight of tap k * together + l / rest - lead; there are eight, the last of them zero
+    // where W is less, and the others zero.
+    MRIOPS_INLINE void spread_groups([[maybe_unused]] const T* weight, [[maybe_unused]] int lead) {
+        static_assert(W <= 8, "");
 #if defined(__AVX512F__)
-        static_assert(W <= kWidest / 2, "");
-        const __m512 all = _mm512_zextps256_ps512(_mm256_loadu_ps(weight));
-        const __m512i tap = _mm512_sub_epi32(_mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1),
-                                             _mm512_set1_epi32(odd));  // -1 is lane 15, a zero
+        const __m512 taps = _mm512_zextps256_ps512(_mm256_loadu_ps(weight));
+        const __m512i cell =
+            _mm512_srli_epi32(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15), kRestShift);
 #pragma GCC unroll 16
-        for (int k = 0; k < W / 2 + 1; ++k)
-            pair[k] =
-                reinterpret_cast<Vec<T>>(_mm512_permutexvar_ps(_mm512_add_epi32(tap, _mm512_set1_epi32(2 * k)), all));
+        for (int k = 0; k < rests; ++k)
+            group[k] = reinterpret_cast<Vec<T>>(
+                _mm512_permutexvar_ps(_mm512_add_epi32(cell, _mm512_set1_epi32(k * together - lead)), taps));
+#elif defined(__AVX2__)
+        const __m256 taps = _mm256_loadu_ps(weight);
+        const __m256i cell = _mm256_srli_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), kRestShift);
+#pragma GCC unroll 16
+        for (int k = 0; k < rests; ++k) {
+            const __m256i tap = _mm256_add_epi32(cell, _mm256_set1_epi32(k * together - lead)),
+                          there =
+                              _mm256_cmpeq_epi32(_mm256_and_si256(tap, _mm256_set1_epi32(-8)), _mm256_setzero_si256());
+            group[k] = reinterpret_cast<Vec<T>>(
+                _mm256_and_ps(_mm256_permutevar8x32_ps(taps, tap), _mm256_castsi256_ps(there)));
+        }
 #endif
     }
+    static constexpr int kRestShift = rest <= 2 ? 1 : rest <= 4 ? 2 : 3;  // log2(rest)
 };
 template <class T, int N>
 struct RowWeights<T, N, 0> {
     using Sum = Cell<T, N>;
     static constexpr int whole = Sum::whole * Sum::L, rest = Sum::rest;
     const T* w;
-    int width, odd;
-    MRIOPS_INLINE RowWeights(const T* weight, int width, int odd) : w(weight), width(width), odd(odd) {}
+    int width, lead;
+    MRIOPS_INLINE RowWeights(const T* weight, int width, int lead) : w(weight), width(width), lead(lead) {}
     MRIOPS_INLINE Sum sum(const T* row, const T* behind) const {
         Sum total = Sum::zero();
-        behind += odd * rest;
+        behind += lead * rest;
         for (int j = 0; j < width; ++j) total.add(w[j] - Vec<T>{}, Sum::load(row + j * whole, behind + j * rest));
         return total;
     }
     MRIOPS_INLINE void add_to(T* row, T* behind, const Sum& value) const {
-        behind += odd * rest;
+        behind += lead * rest;
         for (int j = 0; j < width; ++j) {
             Sum cell = Sum::load(row + j * whole, behind + j * rest);
             cell.add(w[j] - Vec<T>{}, value);
@@ -122,7 +134,7 @@ __attribute__((noinline)) void interpolate(const Block<T>& b, const SampleCells&
     for (int s = 0; s < b.count; ++s) {
         const int at = s * kWidest;
         cell.prefetch<T, N, 1>(values, s);
-        const RowWeights<T, N, W> x(b.weight[2] + at, b.width, b.odd[s]);
+        const RowWeights<T, N, W> x(b.weight[2] + at, b.width, b.lead[s]);
         using Sum = typename RowWeights<T, N, W>::Sum;
         const int64_t behind = b.rest[s];
         T* const* const line = b.lines + b.row[s];
@@ -151,7 +163,7 @@ __attribute__((noinline)) void spread(const Block<T>& b, const SampleCells& cell
     for (int s = 0; s < b.count; ++s) {
         const int at = s * kWidest;
         cell.prefetch<T, N, 0>(values, s);
-        const RowWeights<T, N, W> x(b.weight[2] + at, b.width, b.odd[s]);
+        const RowWeights<T, N, W> x(b.weight[2] + at, b.width, b.lead[s]);
         using Sum = typename RowWeights<T, N, W>::Sum;
         const int64_t behind = b.rest[s];
         T* const* const line = b.lines + b.row[s];
@@ -179,8 +191,8 @@ __attribute__((noinline)) void interpolate_slopes(const Block<T>& b, T* values) 
     const int rows = W ? W : b.width;
     for (int s = 0; s < b.count; ++s) {
         const int at = s * kWidest;
-        const RowWeights<T, N, W> along(b.weight[2] + at, b.width, b.odd[s]),
-            across(b.slope[2] + at, b.width, b.odd[s]);
+        const RowWeights<T, N, W> along(b.weight[2] + at, b.width, b.lead[s]),
+            across(b.slope[2] + at, b.width, b.lead[s]);
         const int64_t behind = b.rest[s];
         using Sum = typename RowWeights<T, N, W>::Sum;
         Sum z = Sum::zero(), y = z, x = z;
@@ -211,7 +223,7 @@ __attribute__((noinline)) void interpolate_slopes(const Block<T>& b, T* values) 
 template <class T, class F>
 inline void with_cell_and_width(int64_t stored, int width, const F& f) {
     with_cell(stored, [&](auto n) {
-        if constexpr (sizeof(T) == 4 && Lanes<T>::width >= 8 && decltype(n)::value >= 8) switch (width) {
+        if constexpr (sizeof(T) == 4 && Lanes<T>::width >= 8) switch (width) {
                 case 4: return f(n, std::integral_constant<int, 4>{});
                 case 5: return f(n, std::integral_constant<int, 5>{});
                 case 6: return f(n, std::integral_constant<int, 6>{});

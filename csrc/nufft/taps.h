@@ -44,6 +44,17 @@ struct AxisKernel {
     }
 };
 
+template <class T>
+MRIOPS_INLINE void store_lower(T* p, Vec<T> v) {
+    std::memcpy(p, &v, sizeof v / 2);
+}
+namespace shuffle {
+template <class T, int... I>
+MRIOPS_INLINE Vec<T> swap_halves(Vec<T> v, std::integer_sequence<int, I...>) {
+    return MRIOPS_SHUFFLE(v, v, ((I + Lanes<T>::width / 2) % Lanes<T>::width)...);
+}
+}  // namespace shuffle
+
 // Horner's rule for P taps of `count` samples: out[s][kWidest]. A vector holds the taps of several samples or a part of
 // those of one; a few run side by side to hide the latency of the chain.
 template <class T, int P>
@@ -116,10 +127,10 @@ struct Block {
     T* const* lines;   // the ring's
     // [count]: the first line that the kernel reaches, and where on each of its lines the first row of taps begins
     int64_t row[kBlockSamples], offset[kBlockSamples];
-    // [count]: how far behind its whole vectors the rest of the first tap's cell is, or the pair that it is in, of
-    // which it is the second if odd
+    // [count]: how far behind its whole vectors the group of rests is that the first tap's cell is in, and which of
+    // them it is
     int64_t rest[kBlockSamples];
-    int odd[kBlockSamples];
+    int lead[kBlockSamples];
     // [axis][count][kWidest]: weights along z, y, x and their derivatives by the position; the last ndim are set
     alignas(64) T weight[3][kBlockSamples * kWidest];
     alignas(64) T slope[3][kBlockSamples * kWidest];
@@ -173,11 +184,11 @@ void make_block(const Taps<T>& taps, const Ring<T>& ring, const T* points, bool 
     b.lines = ring.lines;
     const CellPlaces cells = ring.cells;
     for (int s = 0; s < kBlockSamples; ++s) {  // whole vectors, as in find_places
-        const int64_t cell = at[2].cell[s], odd = cell & int64_t(cells.pairs);
+        const int64_t cell = at[2].cell[s], lead = cell & (cells.together - 1);
         b.row[s] = std::min(std::max<int64_t>(at[outer].cell[s] - ring.first, 0), ring.span - 1);
         b.offset[s] = cell * cells.whole;
-        b.rest[s] = cells.rests + (cell - odd) * cells.rest - cell * cells.whole;
-        b.odd[s] = int(odd);
+        b.rest[s] = cells.rests + (cell - lead) * cells.rest - cell * cells.whole;
+        b.lead[s] = int(lead);
     }
     if (ndim == 3)
         for (int s = 0; s < count; ++s) b.offset[s] += at[1].cell[s] * ring.row_step;
