@@ -1,6 +1,7 @@
 // SIMD lanes of one instruction set: one lane is one independent transform, real and imaginary parts in separate
 // vectors.
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <utility>
@@ -150,18 +151,60 @@ inline void end_streaming() {
     _mm_sfence();
 #endif
 }
-// The first n lanes only; the others read as zero and are not written.
+// The first n numbers of a vector only; the others read as zero and are not written. Not by way of a buffer: wide reads
+// would wait for narrow writes.
+template <class T>
+MRIOPS_INLINE Vec<T> load_first(const T* p, int n) {
+    n = std::min(std::max(n, 0), Lanes<T>::width);
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4)
+        return reinterpret_cast<Vec<T>>(_mm512_maskz_loadu_ps(__mmask16((1u << n) - 1), p));
+    else
+        return reinterpret_cast<Vec<T>>(_mm512_maskz_loadu_pd(__mmask8((1u << n) - 1), p));
+#elif defined(__AVX2__)
+    if constexpr (sizeof(T) == 4)
+        return reinterpret_cast<Vec<T>>(
+            _mm256_maskload_ps(p, _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))));
+    else
+        return reinterpret_cast<Vec<T>>(
+            _mm256_maskload_pd(p, _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3))));
+#else
+    Vec<T> v{};
+    std::memcpy(&v, p, sizeof(T) * size_t(n));
+    return v;
+#endif
+}
+template <class T>
+MRIOPS_INLINE void store_first(T* p, Vec<T> v, int n) {
+    n = std::min(std::max(n, 0), Lanes<T>::width);
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4)
+        _mm512_mask_storeu_ps(p, __mmask16((1u << n) - 1), reinterpret_cast<__m512>(v));
+    else
+        _mm512_mask_storeu_pd(p, __mmask8((1u << n) - 1), reinterpret_cast<__m512d>(v));
+#elif defined(__AVX2__)
+    if constexpr (sizeof(T) == 4)
+        _mm256_maskstore_ps(p, _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)),
+                            reinterpret_cast<__m256>(v));
+    else
+        _mm256_maskstore_pd(p, _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3)),
+                            reinterpret_cast<__m256d>(v));
+#else
+    std::memcpy(p, &v, sizeof(T) * size_t(n));
+#endif
+}
+// The first n lanes.
 template <class T>
 inline Cx<T> load_complex_part(const T* p, int n) {
-    T buffer[2 * Lanes<T>::width] = {};
-    std::memcpy(buffer, p, sizeof(T) * 2 * n);
-    return load_complex(buffer);
+    constexpr int L = Lanes<T>::width;
+    const Vec<T> a = load_first(p, 2 * n), b = load_first(p + L, 2 * n - L);
+    return {shuffle::even<T>(a, b, LaneIndex<T>{}), shuffle::odd<T>(a, b, LaneIndex<T>{})};
 }
 template <class T>
 inline void store_complex_part(T* p, Cx<T> v, int n) {
-    T buffer[2 * Lanes<T>::width];
-    store_complex(buffer, v);
-    std::memcpy(p, buffer, sizeof(T) * 2 * n);
+    constexpr int L = Lanes<T>::width;
+    store_first(p, shuffle::interleave<T, 0>(v.re, v.im, LaneIndex<T>{}), 2 * n);
+    store_first(p + L, shuffle::interleave<T, 1>(v.re, v.im, LaneIndex<T>{}), 2 * n - L);
 }
 template <class T>
 MRIOPS_INLINE Cx<T> load_complex(const T* p, int n) {
