@@ -11,13 +11,6 @@
 namespace mriops {
 namespace {
 
-// Coils that share one evaluation of the taps, and that the lines of a strip must fit into the cache for.
-template <class T>
-int64_t coils_per_block(const NufftProblem& p) {
-    const int64_t most = sizeof(T) == 4 ? 16 : 8, blocks = (p.coils + most - 1) / most;
-    return std::min(most, ((p.coils + blocks - 1) / blocks + 3) / 4 * 4);
-}
-
 // Calls f(b, first coil, coils, threads): batch items in parallel where there are enough of them.
 template <class T, class F>
 void over_blocks(const NufftProblem& p, int threads, const F& f) {
@@ -92,7 +85,7 @@ void run_nufft(const NufftProblem& p, const T* image, const T* csm, const T* poi
         run.strips.interpolate(run.spectrum, false, inner, [&](const Block<T>& block) {
             if (T* const there = to.whole(block, run.cell_reals))
                 return interpolate_block(run.grid.stored, block, there);
-            alignas(64) T values[kBlockSamples * 32];
+            alignas(64) T values[kBlockSamples * kMostReals];
             interpolate_block(run.grid.stored, block, values);
             write_samples(to, block, run.cell_reals, values);
         });
@@ -116,7 +109,7 @@ void run_nufft_adjoint(const NufftProblem& p, const T* kspace, const T* csm, con
         const SortedSamples<const T> from{kspace + at.kspace(b) + 2 * c, 2 * p.coils, 2 * coils};
         run.strips.spread(run.spectrum, inner, [&](const Block<T>& block) {
             if (users) return spread_block(run.grid.stored, block, cells, {&user, block.first, p.samples});
-            alignas(64) T values[kBlockSamples * 32];
+            alignas(64) T values[kBlockSamples * kMostReals];
             spread_block(run.grid.stored, block, read_samples(from, block, run.grid.stored, weight, user, values));
         });
         run.image.adjoint(run.spectrum, csm ? csm + at.csm(b, c) : nullptr, image + at.image(b, c, csm), csm && c > 0,
@@ -137,7 +130,7 @@ void run_nufft_gram(const NufftProblem& p, const T* image, const T* csm, const T
         const UserOrder user(order + at.sample(b), p.samples);
         run.image.forward(image + at.image(b, c, csm), maps, run.spectrum, inner);
         run.strips.gram(run.spectrum, inner, [&](Block<T>& block, const auto& to_sums) {
-            alignas(64) T values[kBlockSamples * 32];
+            alignas(64) T values[kBlockSamples * kMostReals];
             interpolate_block(run.grid.stored, block, values);
             if (weight) weigh_samples(weight, user, block, run.grid.stored, values);
             to_sums(block);
@@ -151,7 +144,7 @@ void run_nufft_gram(const NufftProblem& p, const T* image, const T* csm, const T
 // multiplication by cells_per_unit.
 template <class T>
 void slopes_of(const Passes<T>& run, const Block<T>& block, T* values) {
-    with_cell_and_width<T>(run.grid.stored, block.width, [&](auto n, auto w) {
+    with_constants(run.grid.stored, block, [&](auto n, auto w, auto) {
         interpolate_slopes<T, decltype(n)::value, decltype(w)::value>(block, values);
     });
 }
@@ -176,7 +169,7 @@ void run_nufft_trajectory_grad(const NufftProblem& p, const T* image, const T* c
                 const T* const cells = run.turn.cells();
                 run.image.forward(image + at.image(b, c, csm), csm ? csm + at.csm(b, c) : nullptr, run.spectrum, inner);
                 run.strips.interpolate(run.spectrum, true, inner, [&](const Block<T>& block) {
-                    alignas(64) T slopes[3 * kBlockSamples * 32];
+                    alignas(64) T slopes[3 * kBlockSamples * kMostReals];
                     slopes_of(run, block, slopes);
                     const SampleCells there{&user, block.first, p.samples};
                     with_cell(run.grid.stored, [&](auto n) {
@@ -207,7 +200,7 @@ void run_nufft_trajectory_jvp(const NufftProblem& p, const T* image, const T* cs
         const T* direction = tangent + at.sample(b) * p.ndim;
         run.image.forward(image + at.image(b, c, csm), csm ? csm + at.csm(b, c) : nullptr, run.spectrum, inner);
         run.strips.interpolate(run.spectrum, true, inner, [&](const Block<T>& block) {
-            alignas(64) T slopes[3 * kBlockSamples * 32];
+            alignas(64) T slopes[3 * kBlockSamples * kMostReals];
             slopes_of(run, block, slopes);
             for (int s = 0; s < block.count; ++s) {
                 T* const values = run.turn.cells() + user[block.first + s] * run.cell_reals;

@@ -218,34 +218,36 @@ __attribute__((noinline)) void interpolate_slopes(const Block<T>& b, T* values) 
     }
 }
 
-// Calls f with the reals per cell and the width of the kernel as constants where loops of that size are worth a copy of
-// their own, else with width 0.
+// Calls f with what a block is made of as constants: reals per cell, axes, and the width of the kernel where loops of
+// that size are worth a copy of their own, else 0.
 template <class T, class F>
-inline void with_cell_and_width(int64_t stored, int width, const F& f) {
+inline void with_constants(int64_t stored, const Block<T>& block, const F& f) {
     with_cell(stored, [&](auto n) {
-        if constexpr (sizeof(T) == 4 && Lanes<T>::width >= 8) switch (width) {
-                case 4: return f(n, std::integral_constant<int, 4>{});
-                case 5: return f(n, std::integral_constant<int, 5>{});
-                case 6: return f(n, std::integral_constant<int, 6>{});
-                case 7: return f(n, std::integral_constant<int, 7>{});
-                case 8: return f(n, std::integral_constant<int, 8>{});
+        const auto with_axes = [&](auto w) {
+            if (block.ndim == 2) return f(n, w, std::integral_constant<int, 2>{});
+            if constexpr (decltype(n)::value <= 2 * kMostCoilsOfVolumes<T>) f(n, w, std::integral_constant<int, 3>{});
+        };
+        if constexpr (sizeof(T) == 4 && Lanes<T>::width >= 8) switch (block.width) {
+                case 4: return with_axes(std::integral_constant<int, 4>{});
+                case 5: return with_axes(std::integral_constant<int, 5>{});
+                case 6: return with_axes(std::integral_constant<int, 6>{});
+                case 7: return with_axes(std::integral_constant<int, 7>{});
+                case 8: return with_axes(std::integral_constant<int, 8>{});
                 default: break;
             }
-        f(n, std::integral_constant<int, 0>{});
+        with_axes(std::integral_constant<int, 0>{});
     });
 }
 template <class T>
 inline void interpolate_block(int64_t stored, const Block<T>& block, T* values, const SampleCells& cell = {}) {
-    with_cell_and_width<T>(stored, block.width, [&](auto n, auto w) {
-        constexpr int N = decltype(n)::value, W = decltype(w)::value;
-        block.ndim == 2 ? interpolate<T, N, W, 2>(block, cell, values) : interpolate<T, N, W, 3>(block, cell, values);
+    with_constants(stored, block, [&](auto n, auto w, auto axes) {
+        interpolate<T, decltype(n)::value, decltype(w)::value, decltype(axes)::value>(block, cell, values);
     });
 }
 template <class T>
 inline void spread_block(int64_t stored, const Block<T>& block, const T* values, const SampleCells& cell = {}) {
-    with_cell_and_width<T>(stored, block.width, [&](auto n, auto w) {
-        constexpr int N = decltype(n)::value, W = decltype(w)::value;
-        block.ndim == 2 ? spread<T, N, W, 2>(block, cell, values) : spread<T, N, W, 3>(block, cell, values);
+    with_constants(stored, block, [&](auto n, auto w, auto axes) {
+        spread<T, decltype(n)::value, decltype(w)::value, decltype(axes)::value>(block, cell, values);
     });
 }
 

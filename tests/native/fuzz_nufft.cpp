@@ -39,7 +39,7 @@ NufftProblem random_problem() {
     const auto size = [] { return one_in(4) ? 1 : one_in(3) ? (one_in(2) ? 17 : 13) : between(2, 20); };
     const int ndim = one_in(3) ? 3 : 2, width = static_cast<int>(between(2, 16));
     const int64_t nz = ndim == 3 ? size() : 1, ny = size(), nx = size();
-    const double sigma = 1.25 + 0.25 * double(between(0, 3));
+    const double sigma = 1.125 + 0.25 * double(between(0, 3));
     const auto grid = [&](int64_t n) { return std::max<int64_t>(width, int64_t(std::ceil(sigma * double(n)))); };
     const int64_t per_csm = between(1, 2), per_traj = between(1, 2);
     const int64_t samples = one_in(6) ? 0 : one_in(5) ? 1 : one_in(8) ? between(250, 600) : between(2, 120);

@@ -133,7 +133,7 @@ def nufft_plan(
     eps
         Relative L2 error asked for.
     upsampling
-        Grid points per pixel, 1.25 to 4; chosen by sizes if ``None``.
+        Grid points per pixel, 1.125 to 4; chosen by sizes if ``None``.
 
     Returns
     -------

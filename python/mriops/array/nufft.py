@@ -49,7 +49,7 @@ def nufft(
     eps
         Relative L2 error asked for.
     upsampling
-        Grid points per pixel, 1.25 to 4; chosen by sizes if ``None``.
+        Grid points per pixel, 1.125 to 4; chosen by sizes if ``None``.
     method
         ``"auto"``, or ``"exact"`` for the sum itself: slow, and right to rounding.
     plan
@@ -110,7 +110,7 @@ def nufft_adjoint(
     eps
         Relative L2 error asked for.
     upsampling
-        Grid points per pixel, 1.25 to 4; chosen by sizes if ``None``.
+        Grid points per pixel, 1.125 to 4; chosen by sizes if ``None``.
     method
         ``"auto"``, or ``"exact"`` for the sum itself: slow, and right to rounding.
     plan
@@ -167,7 +167,7 @@ def nufft_trajectory_jvp(
     eps
         Relative L2 error asked for.
     upsampling
-        Grid points per pixel, 1.25 to 4; chosen by sizes if ``None``.
+        Grid points per pixel, 1.125 to 4; chosen by sizes if ``None``.
     method
         ``"auto"``, or ``"exact"`` for the sum itself: slow, and right to rounding.
     plan
@@ -223,7 +223,7 @@ def nufft_trajectory_grad(
     eps
         Relative L2 error asked for.
     upsampling
-        Grid points per pixel, 1.25 to 4; chosen by sizes if ``None``.
+        Grid points per pixel, 1.125 to 4; chosen by sizes if ``None``.
     method
         ``"auto"``, or ``"exact"`` for the sum itself: slow, and right to rounding.
     plan

@@ -51,7 +51,7 @@ def nufft(
     eps
         Relative L2 error asked for.
     upsampling
-        Grid points per pixel, 1.25 to 4; chosen by sizes if ``None``.
+        Grid points per pixel, 1.125 to 4; chosen by sizes if ``None``.
     method
         ``"auto"``, or ``"exact"`` for the sum itself: slow, and right to rounding.
     plan
@@ -113,7 +113,7 @@ def nufft_adjoint(
     eps
         Relative L2 error asked for.
     upsampling
-        Grid points per pixel, 1.25 to 4; chosen by sizes if ``None``.
+        Grid points per pixel, 1.125 to 4; chosen by sizes if ``None``.
     method
         ``"auto"``, or ``"exact"`` for the sum itself: slow, and right to rounding.
     plan
@@ -171,7 +171,7 @@ def nufft_trajectory_jvp(
     eps
         Relative L2 error asked for.
     upsampling
-        Grid points per pixel, 1.25 to 4; chosen by sizes if ``None``.
+        Grid points per pixel, 1.125 to 4; chosen by sizes if ``None``.
     method
         ``"auto"``, or ``"exact"`` for the sum itself: slow, and right to rounding.
     plan
@@ -227,7 +227,7 @@ def nufft_trajectory_grad(
     eps
         Relative L2 error asked for.
     upsampling
-        Grid points per pixel, 1.25 to 4; chosen by sizes if ``None``.
+        Grid points per pixel, 1.125 to 4; chosen by sizes if ``None``.
     method
         ``"auto"``, or ``"exact"`` for the sum itself: slow, and right to rounding.
     plan

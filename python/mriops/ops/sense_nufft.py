@@ -36,7 +36,7 @@ def sense_nufft(
     eps
         Relative L2 error asked for.
     upsampling
-        Grid points per pixel, 1.25 to 4; chosen by sizes if ``None``.
+        Grid points per pixel, 1.125 to 4; chosen by sizes if ``None``.
     method
         ``"auto"``, or ``"exact"`` for the sum itself: slow, and right to rounding.
     plan
@@ -96,7 +96,7 @@ def sense_nufft_adjoint(
     eps
         Relative L2 error asked for.
     upsampling
-        Grid points per pixel, 1.25 to 4; chosen by sizes if ``None``.
+        Grid points per pixel, 1.125 to 4; chosen by sizes if ``None``.
     method
         ``"auto"``, or ``"exact"`` for the sum itself: slow, and right to rounding.
     plan
@@ -156,7 +156,7 @@ def sense_nufft_gram(
     eps
         Relative L2 error asked for.
     upsampling
-        Grid points per pixel, 1.25 to 4; chosen by sizes if ``None``.
+        Grid points per pixel, 1.125 to 4; chosen by sizes if ``None``.
     method
         ``"auto"``, or ``"exact"`` for the sum itself: slow, and right to rounding.
     plan
