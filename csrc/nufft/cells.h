@@ -3,11 +3,9 @@
 // A row of the grid keeps the whole vectors of all its cells in one array and the narrower rests in another behind it,
 // so that no vector crosses a line of memory. As many rests as fill a vector are read and written together.
 #pragma once
-#include <algorithm>
 #include <cstring>
 
 #include "../fft/lanes.h"
-#include "nufft.h"
 
 namespace mriops {
 namespace {
@@ -143,25 +141,6 @@ struct Cell {
         return part;
     }
 };
-
-// Coils that go through a transform together: they share the evaluation of the taps, and their rows have to fit into
-// the cache. Where samples are few beside cells, the taps are too; and the spectrum of a volume is the most of the
-// memory.
-constexpr int kMostCoils = 16, kMostReals = 2 * kMostCoils;
-template <class T>
-constexpr int kMostCoilsOfVolumes = 32 / int(sizeof(T));
-
-template <class T>
-int64_t coils_per_block(const NufftProblem& p) {
-    const int64_t cells = p.gz * p.gy * p.gx;
-    int64_t most = kMostCoils * 4 / int64_t(sizeof(T));
-    if (p.ndim == 3)
-        most = p.samples >= cells / 4 ? kMostCoilsOfVolumes<T> : 4;
-    else if (p.samples < cells && p.coils > 12)
-        most = 8;
-    const int64_t blocks = (p.coils + most - 1) / most;
-    return std::min(most, ((p.coils + blocks - 1) / blocks + 3) / 4 * 4);
-}
 
 // Coils of a block as the grid stores them: 1, 2 or a multiple of 4, the rest zero.
 inline int64_t stored_coils(int64_t coils) { return coils <= 2 ? coils : (coils + 3) / 4 * 4; }

@@ -1,6 +1,7 @@
 // nufft, nufft_adjoint, nufft_gram and the derivatives by the trajectory: blocks of coils through the passes.
 #include "../core/by_dtype.h"
 #include "../core/huge_pages.h"
+#include "coil_blocks.h"
 #include "image_pass.h"
 #include "kernels.h"
 #include "sample_turn.h"

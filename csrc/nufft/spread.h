@@ -1,6 +1,7 @@
 // The inner loops: sums of taps over the grid for a block of samples, all coils of a cell at once.
 #pragma once
 #include "cells.h"
+#include "coil_blocks.h"
 #include "samples.h"
 #include "taps.h"
 

@@ -19,17 +19,16 @@ def test_the_table_is_what_is_measured(upsampling):
         assert -math.log10(errors[width]) < digits + (0.02 if digits < 13 else 0.5)
 
 
-# None of 75, 84, 93 and 118 of 64 is a grid that the table holds. Where rounding is most of an error, it varies.
+# None of 75, 84, 93 and 118 of 64 is a grid that the table holds.
 @pytest.mark.parametrize("dtype", [torch.complex64, torch.complex128])
 @pytest.mark.parametrize("grid", [75, 84, 93, 118])
 def test_other_grids_lie_on_lines_between_those_of_the_table(grid, dtype):
     name = str(dtype.to_real()).removeprefix("torch.")
-    margin = nufft_kernel._margin((64, 64))
     for width, error in worst_errors((64, 64), (grid, grid), dtype).items():
-        expected = nufft_kernel.measured_error(width, grid / 64, (64, 64), name)
-        assert error < expected * (1.05 if error > 1e-6 else 1.2) / (1 if width > 8 and name == "float32" else margin)
-        if name == "float64" and error > 1e-11:
-            assert error > 0.9 * expected / margin
+        expected = nufft_kernel.measured_error(width, grid / 64, (64, 64), name) / nufft_kernel._margin((64, 64))
+        rounding = error < 1e-11 or (name == "float32" and (width > 8 or error < 1e-6))
+        # Rounding varies by instruction set and sample, and may be less than at the next coarser grid.
+        assert (0 if rounding else 0.9) * expected < error < (1.2 if rounding else 1.06) * expected
 
 
 def test_small_images_stay_within_the_margin():

@@ -207,8 +207,8 @@ def choose_kernel(
     return best
 
 
-# What a tap takes, beside a point of a transform and factor of two: fitted to twelve coils in 2D and eight in 3D on one
-# core with AVX-512, where the latter takes about 0.12 ns per coil.
+# What a tap takes, beside a point of a transform and factor of two: fitted to the scans of `benchmarks/scans.py` with
+# twelve coils in 2D and eight in 3D, on one core with AVX-512.
 _TAP = 0.4
 
 
