@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 
 from mriops import __version__
+from mriops.cli.interrupt import interruptible
 
 OK, FAILED, INTERRUPTED = 0, 1, 130
 #: What `mriops qmri --model` takes; here, so that --help needs no torch.
@@ -238,7 +239,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = parser().parse_args(argv)
     try:
-        return _dispatch(arguments)
+        with interruptible():
+            return _dispatch(arguments)
     except KeyboardInterrupt:
         kept = arguments.command in ("recon", "qmri")
         sys.stderr.write(

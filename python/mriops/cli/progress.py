@@ -6,19 +6,26 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from mriops.cli.interrupt import stop_if_interrupted
+
 
 class Progress:
     """Counts finished steps; draws nothing itself."""
 
     def advance(self, text: str = "") -> None:
-        """One more step is done."""
+        """One more step is done. After an interrupt there is no next one: KeyboardInterrupt."""
+        self._draw(text)
+        stop_if_interrupted()
+
+    def _draw(self, text: str) -> None:
+        pass
 
 
 class _Bar(Progress):
     def __init__(self, bar: object, task: object) -> None:
         self._bar, self._task = bar, task
 
-    def advance(self, text: str = "") -> None:
+    def _draw(self, text: str) -> None:
         self._bar.update(self._task, advance=1, text=text)  # type: ignore[attr-defined]
 
 
@@ -26,7 +33,7 @@ class _Lines(Progress):
     def __init__(self, title: str, total: int, done: int) -> None:
         self._title, self._total, self._done = title, total, done
 
-    def advance(self, text: str = "") -> None:
+    def _draw(self, text: str) -> None:
         self._done += 1
         sys.stderr.write(f"{self._title} {self._done}/{self._total} {text}\n")
         sys.stderr.flush()
