@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from benchmarks import cases, clock, memory
+from benchmarks import cases, clock, contender, memory
 from benchmarks.case import Built, Case
 from benchmarks.contender import Contender, Sample, time_call, version_of
 
@@ -34,78 +34,83 @@ def test_contenders_take_turns():
     assert [len(s) for s in samples.values()] == [3, 3]
 
 
-def test_brief_calls_are_repeated_until_caches_are_as_inside_an_iteration(monkeypatch):
-    now, calls = [0.0], []
+class Clock:
+    """A clock that moves when it is told to."""
 
-    def brief():
-        calls.append("brief")
-        now[0] += 0.03
+    def __init__(self) -> None:
+        self.now = 0.0
 
-    monkeypatch.setattr(clock, "time", SimpleNamespace(perf_counter=lambda: now[0], sleep=lambda seconds: None))
+    def perf_counter(self) -> float:
+        return self.now
 
-    def timer(call, count):
-        call()
-        return Sample(0.03, 0.03)
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
 
-    clock.interleave([Contender("brief", "", brief, lambda x: x, timer=timer)], seconds=0.0, min_rounds=3)
+    def contender(self, name: str, calls: list[str], seconds: float) -> Contender:
+        """Something whose calls take that long."""
+
+        def call():
+            calls.append(name)
+            self.sleep(seconds)
+
+        def timer(call, count):
+            start = self.now
+            for _ in range(count):
+                call()
+            return Sample(self.now - start, self.now - start)
+
+        return Contender(name, "", call, lambda x: x, timer=timer)
+
+
+@pytest.fixture
+def hand(monkeypatch):
+    stopped = Clock()
+    monkeypatch.setattr(clock, "time", stopped)
+    return stopped
+
+
+def test_brief_calls_are_repeated_until_caches_are_as_inside_an_iteration(hand):
+    calls = []
+    clock.interleave([hand.contender("brief", calls, 0.03)], seconds=0.0, min_rounds=3)
     # Once for plans, one sample, and two with four calls of 0.03 s before them, the first past a tenth of a second.
     assert len(calls) == 1 + 1 + 2 * (4 + 1)
 
 
-def test_long_calls_are_not_repeated(monkeypatch):
-    monkeypatch.setattr(clock, "_BRIEF", 0.001)
+def test_long_calls_are_not_repeated(hand):
     calls = []
-
-    def long():
-        calls.append("long")
-        time.sleep(0.002)
-
-    clock.interleave([Contender("long", "", long, lambda x: x)], seconds=0.0, min_rounds=3)
+    clock.interleave([hand.contender("long", calls, 1.5)], seconds=0.0, min_rounds=3, patience=60.0)
     assert len(calls) == 1 + 3
 
 
-@pytest.mark.usefixtures("one_untimed_call")
-def test_rounds_are_bounded():
-    calls = []
-    samples = clock.interleave([_contender("a", calls)], seconds=60.0, min_rounds=1, max_rounds=2)
+def test_rounds_are_bounded(hand):
+    samples = clock.interleave([hand.contender("a", [], 0.03)], seconds=60.0, min_rounds=1, max_rounds=2)
     assert len(samples["a"]) == 2
 
 
-@pytest.mark.usefixtures("one_untimed_call")
-def test_who_used_up_its_time_sits_out():
-    calls = []
+def test_rounds_go_on_while_there_is_time(hand):
+    samples = clock.interleave([hand.contender("a", [], 2.0)], seconds=11.0, min_rounds=1, patience=60.0)
+    assert len(samples["a"]) == 6
 
-    def slow():
-        calls.append("slow")
-        time.sleep(0.02)
 
-    contenders = [Contender("slow", "", slow, lambda x: x), _contender("fast", calls)]
-    samples = clock.interleave(contenders, seconds=0.0, min_rounds=6, patience=0.03)
+def test_who_used_up_its_time_sits_out(hand):
+    contenders = [hand.contender("slow", [], 2.0), hand.contender("fast", [], 0.01)]
+    samples = clock.interleave(contenders, seconds=0.0, min_rounds=6, patience=3.0)
     assert [len(s) for s in samples.values()] == [2, 6]
 
 
-@pytest.mark.usefixtures("one_untimed_call")
-def test_a_call_that_takes_all_its_time_is_made_once():
+def test_a_call_that_takes_all_its_time_is_made_once(hand):
     calls = []
-
-    def slow():
-        calls.append("slow")
-        time.sleep(0.02)
-
-    contenders = [Contender("slow", "", slow, lambda x: x), _contender("fast", calls)]
-    samples = clock.interleave(contenders, seconds=0.0, min_rounds=3, patience=0.01)
+    contenders = [hand.contender("slow", calls, 2.0), hand.contender("fast", calls, 0.01)]
+    samples = clock.interleave(contenders, seconds=0.0, min_rounds=3, patience=1.0)
     assert [len(s) for s in samples.values()] == [1, 3]
     assert calls.count("slow") == 1
-    assert samples["slow"][0].wall >= 0.02
+    assert samples["slow"][0].wall == 2.0
 
 
-@pytest.mark.usefixtures("one_untimed_call")
-def test_idle_time_before_samples_is_not_counted():
-    calls = []
-    start = time.perf_counter()
-    samples = clock.interleave([_contender("a", calls)], seconds=0.0, min_rounds=3, gap=0.01)
-    assert time.perf_counter() - start >= 0.04
-    assert all(sample.wall < 0.01 for sample in samples["a"])
+def test_idle_time_before_samples_is_not_counted(hand):
+    samples = clock.interleave([hand.contender("a", [], 2.0)], seconds=0.0, min_rounds=3, gap=0.5, patience=60.0)
+    assert hand.now == 4 * (2.0 + 0.5)
+    assert [sample.wall for sample in samples["a"]] == [2.0] * 3
 
 
 def test_threads_of_their_own_count():
@@ -124,15 +129,16 @@ def test_names_must_differ():
         clock.interleave([_contender("a", []), _contender("a", [])], seconds=0.0)
 
 
-def test_sleeping_costs_wall_time_only():
-    sample = time_call(lambda: time.sleep(0.02))
-    assert sample.wall >= 0.02
-    assert sample.cpu < 0.01
+def test_wall_and_processor_time_of_several_calls_are_averaged(monkeypatch):
+    now, used, count = [0.0], [0.0], []
 
+    def call():
+        count.append(1)
+        now[0] += 2.0
+        used[0] += 0.5
 
-def test_several_calls_are_averaged():
-    count = []
-    time_call(lambda: count.append(1), calls=7)
+    monkeypatch.setattr(contender, "time", SimpleNamespace(perf_counter=lambda: now[0], process_time=lambda: used[0]))
+    assert time_call(call, calls=7) == Sample(cpu=0.5, wall=2.0)
     assert len(count) == 7
 
 
