@@ -43,7 +43,7 @@ def interleave(
 
     Before each timed call come untimed ones, at least one and for a tenth of a second, so that caches and allocators
     are as they are inside an iteration and not as another program left them. A contender that has used up ``patience``
-    sits out the rounds that follow, with one sample if that was a single call, with two otherwise: the fast ones, of
+    sits out the rounds that follow, with one sample if that was a single call, with three otherwise: the fast ones, of
     which more rounds can be afforded, do not wait for it.
 
     Parameters
@@ -97,7 +97,7 @@ def interleave(
             samples[contender.name].append(sample)
             (brief.add if sample.wall < _BRIEF else brief.discard)(contender.name)
             left[contender.name] -= time.perf_counter() - start
-            if left[contender.name] < 0 and round_ > 0:
+            if left[contender.name] < 0 and round_ >= 2:  # a median of two knows no outlier
                 active.remove(contender)
     return samples
 
