@@ -61,6 +61,12 @@ def test_batches(scan):
     shared = calibration.gridded_calibration(torch.stack([kspace, 2 * kspace]), k, SIZE)
     assert torch.allclose(shared[1], 2 * shared[0], rtol=1e-4)
     assert calibration.adjoint_maps(frames, paths, SIZE).shape == (2, 6, *SIZE)
+    one = calibration.gridded_calibration(frames[:1], paths, SIZE)  # batch axes broadcast
+    assert torch.equal(one[0], together[0]) and one.shape == (2, 6, *SIZE)
+    assert calibration.gridded_calibration(frames[0], paths[:1].expand(2, -1, -1, -1), SIZE).shape == (2, 6, *SIZE)
+    assert calibration.gridded_calibration(frames[:0], paths[:0], SIZE).shape == (0, 6, *SIZE)
+    with pytest.raises(ValueError, match="expected batch axes that broadcast"):
+        calibration.gridded_calibration(frames, paths[:1].expand(3, -1, -1, -1), SIZE)
 
 
 def test_three_dimensions():

@@ -1,5 +1,7 @@
 """Image metrics against scikit-image and the definitions, with gradients, batches and refused inputs."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -108,6 +110,14 @@ def test_data_range_is_the_largest_reference_magnitude():
     assert torch.allclose(both[1], ssim(image, reference, data_range=2.0))
 
 
+def test_gradient_of_equal_images_is_zero():
+    image = torch.rand(2, 8, 8, dtype=torch.float64)
+    other = image.clone().requires_grad_()
+    error = nrmse(other, image + torch.tensor([0.0, 1.0], dtype=torch.float64)[:, None, None])
+    (gradient,) = torch.autograd.grad(error.sum(), other)
+    assert error[0] == 0 and not gradient[0].any() and gradient[1].any() and gradient.isfinite().all()
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
@@ -121,7 +131,12 @@ def test_data_range_is_the_largest_reference_magnitude():
             r"win_size: expected at most the image size \(16, 16\), got 17",
         ),
         (lambda x: ssim(x, x, win_size=7, gaussian_weights=True), ValueError, "win_size: expected None"),
-        (lambda x: ssim(x, x, sigma=0.0, gaussian_weights=True), ValueError, "sigma: expected a positive number"),
+        (lambda x: ssim(x, x, sigma=0.0, gaussian_weights=True), ValueError, "sigma: expected a number >= 1/7"),
+        (lambda x: ssim(x, x, sigma=0.1, gaussian_weights=True), ValueError, "sigma: expected a number >= 1/7"),
+        (lambda x: ssim(x, x, sigma=math.inf, gaussian_weights=True), ValueError, "sigma: expected a number >= 1/7"),
+        (lambda x: ssim(x, x, sigma="1", gaussian_weights=True), TypeError, "sigma: expected a number >= 1/7"),
+        (lambda x: ssim(x, x, win_size=7.0), TypeError, "win_size: expected an odd int"),
+        (lambda x: ssim(x, x, k1=math.nan), ValueError, "k1: expected a finite number >= 0"),
         (lambda x: psnr(x, x, data_range=0.0), ValueError, "data_range: expected positive values"),
         (lambda x: psnr(x, x, ndim=4), ValueError, "ndim: expected 1, 2 or 3, got 4"),
         (lambda x: nmse(x.int(), x.int()), TypeError, "image: expected a floating-point or complex tensor"),

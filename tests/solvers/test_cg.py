@@ -235,6 +235,8 @@ class TestFailures:
             ({"tol": float("nan")}, ValueError, "tol: expected a finite number >= 0, got nan"),
             ({"batch_ndim": 2}, ValueError, "batch_ndim: expected an integer from 0 to 1"),
             ({"damping": -1.0}, ValueError, "damping: expected a finite number >= 0"),
+            ({"damping": torch.tensor(-1.0)}, ValueError, "damping: expected finite numbers >= 0, got -1"),
+            ({"damping": torch.tensor(float("nan"))}, ValueError, "damping: expected finite numbers >= 0, got nan"),
             ({"damping": torch.ones(7)}, ValueError, "damping: expected a real tensor broadcastable"),
             ({"damping": torch.ones(3, 8)}, ValueError, "damping: expected a real tensor broadcastable"),
             ({"damping": torch.ones(8) * 1j}, ValueError, "damping: expected a real tensor"),

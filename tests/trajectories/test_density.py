@@ -120,6 +120,38 @@ def test_voronoi_cells_of_a_grid_are_squares():
     assert torch.allclose(weights[1:-1, 1:-1, 1:-1], torch.ones(7, 7, 7, dtype=torch.float64))
 
 
+@pytest.mark.parametrize("lines", [2, 3, 4])
+def test_voronoi_cells_of_a_few_lines_end_beside_them(lines):
+    pytest.importorskip("scipy")
+    y, x = torch.arange(lines, dtype=torch.float64), torch.arange(64, dtype=torch.float64)
+    k = torch.stack(torch.meshgrid(y - y.mean(), x - 32, indexing="ij"), -1)
+    weights = trajectories.dcf_voronoi(k, (64, 64))
+    # The hull is (lines - 1) x 63, and all cells together are half a spacing, which is at most 1, wider on each side.
+    assert (lines - 1) * 63 < float(weights.sum()) <= lines * 64
+    assert float(weights.min()) > 0.7 and float(weights.max()) < 1 + 1e-9
+    turned = torch.stack([k[..., 0] * 0.6 - k[..., 1] * 0.8, k[..., 0] * 0.8 + k[..., 1] * 0.6], -1)
+    assert torch.allclose(trajectories.dcf_voronoi(turned, (64, 64)), weights, atol=1e-6)
+
+
+def test_voronoi_cells_of_a_triangle_fill_it():
+    pytest.importorskip("scipy")
+    y, x = torch.meshgrid(*[torch.arange(24, dtype=torch.float64)] * 2, indexing="ij")
+    k = torch.stack([y, x], -1)[(x + y) < 24][None]
+    weights = trajectories.dcf_voronoi(k, (64, 64))
+    inner = (k[0] > 0).all(-1) & (k[0].sum(-1) < 23)
+    assert torch.allclose(weights[0, inner], torch.ones(int(inner.sum()), dtype=torch.float64))
+    assert 23**2 / 2 < float(weights.sum()) < 25.5**2 / 2
+
+
+def test_spokes_towards_the_centre_weigh_as_those_from_it():
+    k = trajectories.radial(SIZE, 21, 17, half=True, order="uniform", dtype=torch.float64)
+    assert torch.equal(trajectories.dcf_radial(k.flip(1), SIZE), trajectories.dcf_radial(k, SIZE).flip(1))
+    mixed = torch.where(torch.arange(21)[:, None, None] % 2 == 0, k, k.flip(1))
+    assert float(trajectories.dcf_radial(mixed, SIZE).sum()) == pytest.approx(
+        float(trajectories.dcf_radial(k, SIZE).sum())
+    )
+
+
 def test_voronoi_volumes_are_those_of_convex_hulls():
     spatial = pytest.importorskip("scipy.spatial")
     places = np.random.default_rng(0).uniform(-8, 8, (200, 3))

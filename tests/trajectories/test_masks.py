@@ -55,6 +55,17 @@ def test_frames_shift_and_cover_kspace_once():
     assert torch.equal(still[0], still[2])
 
 
+def test_equispaced_seed_draws_an_offset_per_axis():
+    masks = (mask_equispaced((8, 8, 1), (2, 4), seed=seed)[..., 0] for seed in range(100))
+    assert {tuple(mask.nonzero()[0].tolist()) for mask in masks} == {(z, y) for z in range(2) for y in range(4)}
+
+
+def test_partial_fourier_counts_lines_as_written():
+    # 0.55 * 100 is a little more than 55 in floating point
+    for fraction, lines in ((0.55, 55), (0.56, 56), (0.57, 57), (0.555, 56)):
+        assert int(mask_equispaced((100, 1), 1, partial_fourier=fraction).sum()) == lines
+
+
 def test_equispaced_seed_draws_the_offset():
     masks = [mask_equispaced((32, 1), 8, seed=s)[:, 0] for s in range(20)]
     assert torch.equal(masks[3], mask_equispaced((32, 1), 8, seed=3)[:, 0])

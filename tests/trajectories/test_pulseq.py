@@ -66,6 +66,23 @@ def test_a_file_that_ends_with_a_shape(written, tmp_path):
     assert torch.equal(found, expected)
 
 
+def test_what_lengths_say_of_the_axes(written):
+    """kz does not vary here: two components, unless `axes` says otherwise."""
+    expected = trajectories.from_pulseq(written, samples=20, field_of_view=0.2)
+    assert expected.trajectory.shape == (3, 20, 2)
+    for lengths in (np.float32(0.2), (0.2, 0.2), (0.004, 0.2, 0.2), [0.2] * 3):
+        found = trajectories.from_pulseq(written, samples=20, field_of_view=lengths)
+        assert found.field_of_view == pytest.approx((0.2, 0.2))
+        assert torch.allclose(found.trajectory, expected.trajectory)
+    assert trajectories.from_pulseq(written, samples=20, axes="zyx", field_of_view=(0.1, 0.2, 0.3)).field_of_view == (
+        0.1,
+        0.2,
+        0.3,
+    )
+    with pytest.raises(ValueError, match="field_of_view: expected a positive length or 3 of them"):
+        trajectories.from_pulseq(written, samples=20, field_of_view=(0.2, 0.2, 0.2, 0.2))
+
+
 def test_refusals(written, tmp_path, pypulseq):
     with pytest.raises(ValueError, match=r"samples: expected a choice.*\[7, 20\]"):
         trajectories.from_pulseq(written)

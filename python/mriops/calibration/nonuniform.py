@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mriops import ops, trajectories
 from mriops._native.arguments import image_size, instance, integer
-from mriops._native.batches import broadcasts_to
+from mriops._native.batches import Array, broadcast, broadcasts_to
 from mriops.calibration.adaptive import walsh
 from mriops.solvers import cg
 from mriops.trajectories.coordinates import finite, readouts
@@ -43,7 +43,7 @@ def gridded_calibration(
     kspace : Tensor (*batch, coils, shots, readout)
         y, complex.
     trajectory : Tensor (shots, readout, ndim) or (*batch, shots, readout, ndim)
-        [cycles/FOV]
+        [cycles/FOV]. Batch axes broadcast with those of `kspace`.
     im_size : (y, x) or (z, y, x)
     acs : int
         Points per axis; fewer where an axis is shorter.
@@ -73,9 +73,13 @@ def gridded_calibration(
     ndim = len(size)
     integer("acs", acs, 2)
     if trajectory.ndim > 3:
-        batch = kspace.shape[:-3]
+        arrays = Array("kspace", tuple(kspace.shape[:-3]), ()), Array("trajectory", tuple(trajectory.shape[:-3]), ())
+        batch = broadcast(arrays)
         paths = trajectory.expand(*batch, *trajectory.shape[-3:]).reshape(-1, *trajectory.shape[-3:])
-        items = zip(kspace.reshape(-1, *kspace.shape[-3:]), paths, strict=True)
+        coils = kspace.expand(*batch, *kspace.shape[-3:]).reshape(-1, *kspace.shape[-3:])
+        if not len(coils):
+            return kspace.new_zeros(*batch, kspace.shape[-3], *size)
+        items = zip(coils, paths, strict=True)
         done = [gridded_calibration(y, k, size, acs=acs, max_iter=max_iter, l2=l2, eps=eps) for y, k in items]
         return torch.stack(done).reshape(*batch, kspace.shape[-3], *size)
     box = tuple(min(n, acs) for n in size)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mriops._native.arguments import integer, number, positive
+from mriops._native.arguments import integer, not_negative, number, positive
 from mriops._native.batches import broadcasts_to
 
 
@@ -50,7 +50,9 @@ def nrmse(image: Tensor, reference: Tensor, *, ndim: int = 2) -> Tensor:
 
     Parameters, result and errors are those of `nmse`.
     """
-    return torch.sqrt(nmse(image, reference, ndim=ndim))
+    squared = nmse(image, reference, ndim=ndim)
+    differs = squared != 0  # the gradient where images are equal is 0, not 0 / 0
+    return torch.where(differs, torch.sqrt(torch.where(differs, squared, 1.0)), 0.0)
 
 
 def psnr(image: Tensor, reference: Tensor, *, data_range: float | Tensor | None = None, ndim: int = 2) -> Tensor:
@@ -137,6 +139,8 @@ def ssim(
     13:600 (2004).
     """
     _check(image, reference, ndim)
+    for name, constant in (("k1", k1), ("k2", k2)):
+        number(name, constant, "a finite number >= 0", not_negative)
     x, y = _magnitude(image), _magnitude(reference)
     dtype = torch.promote_types(x.dtype, y.dtype)
     x, y = x.to(dtype), y.to(dtype)
@@ -203,14 +207,18 @@ def _window(gaussian: bool, win_size: int | None, sigma: float, like: Tensor) ->
             raise ValueError(
                 f"win_size: expected None with gaussian_weights, whose window follows sigma, got {win_size}"
             )
-        if not sigma > 0:
-            raise ValueError(f"sigma: expected a positive number, got {sigma}")
+        number(
+            "sigma",
+            sigma,
+            "a number >= 1/7, whose window has more than one pixel",
+            lambda value: 1 / 7 <= value < math.inf,
+        )
         radius = int(3.5 * sigma + 0.5)
         offset = torch.arange(-radius, radius + 1, dtype=torch.float64)
         weights = torch.exp(-0.5 * (offset / sigma) ** 2)
         return (weights / weights.sum()).to(like)
-    side = 7 if win_size is None else win_size
-    if side < 3 or side % 2 == 0:
+    side = 7 if win_size is None else integer("win_size", win_size, 3, "an odd int of at least 3")
+    if side % 2 == 0:
         raise ValueError(f"win_size: expected an odd int of at least 3, got {side}")
     return torch.full((side,), 1.0 / side, dtype=like.dtype, device=like.device)
 

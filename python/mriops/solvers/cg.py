@@ -8,7 +8,7 @@ import torch
 
 from mriops._native.arguments import not_negative, number
 from mriops._native.batches import broadcasts_to
-from mriops.solvers.flat import Layout, Operator, check_problem, peak, stop_interval
+from mriops.solvers.flat import Layout, Operator, check_damping, check_problem, peak, stop_interval
 from mriops.solvers.implicit import ClosureProbe, attach, derivatives_wanted, in_transform, no_derivatives
 from mriops.solvers.info import SolverInfo
 from mriops.solvers.updates import Updates, damped, updates_for
@@ -170,6 +170,7 @@ def _damped(A: Operator, damping: float | torch.Tensor, layout: Layout) -> Opera
                 f"damping: expected a real tensor broadcastable to b of shape {layout.shape}, got {damping.dtype} of "
                 f"shape {tuple(damping.shape)}"
             )
+        check_damping(damping)
         weight = damping.to(layout.dtype.to_real())
         return lambda x: checked(x) + weight * x
     number("damping", damping, "a finite number >= 0 or a tensor", not_negative)

@@ -7,6 +7,7 @@ from math import prod
 import torch
 
 from mriops._native.arguments import integer, not_negative, number
+from mriops.ops._guards import readable
 
 Operator = Callable[[torch.Tensor], torch.Tensor]
 
@@ -60,6 +61,14 @@ class Layout:
         if x.device != self.device:
             raise ValueError(f"{name}: expected device {self.device}, got {x.device}")
         return x
+
+
+def check_damping(damping: torch.Tensor) -> None:
+    """Raise if an entry is negative or not finite, where values can be looked at."""
+    if readable(damping) and damping.numel():
+        least, most = damping.detach().aminmax()
+        if not 0 <= float(least) <= float(most) < float("inf"):
+            raise ValueError(f"damping: expected finite numbers >= 0, got {float(least):g} to {float(most):g}")
 
 
 def dot(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:

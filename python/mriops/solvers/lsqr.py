@@ -8,7 +8,7 @@ import torch
 
 from mriops._native.arguments import not_negative, number
 from mriops.solvers.cg import cg
-from mriops.solvers.flat import Layout, Operator, check_problem, peak, stop_interval
+from mriops.solvers.flat import Layout, Operator, check_damping, check_problem, peak, stop_interval
 from mriops.solvers.implicit import ClosureProbe, attach, derivatives_wanted, in_transform, no_derivatives
 from mriops.solvers.info import SolverInfo
 from mriops.solvers.updates import Updates, updates_for
@@ -153,6 +153,7 @@ def _check_damping(damping: float | torch.Tensor, b: torch.Tensor, batch_ndim: i
                 f"damping: expected one real number or one per batch item, shape {batch}, got {damping.dtype} of shape "
                 f"{tuple(damping.shape)}"
             )
+        check_damping(damping)
     else:
         number("damping", damping, "a finite number >= 0 or a tensor", not_negative)
     return damping

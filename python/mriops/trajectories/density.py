@@ -13,7 +13,7 @@ from mriops.trajectories.coordinates import finite, readouts
 
 
 def dcf_radial(trajectory: Tensor, im_size: Sequence[int]) -> Tensor:
-    r"""Weights of straight readouts through or from the centre: the measure of polar coordinates.
+    r"""Weights of straight readouts through, from or to the centre: the measure of polar coordinates.
 
     .. math:: w_{si} = \Omega_s \prod_a \tfrac{N_a}{2} \int |\rho|^{D-1} \left(2\, b_i(\rho) - h_i(\rho)\right) d\rho
 
@@ -39,7 +39,7 @@ def dcf_radial(trajectory: Tensor, im_size: Sequence[int]) -> Tensor:
     ------
     TypeError, ValueError
         If the trajectory is not a real floating-point tensor, shapes do not fit, there is no shot, a coordinate is not
-        finite, a readout has fewer than two samples, or is not straight through or from the centre.
+        finite, a readout has fewer than two samples, or is not straight through, from or to the centre.
 
     References
     ----------
@@ -47,6 +47,8 @@ def dcf_radial(trajectory: Tensor, im_size: Sequence[int]) -> Tensor:
     """
     k, scale = _normalised(trajectory, im_size)
     ndim = k.shape[-1]
+    inward = (k[..., -1, :].norm(dim=-1) < 0.5 * (k[..., -1, :] - k[..., -2, :]).norm(dim=-1) + 1e-9)[..., None]
+    k = torch.where(inward[..., None], k.flip(-2), k)
     unit = k[..., -1, :] - k[..., 0, :]
     length = unit.norm(dim=-1, keepdim=True)
     if bool((length == 0).any()):
@@ -59,6 +61,7 @@ def dcf_radial(trajectory: Tensor, im_size: Sequence[int]) -> Tensor:
     full = bool((rho[..., 0] < -0.5 * spacing[..., 0].abs()).any())
     share = _angular_shares(unit, full) if ndim == 2 else _equal_shares(unit, full)
     weight = (2 * _box(rho, ndim, full) - _hat(rho, ndim, full)).clamp_min(0.0)
+    weight = torch.where(inward, weight.flip(-1), weight)
     return (share[..., None] * weight * scale).to(trajectory.dtype)
 
 

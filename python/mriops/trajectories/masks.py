@@ -66,7 +66,8 @@ def mask_equispaced(
     if seed is None:
         start = _per_axis(offset, len(n), "offset")
     else:
-        start = tuple(int(generator_of(seed).integers(r)) for r in rate)
+        rng = generator_of(seed)
+        start = tuple(int(rng.integers(r)) for r in rate)
     step = _frame_step(frame_step)
     lattice = [_lattice(n, rate, (*start[:-1], start[-1] + f * step), 0) for f in range(frame_count(frames))]
     return _finish(lattice, n, acs, partial_fourier, frames, lift)
@@ -281,11 +282,12 @@ def centre_box(n: tuple[int, ...], acs: int | Sequence[int]) -> NDArray[np.bool_
     return out
 
 
-def allowed_region(n: tuple[int, ...], partial_fourier: float) -> NDArray[np.bool_]:
-    """False for the lines along the last phase-encode axis that a partial Fourier scan leaves out."""
+def allowed_region(n: tuple[int, ...], partial_fourier: float, axis: int = -1) -> NDArray[np.bool_]:
+    """False for the lines along a phase-encode axis, by default the last, that a partial Fourier scan leaves out."""
     number("partial_fourier", partial_fourier, "in (0.5, 1]", lambda value: 0.5 < value <= 1.0)
     out = np.ones(n, dtype=bool)
-    out[..., : n[-1] - math.ceil(partial_fourier * n[-1])] = False
+    lines = n[axis] - math.ceil(partial_fourier * n[axis] - 1e-9)  # 0.55 * 100 is 55.000000000000007
+    np.moveaxis(out, axis, -1)[..., :lines] = False
     return out
 
 

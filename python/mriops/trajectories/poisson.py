@@ -80,7 +80,8 @@ def mask_poisson(
     n_masks = frame_count(frames)
     axes = [(np.arange(m) - m // 2) / (m / 2) for m in n]
     rho = np.hypot(axes[0][:, None], axes[1][None, :])
-    centre, allowed = centre_box(n, acs), allowed_region(n, partial_fourier)
+    y = 0 if len(size) == 2 else 1
+    centre, allowed = centre_box(n, acs), allowed_region(n, partial_fourier, y)
     if elliptical:
         allowed &= (rho <= 1.0) | centre
     count = target_count(n, acceleration, centre, allowed)

@@ -55,10 +55,11 @@ def from_pulseq(
     path : path
         Pulseq file, of a version that the installed pypulseq reads.
     field_of_view : float or sequence of float, optional
-        One length, or one per component of `axes` [m]; the definition FOV of the file if not given.
+        One length, or one per component of `axes` [m], without `axes` (y, x) or (z, y, x); the definition FOV of the
+        file if not given.
     axes : str, optional
         Gradient axes, in the order of the image axes: "yx", "zyx", or others such as "zx". Without it "zyx" if kz
-        varies by more than one cycle/FOV over the samples, else "yx".
+        varies by more than one cycle/FOV over the samples and `field_of_view` is not one of two, else "yx".
     samples : int, optional
         Keep ADC events with this number of samples only (leaves out noise scans and navigators).
     delay : float
@@ -111,8 +112,14 @@ def from_pulseq(
     else:
         lengths = None
     if axes is None:
-        thick = lengths["z"] if lengths else check_fov(fov, 1)[0] if isinstance(fov, (int, float)) else 1.0
-        axes = "zyx" if np.ptp(k[..., 2]) * thick > 1.0 else "yx"
+        if fov is not None and np.size(fov) == 2:
+            fov = check_fov(fov, 2)
+            axes = "yx"
+        else:
+            fov = None if fov is None else check_fov(fov, 3)
+            thick = lengths["z"] if lengths else fov[0]  # type: ignore[index]
+            axes = "zyx" if np.ptp(k[..., 2]) * thick > 1.0 else "yx"
+            fov = fov if fov is None else fov[-len(axes) :]
     chosen = tuple(lengths[a] for a in axes) if lengths else check_fov(fov, len(axes))  # type: ignore[arg-type]
     k = k[..., ["xyz".index(a) for a in axes]] * np.array(chosen)
     return PulseqTrajectory(torch.from_numpy(k).to(dtype), torch.from_numpy(time).to(dtype), chosen)

@@ -14,7 +14,7 @@ from mriops._native.arguments import image_size
 from mriops.trajectories.coordinates import finite, readouts
 from mriops.trajectories.hardware import half_size
 
-# Beyond this share of the hull samples are mirrored at its outside, so that the cells of the outermost end there.
+# Beyond this share of the way to the hull samples are mirrored there, so that the cells of the outermost end there.
 _MIRRORED_FROM = 0.6
 
 
@@ -22,7 +22,7 @@ def dcf_voronoi(trajectory: Tensor, im_size: Sequence[int]) -> Tensor:
     """Weights as areas (2D) or volumes (3D) of Voronoi cells.
 
     Samples at one place share their cell. Outermost cells end half a sample spacing outside the convex hull: samples
-    are mirrored there, along the line to the centre.
+    are mirrored at its sides, moved outwards by that.
 
     Parameters
     ----------
@@ -99,22 +99,27 @@ def _spacing(frame: NDArray[np.float64], mean_cell: float) -> float:
 
 
 def _outline(sites: NDArray[np.float64], facets: NDArray[np.float64], spacing: float) -> NDArray[np.float64]:
-    """Mirror images of the outer sites at the hull, pushed outwards by half a spacing."""
-    centre = (sites.max(axis=0) + sites.min(axis=0)) / 2
-    away = sites - centre
-    distance = np.linalg.norm(away, axis=1)
-    outer = distance > 0
-    way = away[outer] / distance[outer, None]
-    edge = np.empty(len(way))
-    offsets = facets[:, -1] + facets[:, :-1] @ centre
-    for begin in range(0, len(way), 4096):  # directions at a time, to bound memory
-        slope = way[begin : begin + 4096] @ facets[:, :-1].T
-        with np.errstate(divide="ignore"):
-            reach = np.where(slope > 1e-12, -offsets / slope, np.inf)
-        edge[begin : begin + 4096] = reach.min(axis=1)
-    edge += spacing / 2
-    near = distance[outer] > _MIRRORED_FROM * edge
-    return centre + way[near] * (2 * edge - distance[outer])[near, None]
+    """Mirror images of the outer sites at the sides of the hull, pushed outwards by half a spacing.
+
+    No image is closer to a place inside than the site it belongs to: images bound cells and cut nothing off inside.
+    """
+    centre = sites.mean(axis=0)  # which lies inside, unlike that of a box around a triangle
+    normals, heights = facets[:, :-1], -facets[:, -1] - facets[:, :-1] @ centre  # of the hull above the centre
+    images = []
+    for begin in range(0, len(sites), 4096):  # sites at a time, to bound memory
+        away = sites[begin : begin + 4096] - centre
+        height = away @ normals.T
+        # The side that the line from the centre through a site meets, and sides that the site lies on, as at corners.
+        side = (height / heights).argmax(axis=1)
+        here = np.arange(len(away))
+        mirrored = heights - height < spacing / 4
+        mirrored[here, side] |= height[here, side] > _MIRRORED_FROM * heights[side]
+        which, where = np.nonzero(mirrored)
+        outwards = 2 * (heights[where] - height[which, where]) + spacing
+        images.append(centre + away[which] + outwards[:, None] * normals[where])
+    # Sides that are flush give the same image.
+    images = np.concatenate(images)
+    return images[np.unique(np.round(images / 1e-9).astype(np.int64), axis=0, return_index=True)[1]]
 
 
 def _volumes(diagram: Any) -> NDArray[np.float64]:
