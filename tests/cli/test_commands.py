@@ -114,3 +114,9 @@ def test_progress_lines(capsys):
     with progress.progress("work", 1, quiet=True) as bar:
         bar.advance()
     assert capsys.readouterr().err == ""
+
+
+def test_names_that_the_terminal_cannot_show(scan_file, tmp_path):
+    command = [sys.executable, "-m", "mriops.cli", "recon", scan_file, "-o", tmp_path / "größe", "--method", "rss"]
+    done = subprocess.run(command, capture_output=True, text=True, env={**ENVIRONMENT, "PYTHONIOENCODING": "ascii"})
+    assert done.returncode == 0 and "gr\\xf6\\xdfe" in done.stdout, done.stderr

@@ -15,7 +15,7 @@ from PIL import Image
 
 from mriops import phantoms, trajectories
 from mriops.cli import main
-from mriops.io import RawData, read_image, write_ismrmrd, write_npz
+from mriops.io import RawData, read_image, write_bart, write_ismrmrd, write_npz
 from mriops.recon import reconstruct
 
 from .conftest import ENVIRONMENT, make_raw
@@ -206,6 +206,28 @@ def test_more_slices_later(scan_file, tmp_path):
     np.testing.assert_allclose(nibabel.load(out / "image.nii.gz").affine @ [20, 24, 0, 1], [0, 0, 25, 1], atol=1e-5)
     assert recon(scan_file, out) == 0
     assert json.loads((out / "report.json").read_text())["slices"]["computed in this run"] == 2
+
+
+@pytest.mark.parametrize("name", ["scan", "scan[1]", "scan_0.5mm", "scan.cfl", "scan.hdr"])
+def test_another_pair_under_the_same_name_is_computed_anew(name, tmp_path):
+    raw, out = make_raw(1), tmp_path / "out"
+    for factor in (1, 2):
+        raw.kspace *= factor
+        write_bart(raw, tmp_path / name)
+        assert recon(tmp_path / name, out) == 0
+        assert json.loads((out / "report.json").read_text())["slices"]["computed in this run"] == 1
+
+
+def test_samples_outside_the_mask_of_a_file_do_not_count(tmp_path):
+    raw = make_raw(1)
+    inside = np.expand_dims(raw.mask, 1)
+    np.savez(tmp_path / "whole.npz", kspace=np.where(inside, raw.kspace, 5), mask=raw.mask)
+    np.savez(tmp_path / "zeros.npz", kspace=raw.kspace, mask=raw.mask)
+    images = []
+    for name in ("whole", "zeros"):
+        assert recon(tmp_path / f"{name}.npz", tmp_path / name) == 0
+        images.append(read_image(tmp_path / name / "image.npz").image)
+    np.testing.assert_array_equal(*images)
 
 
 @pytest.mark.slow

@@ -169,3 +169,21 @@ def test_npz_mask_has_the_axes_of_the_array(tmp_path):
     np.savez(tmp_path / "k.npz", kspace=kspace, mask=mask)
     np.testing.assert_array_equal(read(tmp_path / "k.npz", axes=("x", "y", "coil")).mask, mask.T[None])
     np.testing.assert_array_equal(read(tmp_path / "k.npz", axes=("y", "x", "coil")).mask, mask[None])
+
+
+def test_numbers_of_numpy_in_the_header(raw, tmp_path):
+    changed = dataclasses.replace(raw, echo_time=tuple(np.float32([0.01, 0.02])), slice_spacing=np.float64(5e-3))
+    write_npz(changed, tmp_path / "a.npz")
+    assert read(tmp_path / "a.npz").echo_time == pytest.approx((0.01, 0.02))
+
+
+@pytest.mark.parametrize("info", ["subject 3", "12", "[1]", np.array({"subject": 3}, dtype=object), 7.0])
+def test_an_info_of_somebody_else(tmp_path, info):
+    kspace = np.ones((2, 8, 6), np.complex64)
+    np.savez(tmp_path / "a.npz", kspace=kspace, info=info)
+    np.testing.assert_array_equal(read(tmp_path / "a.npz").kspace[0], kspace)
+
+
+def test_names_of_pairs_with_a_dot(raw, tmp_path):
+    write_bart(raw, tmp_path / "scan_0.5mm")
+    np.testing.assert_array_equal(read(tmp_path / "scan_0.5mm").kspace, read(tmp_path / "scan_0.5mm.cfl").kspace)

@@ -36,6 +36,25 @@ def test_averages_are_averaged_where_acquired():
     assert data.info.axes == ("slice", "coil", "y", "x")
 
 
+@pytest.mark.parametrize("method", ["rss", "zero-filled", "sense"])
+def test_samples_that_the_mask_leaves_out_do_not_count(raw, method):
+    everywhere = dataclasses.replace(raw, kspace=np.where(raw.kspace == 0, np.complex64(5), raw.kspace))
+    assert raw.mask is not None and (everywhere.kspace == 5).any()
+    settings = recon.Settings(method=method)
+    assert torch.equal(recon.reconstruct(everywhere, settings), recon.reconstruct(raw, settings))
+
+
+def test_averages_of_whole_kspace_with_masks_of_their_own():
+    rng = np.random.default_rng(0)
+    kspace = rng.normal(size=(1, 2, 3, 6, 4)).astype(np.complex64)
+    mask = np.zeros((1, 2, 6, 1), bool)
+    mask[0, 0, :4] = mask[0, 1, 2:] = True
+    data = recon.prepare(RawData(kspace=kspace, axes=("slice", "average", "coil", "y", "x"), mask=mask))
+    np.testing.assert_array_equal(data.kspace[0, :, :2], kspace[0, 0, :, :2])
+    np.testing.assert_allclose(data.kspace[0, :, 2:4], kspace[0, :, :, 2:4].mean(0), rtol=1e-6)
+    np.testing.assert_array_equal(data.kspace[0, :, 4:], kspace[0, 1, :, 4:])
+
+
 def test_oversampling_is_cropped(raw):
     wide = dataclasses.replace(raw, recon_size=(96, 40))
     data = recon.prepare(wide)

@@ -33,23 +33,25 @@ def interruptible() -> Iterator[None]:
         yield
         return
     report = sys.unraisablehook
+    leaving = False
 
     def remember(*_: Any) -> None:
         _asked.set()
-        raise KeyboardInterrupt
+        if not leaving:
+            raise KeyboardInterrupt
 
     def report_others(dropped: Any) -> None:
         if not issubclass(dropped.exc_type, KeyboardInterrupt):
             report(dropped)
 
-    signal.signal(signal.SIGINT, remember)
-    sys.unraisablehook = report_others
+    _asked.clear()
     try:
+        signal.signal(signal.SIGINT, remember)
+        sys.unraisablehook = report_others
         yield
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        leaving = True  # another interrupt must not keep what follows from being put back
         sys.unraisablehook = report
-        asked = _asked.is_set()
-        _asked.clear()
-        if asked:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if _asked.is_set():
             raise KeyboardInterrupt

@@ -121,8 +121,11 @@ class Job:
 
 def identity(file: Path) -> dict[str, Any]:
     """Name, size and time of a file, and for pairs (.cfl and .hdr) of both."""
-    parts = [file] if file.exists() else sorted(file.parent.glob(file.name + ".*"))
-    parts += [file.with_suffix(".hdr")] if file.suffix == ".cfl" else []
+    if file.suffix in (".cfl", ".hdr") or not file.exists():
+        base = file.name.removesuffix(".cfl").removesuffix(".hdr")
+        parts = [file.with_name(base + suffix) for suffix in (".cfl", ".hdr")]
+    else:
+        parts = [file]
     stats = [p.stat() for p in parts if p.exists()]
     digest = hashlib.sha256(str([(s.st_size, s.st_mtime_ns) for s in stats]).encode()).hexdigest()
     return {"path": str(file.resolve()), "bytes": sum(s.st_size for s in stats), "stamp": digest[:16]}

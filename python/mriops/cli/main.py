@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import math
 import os
 import sys
@@ -238,6 +239,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         Exit code: 0 done, 1 failed, 130 interrupted. Wrong arguments end in SystemExit with code 2.
     """
     arguments = parser().parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names that the terminal cannot show are no failure
     try:
         with interruptible():
             return _dispatch(arguments)

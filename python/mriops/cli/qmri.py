@@ -18,7 +18,7 @@ from mriops.cli.job import REPORT, keep_inputs, make_folder, new_results, write_
 from mriops.cli.qmri_derived import DERIVED, derived
 from mriops.cli.qmri_design import read_columns, read_directions, unit_vectors
 from mriops.cli.qmri_figure import draw_map
-from mriops.cli.qmri_files import Series, numbers, numbers_of, read_map, read_series, write_map
+from mriops.cli.qmri_files import Series, inside, numbers, numbers_of, read_map, read_series, write_map
 from mriops.cli.qmri_models import MODELS, Mapping, result_files
 from mriops.cli.qmri_water_fat import fat_peaks
 
@@ -52,7 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
     fixed = _known(arguments, series)
     out = Path(arguments.out)
     results = result_files(out)
-    keep_inputs((arguments.file, arguments.mask, arguments.b1, *(text for _, _, text in _fixes(arguments))), results)
+    files = (arguments.file, arguments.mask, arguments.b1, arguments.sequence, arguments.directions)
+    keep_inputs((*files, *(text for _, _, text in _fixes(arguments))), results)
     make_folder(out / "png")  # before the work, which would be lost where nothing can be written
     parts, computed = fit_slices(arguments, op, series.images, mask, fixed)
     with new_results(out, results):
@@ -161,7 +162,7 @@ def _known(arguments: argparse.Namespace, series: Series) -> dict[str, np.ndarra
 
 def _mask(arguments: argparse.Namespace, series: Series) -> np.ndarray:
     if arguments.mask:
-        return read_map(arguments.mask, series, "--mask") != 0
+        return inside(read_map(arguments.mask, series, "--mask"))
     with np.errstate(invalid="ignore"):
         brightest = np.abs(series.images).max(axis=0)
     top = np.nanpercentile(brightest, 99)
@@ -186,7 +187,8 @@ def _write(
     for p in (*op.model.parameters, *extra):
         values = np.stack([part.parameters[p.name].numpy() for part in parts])
         deviation = np.stack([part.uncertainty[p.name].numpy() for part in parts])
-        if values.ndim < 3 or p.name in fixed or np.all(values[np.isfinite(values)] == p.default):
+        finite = values[np.isfinite(values)]
+        if values.ndim < 3 or p.name in fixed or (finite.size and np.all(finite == p.default)):
             continue  # known
         name = chosen.renamed.get(p.name) or p.name
         write_map(values, out / f"{name}.nii.gz", series.affine)
@@ -195,7 +197,6 @@ def _write(
             continue  # components have no picture of their own
         limits = (0.0, 1.0) if p in extra and p.upper == 1 else None
         draw_map(values, deviation, out / "png" / f"{name}.png", name=name, unit=p.unit, note=share, limits=limits)
-        finite = values[np.isfinite(values)]
         quartiles = np.percentile(finite, (25, 50, 75)) if finite.size else np.full(3, np.nan)
         summary[name] = {
             "unit": p.unit,

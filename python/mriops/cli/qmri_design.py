@@ -56,14 +56,14 @@ def read_columns(path: Path) -> dict[str, Any]:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    stored = json.loads(path.read_text())
+    stored = json.loads(path.read_text(encoding="utf-8-sig"))
     if not isinstance(stored, dict):
         raise ValueError(f"expected an object of names, got {type(stored).__name__}")
     return stored
 
 
 def _csv(path: Path) -> dict[str, Any]:
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets begin with a byte order mark
         lines = [line for line in csv.reader(file) if any(part.strip() for part in line)]
     if len(lines) < 2:
         raise ValueError("expected a line of names and lines of numbers below")

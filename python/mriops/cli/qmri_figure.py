@@ -14,6 +14,8 @@ from mriops.io.optional import require
 __all__ = ["draw_map"]
 
 _MOST = 6
+# Of a picture; a series that is slimmer is drawn with pixels that are no squares.
+_SLIMMEST = 5.0
 
 
 def draw_map(
@@ -55,7 +57,8 @@ def draw_map(
 
     chosen = np.unique(np.linspace(0, len(values) - 1, min(_MOST, len(values))).round().astype(int))
     height, width = values.shape[1:]
-    figure = Figure(figsize=(3.4 * len(chosen) + 1.1, 2 * 3.4 * height / width + 0.9), facecolor="white")
+    tall = min(max(height / width, 1 / _SLIMMEST), _SLIMMEST)
+    figure = Figure(figsize=(3.4 * len(chosen) + 1.1, 2 * 3.4 * tall + 0.9), facecolor="white")
     FigureCanvasAgg(figure)
     grid = figure.add_gridspec(
         2, len(chosen) + 1, width_ratios=[1] * len(chosen) + [0.05], left=0.02, right=0.84,
@@ -77,8 +80,9 @@ def draw_map(
             axis.set_xticks([])
             axis.set_yticks([])
             picture = axis.imshow(
-                shown[s], cmap=colours, vmin=low, vmax=max(high, low + 1e-12), interpolation="nearest"
-            )
+                shown[s], cmap=colours, vmin=low, vmax=max(high, low + 1e-12), interpolation="nearest",
+                aspect=tall * width / height,
+            )  # fmt: skip
             if row == 0 and len(values) > 1:
                 axis.set_title(f"slice {s}", fontsize=8, pad=2)
         bar = figure.colorbar(picture, cax=figure.add_subplot(grid[row, len(chosen)]), extend="max")

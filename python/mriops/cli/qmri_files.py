@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -85,7 +85,7 @@ def read_series(
         values = np.moveaxis(values, _axis("--time-axis", time_axis, -1, values.ndim), -1)
         images = values.transpose(*reversed(range(values.ndim)))  # (times, [z,] y, x)
     else:
-        images, extras = _numpy(path, key)
+        images, extras, name = _numpy(path, key)
         if images.ndim not in (3, 4):
             raise ValueError(f"{path}: expected three or four axes, times among them, got shape {images.shape}")
         first = _axis("--time-axis", time_axis, 0, images.ndim)
@@ -99,6 +99,8 @@ def read_series(
                     f"of {images.ndim}"
                 )
             images = np.moveaxis(images, (first, second), (0, 1))
+        if name == "image" and images.ndim == 4 and (first, slice_axis) in ((0, None), (0, 1)):
+            affine = _affine_of(extras.get("affine"))
     if images.ndim == 3:
         images = images[:, None]
     dtype = np.complex64 if np.iscomplexobj(images) else np.float32
@@ -118,21 +120,39 @@ def _check_exists(path: Path) -> None:
         raise FileNotFoundError(f"{path}: no such file")
 
 
-def _numpy(path: Path, key: str | None) -> tuple[npt.NDArray[Any], dict[str, npt.NDArray[Any]]]:
+def _numpy(path: Path, key: str | None) -> tuple[npt.NDArray[Any], dict[str, npt.NDArray[Any]], str | None]:
+    """The array, those beside it, and its name in an archive."""
     try:
         with _whole(path):
             stored = np.load(path)
     except ValueError as error:
         raise ValueError(f"{path}: expected npz, npy, nii or nii.gz ({error})") from error
     if isinstance(stored, np.ndarray):
-        return stored, {}
+        return stored, {}, None
     with stored:
         names = list(stored.files)
-        chosen = key or next((name for name in _KEYS if name in names), None)
+        only = names[0] if len(names) == 1 else None
+        chosen = key or next((name for name in _KEYS if name in names), only)
         if chosen not in names:
             raise ValueError(f"{path}: expected one of the arrays {', '.join(names)} (--key), got {chosen}")
         with _whole(path):
-            return stored[chosen], {name: stored[name] for name in names if name != chosen}
+            return stored[chosen], _plain(stored, [name for name in names if name != chosen]), chosen
+
+
+def _plain(stored: Any, names: list[str]) -> dict[str, npt.NDArray[Any]]:
+    """Those arrays that can be read: arrays of Python objects cannot, and are nothing for us."""
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    for name in names:
+        with suppress(ValueError):
+            arrays[name] = stored[name]
+    return arrays
+
+
+def _affine_of(stored: npt.NDArray[Any] | None) -> npt.NDArray[np.float64] | None:
+    """The affine [m] that `mriops.io.write_image` puts beside an image, in the unit of NIfTI [mm]."""
+    if stored is None or stored.shape != (4, 4) or stored.dtype.kind != "f" or not np.isfinite(stored).all():
+        return None
+    return stored * np.array([[1e3], [1e3], [1e3], [1.0]])
 
 
 def read_map(text: str, series: Series, what: str) -> npt.NDArray[Any]:
@@ -159,6 +179,11 @@ def read_map(text: str, series: Series, what: str) -> npt.NDArray[Any]:
     if values.shape != shape:
         raise ValueError(f"{what}: expected a map of shape {shape} (slices, y, x), got {values.shape}")
     return np.ascontiguousarray(values)
+
+
+def inside(mask: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Where a mask is neither 0 nor NaN, which other software writes outside."""
+    return np.nan_to_num(mask) != 0
 
 
 def numbers_of(text: str, series: Series, what: str) -> npt.NDArray[Any]:

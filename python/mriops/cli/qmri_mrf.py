@@ -17,11 +17,11 @@ import torch
 from torch import Tensor
 
 from mriops.cli.environment import choose_device, describe
-from mriops.cli.job import REPORT, Job, identity, keep_inputs, new_results, write_json
+from mriops.cli.job import REPORT, Job, identity, keep_inputs, make_folder, new_results, write_json
 from mriops.cli.progress import progress
 from mriops.cli.qmri_design import read_train
 from mriops.cli.qmri_figure import draw_map
-from mriops.cli.qmri_files import Series, read_map, read_series, write_map
+from mriops.cli.qmri_files import Series, inside, read_map, read_series, write_map
 from mriops.cli.qmri_models import FINGERPRINT_UNITS, result_files
 from mriops.signals import Dictionary, PulseTrain, fingerprint_deviation, fingerprints, match
 
@@ -76,7 +76,7 @@ def run_fingerprints(arguments: argparse.Namespace) -> int:
     if raw is None and len(series.images) != len(train):
         raise ValueError(f"{file}: expected {len(train)} images, as many as pulses, got {len(series.images)}")
     b1 = read_map(arguments.b1, series, "--b1").astype(np.float32) if arguments.b1 else None
-    inside = read_map(arguments.mask, series, "--mask") != 0 if arguments.mask else None
+    masked = inside(read_map(arguments.mask, series, "--mask")) if arguments.mask else None
     lookup = _lookup(arguments, train, b1, real=raw is None and not np.iscomplexobj(series.images), raw=raw is not None)
     settings = {
         "train": dataclasses.asdict(train),
@@ -85,6 +85,7 @@ def run_fingerprints(arguments: argparse.Namespace) -> int:
         "axes": [arguments.time_axis, arguments.slice_axis],
         "maps": [identity(Path(name)) for name in (arguments.b1, arguments.mask) if name and not name.startswith("@")],
     }
+    make_folder(out / "png")  # before the work, which would be lost where nothing can be written
     job = Job(out, file, settings, restart=arguments.restart)
     slices = len(series.images[0]) if raw is None else len(raw.kspace)
     left = [s for s in range(slices) if not job.is_finished(s)]
@@ -92,7 +93,7 @@ def run_fingerprints(arguments: argparse.Namespace) -> int:
         for s in left:
             begin = time.perf_counter()
             signal = torch.from_numpy(series.images[:, s]) if raw is None else _coefficients(raw, s, lookup, arguments)
-            chosen = None if inside is None else torch.from_numpy(inside[s])
+            chosen = None if masked is None else torch.from_numpy(masked[s])
             field = None if b1 is None else torch.from_numpy(b1[s])
             maps = _maps(lookup, signal, chosen, field, arguments)
             job.save(s, maps.numpy(), time.perf_counter() - begin)
@@ -236,20 +237,21 @@ def _steps(lookup: _Lookup, b1: Tensor | None) -> Iterator[tuple[Tensor | None, 
 
 
 def _maps(
-    lookup: _Lookup, signal: Tensor, inside: Tensor | None, b1: Tensor | None, arguments: argparse.Namespace
+    lookup: _Lookup, signal: Tensor, chosen: Tensor | None, b1: Tensor | None, arguments: argparse.Namespace
 ) -> Tensor:
     """Rows of `_rows` ``(rows, y, x)``, NaN outside."""
     # Real images are matched by complex entries of a constant phase.
     dtype = lookup.dictionary.entries.dtype
     energy = signal.abs().square().sum(0)
     finite = energy.isfinite() if b1 is None else energy.isfinite() & (b1 > 0)
-    if inside is None:
+    within = chosen
+    if within is None:
         top = torch.quantile(energy[finite].sqrt(), 0.99) if bool(finite.any()) else energy.new_tensor(0)
-        inside = torch.greater(energy.sqrt(), arguments.threshold * top)
-    inside = inside & finite & (energy > 0)
+        within = torch.greater(energy.sqrt(), arguments.threshold * top)
+    within = within & finite & (energy > 0)
     result = torch.full((len(_rows(lookup)), *energy.shape), math.nan)
     for entries, voxels in _steps(lookup, b1):
-        here = inside & voxels
+        here = within & voxels
         if not bool(here.any()):
             continue
         dictionary = lookup.dictionary if entries is None else lookup.dictionary.subset(entries)
@@ -275,7 +277,6 @@ def _noise(lookup: _Lookup, energy: Tensor, kept: Tensor, arguments: argparse.Na
 def _write(job: Job, rows: list[str], affine: Any) -> dict[str, dict[str, Any]]:
     stack = Job.finished_images(job.out)  # (slices, rows, y, x)
     maps = dict(zip(rows, np.moveaxis(stack, 1, 0), strict=True))
-    (job.out / "png").mkdir(exist_ok=True)
     summary: dict[str, dict[str, Any]] = {}
     for name, values in maps.items():
         write_map(values, job.out / f"{name}.nii.gz", affine)

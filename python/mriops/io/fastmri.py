@@ -71,7 +71,7 @@ class FastMriFile(RawFile):
         stored = stored.reshape(len(slices), *self.info.shape[1:2], *stored.shape[-2:])
         kspace = np.ascontiguousarray(np.swapaxes(stored, -1, -2), np.complex64)
         mask = find_sampling(kspace, 1) if self._mask is None else self._mask[None, :, None]
-        return RawData(**vars(self.info), kspace=kspace, mask=mask, slices=slices)
+        return RawData(**vars(self.info), kspace=kspace, mask=mask, slices=slices).only_sampled()
 
     def close(self) -> None:
         """Close the HDF5 file."""

@@ -146,10 +146,14 @@ class NpzFile(RawFile):
             raise OSError(f"{self._path}: array {key!r} cannot be read, the file is damaged ({error})") from error
 
     def _stored_info(self) -> ScanInfo:
-        text = self._array("info")
-        if text is None or text.dtype.kind != "U":
+        """What `write_npz` stored; nothing where an array of this name is somebody else's."""
+        if "info" not in self._members or self._header("info")[1].kind != "U":
             return ScanInfo()
-        return ScanInfo.from_dict(json.loads(str(text)))
+        try:
+            stored = json.loads(str(self._array("info")))
+        except ValueError:
+            return ScanInfo()
+        return ScanInfo.from_dict(stored) if isinstance(stored, dict) else ScanInfo()
 
     def _kspace(self, slices: range) -> npt.NDArray[Any]:
         if not self._lazy:
@@ -191,7 +195,7 @@ class NpzFile(RawFile):
             acs=None if acs is None else acs[slices.start : slices.stop],
             acs_size=None if size is None else tuple(int(n) for n in size),
             slices=slices,
-        )
+        ).only_sampled()
 
     def _fit_mask(self, mask: npt.NDArray[np.bool_], ndim: int, slices: range) -> npt.NDArray[np.bool_]:
         if mask.ndim > ndim:

@@ -147,7 +147,7 @@ class ScanInfo:
     def info_dict(self) -> dict[str, Any]:
         """Plain Python values for JSON."""
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(ScanInfo)}
-        return {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in values.items()}
+        return {k: _plain(v) for k, v in values.items()}
 
     @staticmethod
     def from_dict(values: dict[str, Any]) -> ScanInfo:
@@ -276,6 +276,15 @@ class RawData(ScanInfo):
         if self.mask is not None or self.acs is not None:
             raise ValueError("trajectory: expected neither mask nor acs beside it, got some")
 
+    def only_sampled(self) -> RawData:
+        """The same with zeros where the mask has no sample, whatever is there: NaN too."""
+        if self.mask is None or self.mask.all():
+            return self
+        outside = ~np.expand_dims(self.mask, self.axes.index("coil"))
+        if not self.kspace.any(where=np.broadcast_to(outside, self.kspace.shape)):
+            return self
+        return dataclasses.replace(self, kspace=np.where(outside, self.kspace.dtype.type(0), self.kspace))
+
     def without_samples(self) -> ScanInfo:
         """A copy of the fields that are not samples."""
         return ScanInfo.from_dict(self.info_dict())
@@ -285,6 +294,13 @@ class RawData(ScanInfo):
         if self.trajectory is not None:
             return math.prod(self.trajectory.shape[-3:-1]) / math.prod(self.matrix)
         return 1.0 if self.mask is None else float(self.mask.mean())
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's arrays and numbers as Python's, inside tuples too."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        return value.tolist()
+    return tuple(_plain(v) for v in value) if isinstance(value, (tuple, list)) else value
 
 
 def default_axes(ndim: int) -> tuple[str, ...]:

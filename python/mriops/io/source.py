@@ -126,7 +126,7 @@ def open_raw(path: str | os.PathLike[str], format: str | None = None, **options:
     path = Path(path)
     if format is not None and format not in FORMATS:
         raise ValueError(f"format: expected one of {', '.join(FORMATS)}, got {format!r}")
-    if path.name and path.suffix == "" and path.with_name(path.name + ".cfl").exists():
+    if path.name and not path.is_file() and path.with_name(path.name + ".cfl").exists():
         path = path.with_name(path.name + ".cfl")
     if path.is_dir():
         raise IsADirectoryError(f"expected a raw data file, got a folder: {path}")

@@ -81,7 +81,7 @@ def prepare(
     if raw.trajectory is not None:
         raise ValueError("raw: expected k-space on a grid, got data with a trajectory (use prepare_shots)")
     calibration.check_kspace(torch.from_numpy(raw.kspace), ndim=raw.ndim)
-    raw = average(raw)
+    raw = average(raw.only_sampled())
     if whiten:
         raw = whitened(raw)
     if not keep_oversampling:
