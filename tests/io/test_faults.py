@@ -202,3 +202,28 @@ def test_io_does_not_import_torch(tmp_path):
     code = "import sys, mriops.io; assert not {'torch', 'h5py', 'nibabel'} & set(sys.modules)"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+
+
+@pytest.mark.parametrize(
+    ("xml", "data", "message"),
+    [
+        ("no header", np.zeros(3), "the ISMRMRD header is not valid XML"),
+        (None, np.zeros(3), "expected acquisitions with a head in '/dataset/data', got other data"),
+        (None, "group", "expected acquisitions with a head in '/dataset/data', got other data"),
+    ],
+)
+def test_hdf5_files_that_are_nearly_ismrmrd(raw, tmp_path, xml, data, message):
+    h5py = pytest.importorskip("h5py")
+    write_ismrmrd(raw, tmp_path / "a.h5")
+    with h5py.File(tmp_path / "a.h5", "r+") as file:
+        group = file["dataset"]
+        header = group["xml"][0]
+        del group["data"], group["xml"]
+        group["xml"] = xml or header  # a scalar
+        if isinstance(data, str):
+            group.create_group("data")
+        else:
+            group["data"] = data
+    with pytest.raises((ValueError, OSError), match=message) as refusal:
+        read(tmp_path / "a.h5", format="ismrmrd")
+    assert "a.h5" in str(refusal.value)

@@ -159,3 +159,8 @@ def test_what_is_no_image(name, tmp_path):
         with pytest.raises(TypeError, match=r"image: expected an array of numbers, got (str|list|dict)"):
             write(strange, tmp_path / name)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_least_whole_number_has_a_magnitude(tmp_path):
+    write_nifti(np.full((3, 4), -32768, np.int16), tmp_path / "a.nii")
+    assert (nibabel.load(tmp_path / "a.nii").get_fdata() == 32768).all()

@@ -187,3 +187,18 @@ def test_an_info_of_somebody_else(tmp_path, info):
 def test_names_of_pairs_with_a_dot(raw, tmp_path):
     write_bart(raw, tmp_path / "scan_0.5mm")
     np.testing.assert_array_equal(read(tmp_path / "scan_0.5mm").kspace, read(tmp_path / "scan_0.5mm.cfl").kspace)
+
+
+@pytest.mark.parametrize("write", [write_npz, write_ismrmrd])
+@pytest.mark.parametrize("directions", [None, np.array([[1.0, 0, 0], [0, 0.8, 0.6], [0, -0.6, 0.8]])])
+def test_some_slices_stay_in_their_place_where_nobody_knows_it(tmp_path, write, directions):
+    kspace = np.ones((5, 2, 8, 6), np.complex64)
+    options = {"slice_spacing": 5e-3, "field_of_view": (4e-3, 0.08, 0.06), "directions": directions}
+    whole = RawData(kspace=kspace, axes=("slice", "coil", "y", "x"), **options)
+    write_npz(whole, tmp_path / "whole.npz")
+    with open_raw(tmp_path / "whole.npz") as file:
+        write(file.read(range(3, 5)), tmp_path / "some")
+    for name, first in (("whole.npz", 3), ("some", 0)):
+        found = read(tmp_path / name)
+        assert found.slice_spacing == pytest.approx(5e-3)
+        np.testing.assert_allclose(found.affine(first_slice=first), whole.affine(first_slice=3), atol=1e-7)

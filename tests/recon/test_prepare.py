@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from mriops import metrics, phantoms, recon
+from mriops import metrics, phantoms, recon, trajectories
 from mriops.io import RawData, ScanInfo
 
 
@@ -53,6 +53,40 @@ def test_averages_of_whole_kspace_with_masks_of_their_own():
     np.testing.assert_array_equal(data.kspace[0, :, :2], kspace[0, 0, :, :2])
     np.testing.assert_allclose(data.kspace[0, :, 2:4], kspace[0, :, :, 2:4].mean(0), rtol=1e-6)
     np.testing.assert_array_equal(data.kspace[0, :, 4:], kspace[0, 1, :, 4:])
+
+
+def test_averages_along_trajectories_become_shots():
+    rng = np.random.default_rng(0)
+    k = trajectories.radial((24, 24), 40, 48)
+    kspace = rng.normal(size=(1, 3, 40, 48)).astype(np.complex64)
+    options = {"matrix": (24, 24), "recon_size": (24, 24)}
+    axes = ("slice", "coil", "shot", "sample")
+    flat = RawData(kspace=kspace, trajectory=k.numpy()[None], axes=axes, **options)
+    two = RawData(
+        kspace=kspace.reshape(1, 3, 2, 20, 48).swapaxes(1, 2),
+        trajectory=k.numpy().reshape(1, 2, 20, 48, 2),
+        axes=("slice", "average", *axes[1:]),
+        **options,
+    )
+    expected, found = recon.prepare_shots(flat), recon.prepare_shots(two)
+    assert torch.equal(found.kspace, expected.kspace) and torch.equal(found.trajectory, expected.trajectory)
+    settings = recon.Settings(method="rss")
+    assert torch.equal(recon.reconstruct(two, settings), recon.reconstruct(flat, settings))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda kspace: kspace.astype(">c8"),
+        lambda kspace: kspace[..., ::-1].copy()[..., ::-1],
+        lambda kspace: kspace.astype(np.complex128),
+    ],
+)
+def test_kspace_however_it_lies_in_memory(raw, change):
+    acs = raw.kspace[:, :, 36:60, 28:52]
+    expected = recon.reconstruct(dataclasses.replace(raw, acs=acs))
+    found = recon.reconstruct(dataclasses.replace(raw, kspace=change(raw.kspace), acs=acs))
+    torch.testing.assert_close(found.to(expected.dtype), expected, rtol=0, atol=1e-4 * float(expected.abs().max()))
 
 
 def test_oversampling_is_cropped(raw):

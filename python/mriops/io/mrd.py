@@ -78,13 +78,16 @@ class MrdFile(RawFile):
             raise ValueError(f"{path}: expected an ISMRMRD header '{group.name}/xml', got only {list(group.keys())}")
         if "data" not in group:
             raise ValueError(f"{path}: expected acquisitions '{group.name}/data', got only {list(group.keys())}")
-        header = parse_header(group["xml"][0], path)
+        stored = np.ravel(group["xml"][()])
+        header = parse_header(stored[0] if stored.size else b"", path)
         if not 0 <= number < len(header.encodings):
             raise ValueError(f"encoding: expected 0..{len(header.encodings) - 1} for {path}, got {number}")
         encoding = header.encodings[number]
         self._encoding = encoding
         self._gridded = encoding.trajectory in ("cartesian", "epi")
         self._path, self._data = path, group["data"]
+        if getattr(getattr(self._data, "dtype", None), "names", None) is None or "head" not in self._data.dtype.names:
+            raise ValueError(f"{path}: expected acquisitions with a head in '{group.name}/data', got other data")
         if self._data.shape[0] == 0:
             raise ValueError(f"{path}: expected at least one acquisition, got none")
         self._heads = self._data.fields("head")[:]

@@ -170,9 +170,10 @@ def _line(
     idx.kspace_encode_step_2 = line[0] if len(line) == 2 else 0
     for axis, number in counters.items():
         setattr(idx, axis, number)
-    if raw.directions is not None:
+    if raw.directions is not None or raw.slice_spacing or raw.position is not None:
+        directions = np.eye(3) if raw.directions is None else raw.directions
         for axis, name in enumerate(("read_dir", "phase_dir", "slice_dir")):
-            getattr(acquisition, name)[:] = raw.directions[:, axis]
+            getattr(acquisition, name)[:] = directions[:, axis]
         acquisition.position[:] = 1e3 * raw.slice_position(raw.slices[s])
     return acquisition
 

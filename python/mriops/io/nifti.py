@@ -57,7 +57,7 @@ def write_nifti(
     placed = place_image(image, info, first_slice=first_slice)
     frames = placed.image.ndim - 3
     data = placed.image.transpose(frames + 2, frames + 1, frames, *range(frames))
-    values: Any = {"magnitude": np.abs, "phase": np.angle, "complex": np.asarray}[part](data)
+    values: Any = {"magnitude": _magnitude, "phase": np.angle, "complex": np.asarray}[part](data)
     values = values.astype(np.complex64 if part == "complex" else np.float32)
     affine = placed.affine * [[1e3], [1e3], [1e3], [1]]
     nibabel = require("nibabel", "writing NIfTI")
@@ -65,3 +65,8 @@ def write_nifti(
     file.header.set_xyzt_units("mm", "sec")
     with atomic_path(path) as temporary:
         nibabel.save(file, str(temporary))
+
+
+def _magnitude(values: Any) -> Any:
+    """Of whole numbers too, where that of -32768 is no number of 16 bits."""
+    return np.abs(values.astype(np.float64) if values.dtype.kind == "i" else values)

@@ -45,7 +45,7 @@ def write_npz(raw: RawData, path: str | os.PathLike[str], *, compress: bool = Fa
     """
     instance("raw", raw, RawData, "a RawData (write_image writes images)")
     info = raw.without_samples()
-    if raw.position is not None:
+    if raw.position is not None or (raw.ndim == 2 and raw.slices != range(raw.n_slices)):
         info.position = raw.slice_position(raw.slices.start)
     arrays: dict[str, Any] = {"kspace": raw.kspace, "info": json.dumps(info.info_dict())}
     for name in ("mask", "trajectory", "noise", "acs"):

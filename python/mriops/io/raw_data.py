@@ -135,10 +135,12 @@ class ScanInfo:
         return affine
 
     def slice_position(self, number: int) -> npt.NDArray[np.float64]:
-        """Patient LPS position of image index N//2 in a slice of the file [m], from `position` or zero."""
-        start = np.zeros(3) if self.position is None else np.asarray(self.position, float)
+        """Patient LPS position of image index N//2 in a slice of the file [m]; without `position` as in `affine`."""
         normal = np.array([0.0, 0.0, 1.0]) if self.directions is None else np.asarray(self.directions, float)[:, 2]
-        return start + (self.slice_spacing or 0.0) * number * normal
+        step = self.slice_spacing or (self.voxel_size or (1e-3,))[0]
+        if self.position is None:
+            return (number - self.n_slices // 2) * step * normal
+        return np.asarray(self.position, float) + step * number * normal
 
     def picture(self, image: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """`image (..., y, x)` turned the way the source shows it (a transpose where `swapped`)."""
@@ -221,6 +223,7 @@ class RawData(ScanInfo):
     slices: range = field(default=range(0))
 
     def __post_init__(self) -> None:
+        self._lay_out()
         if not self.axes:
             self.axes = default_axes(self.kspace.ndim)
             if self.kspace.ndim == 3:
@@ -238,6 +241,18 @@ class RawData(ScanInfo):
         if not self.slices:
             self.slices = range(self.kspace.shape[0])
         self._check_parts()
+
+    def _lay_out(self) -> None:
+        """Arrays in this machine's byte order and of steps that torch takes; parts as precise as `kspace`."""
+        for name in ("kspace", "trajectory", "noise", "acs"):
+            array = getattr(self, name)
+            if array is None:
+                continue
+            dtype = array.dtype.newbyteorder("=")
+            if name in ("noise", "acs") and dtype.kind == self.kspace.dtype.kind == "c":
+                dtype = self.kspace.dtype
+            if array.dtype != dtype or not array.dtype.isnative or min(array.strides, default=0) < 0:
+                setattr(self, name, np.ascontiguousarray(array, dtype))
 
     def _check_parts(self) -> None:
         n_coils = self.n_coils

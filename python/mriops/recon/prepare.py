@@ -112,13 +112,23 @@ def whitened(raw: RawData) -> RawData:
 
 
 def average(raw: RawData) -> RawData:
-    """The mean over the average axis of what was acquired."""
+    """The mean over the average axis of what was acquired; with trajectories, which may differ, the shots of all."""
     if "average" not in raw.axes:
         return raw
     axis = raw.axes.index("average")
     axes, shape = (tuple(v[:axis]) + tuple(v[axis + 1 :]) for v in (raw.axes, raw.shape))
+    if raw.trajectory is not None:
+        kspace, paths = (_into_shots(a, axis, from_end) for a, from_end in ((raw.kspace, 3), (raw.trajectory, 4)))
+        shape = (*shape[:-2], kspace.shape[-2], shape[-1])
+        return dataclasses.replace(raw, kspace=kspace, trajectory=paths, axes=axes, shape=shape)
     kspace, mask = _mean(raw, axis)
     return dataclasses.replace(raw, kspace=kspace, mask=mask, axes=axes, shape=shape)
+
+
+def _into_shots(array: np.ndarray, axis: int, from_end: int) -> np.ndarray:
+    """An axis put before that of the shots, and both made one."""
+    moved = np.moveaxis(array, axis, -from_end)
+    return moved.reshape(*moved.shape[:-from_end], -1, *moved.shape[2 - from_end :])
 
 
 def _mean(raw: RawData, axis: int) -> tuple[np.ndarray, np.ndarray | None]:
@@ -146,7 +156,7 @@ def _mix_coils(raw: RawData, matrix: np.ndarray) -> RawData:
 
 def _calibration(raw: RawData) -> tuple[Tensor, tuple[int, ...]]:
     if raw.acs is not None:
-        source = np.zeros((*raw.acs.shape[:2], *raw.im_size), np.complex64)
+        source = np.zeros((*raw.acs.shape[:2], *raw.im_size), raw.acs.dtype)
         size = tuple(min(m, n) for m, n in zip(raw.acs.shape[2:], raw.im_size, strict=True))
         crop_centre(source, size)[...] = crop_centre(raw.acs, size)
         return torch.from_numpy(source), size
