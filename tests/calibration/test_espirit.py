@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from mriops import ops
 from mriops.calibration import espirit
 from mriops.calibration.eigenmaps import _certain_level, _small_eigh, dirichlet_matrix
 from mriops.calibration.espirit import _principal_coil
@@ -15,6 +16,12 @@ from mriops.calibration.kernels import calibration_kernels, coil_gram_samples, p
 def direction_error(csm, true):
     """Sine of the angle between unit vectors over coils."""
     return (1 - (csm.conj() * true).sum(0).abs().square()).clamp_min(0).sqrt()
+
+
+def unexplained(csm, coil_images):
+    """The part of coil images that no image times the maps gives."""
+    explained = csm * (csm.conj() * coil_images).sum(0, keepdim=True)
+    return (coil_images - explained).norm() / coil_images.norm()
 
 
 def reference_gram(acs, kernel_size, threshold, im_size):
@@ -276,6 +283,21 @@ def test_default_acs_is_the_sampled_centre(make_scan):
     assert torch.equal(espirit(kspace), espirit(kspace, acs=(slice(38, 58), slice(28, 52))))
 
 
+@pytest.mark.parametrize("acs", [6, 8, 10, (8, 24), (5, 72)])
+def test_kernels_are_smaller_where_the_acs_is(make_scan, acs):
+    """With patches of 6 x 6 there would be too few: maps of nothing, or with holes."""
+    scan = make_scan(5, (72, 72), 0.002)
+    assert unexplained(espirit(scan.kspace, acs=acs), scan.coil_images) < 0.1
+
+
+@pytest.mark.parametrize("partitions", [2, 3, 4, 6])
+def test_slabs_of_few_partitions(make_scan, partitions):
+    start = 24 - partitions // 2
+    images = make_scan(6, (48, 32, 32), 0.002).coil_images[:, start : start + partitions]
+    csm = espirit(ops.fft(images, (-3, -2, -1)), acs=(partitions, 24, 24), ndim=3)
+    assert unexplained(csm, images) < 0.1
+
+
 def test_options_of_any_kind_of_number(make_scan):
     kspace = make_scan(5, (48, 44)).kspace
     given = espirit(kspace, acs=24, kernel_size=np.array([5, 6]), n_maps=np.int64(1), threshold=np.float32(0.25))
@@ -286,10 +308,11 @@ def test_options_of_any_kind_of_number(make_scan):
     ("change", "message"),
     [
         (
-            {"acs": 4},
+            {"acs": 4, "kernel_size": 6},
             r"acs: expected at least as many \(6, 6\) patches as coils \(5\), got 0 patches in an ACS of \(4, 4\)",
         ),
-        ({"acs": 7}, r"got 4 patches in an ACS of \(7, 7\)"),
+        ({"acs": 7, "kernel_size": 6}, r"got 4 patches in an ACS of \(7, 7\)"),
+        ({"acs": 2}, r"at least as many \(1, 1\) patches as coils \(5\), got 4 patches in an ACS of \(2, 2\)"),
         ({"acs": (24, 24, 24)}, "acs: expected 2 entries"),
         ({"acs": 0}, "acs: expected a positive width, got 0"),
         ({"acs": (slice(5, 5), 24)}, "acs: expected a non-empty slice"),

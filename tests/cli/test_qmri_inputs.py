@@ -31,6 +31,10 @@ def test_an_image_of_recon_keeps_its_geometry(tmp_path, series):
     expected, _ = maps([tmp_path / "image.nii.gz", "--times", TIMES], tmp_path / "b")
     np.testing.assert_allclose(found.affine, expected.affine, atol=1e-5)
     np.testing.assert_allclose(found.get_fdata(), expected.get_fdata(), rtol=1e-5)
+    # Axes counted from the end are the same axes.
+    counted = ["--time-axis", "-4", "--slice-axis", "-3"]
+    same, _ = maps([tmp_path / "image.npz", "--times", TIMES, *counted], tmp_path / "d")
+    np.testing.assert_array_equal(same.affine, found.affine)
     # Where slices are another axis, the affine is not that of the maps.
     turned = ["--time-axis", "1", "--slice-axis", "0"]
     np.savez(tmp_path / "turned.npz", image=frames, affine=np.eye(4) * 7)

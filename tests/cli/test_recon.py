@@ -15,6 +15,8 @@ from PIL import Image
 
 from mriops import phantoms, trajectories
 from mriops.cli import main
+from mriops.cli.interrupt import interruptible, stop_if_interrupted
+from mriops.cli.job import Job
 from mriops.io import RawData, read_image, write_bart, write_ismrmrd, write_npz
 from mriops.recon import reconstruct
 
@@ -286,7 +288,9 @@ def test_errors_are_one_line(scan_file, tmp_path, capsys):
     assert "--slices: expected A:B within 0:3, got '2:9'" in fails(capsys, "recon", scan_file, "--slices", "2:9")
     assert "--slices: expected A:B, got 'x'" in fails(capsys, "recon", scan_file, "--slices", "x")
     assert "--device: expected auto, cpu or cuda" in fails(capsys, "recon", scan_file, "--device", "abacus")
-    assert "this format does not take --key" in fails(capsys, "recon", scan_file, "--key", "k")
+    assert "expected the options dataset, encoding, trajectory_units for ismrmrd files, got key" in fails(
+        capsys, "recon", scan_file, "--key", "k"
+    )
     assert "at most the 4 coils" in fails(
         capsys, "recon", scan_file, "--compress", "9", "-o", tmp_path / "o", "-q", "--method", "rss"
     )
@@ -313,6 +317,30 @@ def test_what_nobody_foresaw_is_one_line_too(scan_file, tmp_path, capsys, monkey
 
     monkeypatch.setattr("mriops.cli.recon.reconstruct", surprised)
     assert "KeyError: 'gone' (--debug shows where)" in fails(capsys, "recon", scan_file, "-o", tmp_path / "out", "-q")
+
+
+def test_an_empty_slice_is_named(tmp_path, capsys):
+    raw = make_raw()
+    raw.kspace[1] = 0
+    write_npz(raw, tmp_path / "scan.npz")
+    assert main(["recon", str(tmp_path / "scan.npz"), "-o", str(tmp_path / "out"), "-q"]) == 1
+    assert "scan.npz: slice 1: kspace: expected a nonzero ACS" in capsys.readouterr().err
+
+
+def test_a_slab_of_two_partitions(tmp_path):
+    raw = make_raw(2)
+    kspace = np.moveaxis(raw.kspace, 0, 1)[None]
+    write_npz(RawData(kspace=kspace, axes=("slice", "coil", "z", "y", "x")), tmp_path / "slab.npz")
+    assert main(["recon", str(tmp_path / "slab.npz"), "-o", str(tmp_path / "out"), "-q"]) == 0
+    assert nibabel.load(tmp_path / "out" / "image.nii.gz").shape == (40, 48, 2)
+
+
+def test_slices_of_five_digits_stay_in_order(tmp_path):
+    (tmp_path / "scan").touch()
+    job = Job(tmp_path / "out", tmp_path / "scan", {})
+    for number in (10000, 9999, 2):
+        job.save(number, np.full((1, 1), number), 0.0)
+    assert Job.finished_images(tmp_path / "out").ravel().tolist() == [2, 9999, 10000]
 
 
 def test_interrupt_is_not_an_error(scan_file, tmp_path, capsys, monkeypatch):
@@ -358,6 +386,12 @@ def test_an_interrupt_that_python_drops(scan_file, tmp_path, capsys, monkeypatch
     )
     assert main(["recon", str(scan_file), "-o", str(tmp_path / "out")]) == 0
     assert "continuing: 1 of 3 slices" in capsys.readouterr().err
+
+
+def test_an_interrupt_ends_one_command_only(interrupts):
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        signal.raise_signal(signal.SIGINT)
+    stop_if_interrupted()
 
 
 def test_an_interrupt_that_becomes_another_error(scan_file, tmp_path, capsys, monkeypatch, interrupts):

@@ -177,6 +177,33 @@ def test_noise_calibration_and_navigators(samples, tmp_path):
     assert got.notes == ("1 navigator readouts were left out",)
 
 
+def test_calibration_lines_of_a_shorter_readout(samples, tmp_path):
+    short = (ismrmrd.ACQ_IS_PARALLEL_CALIBRATION,)
+    lines = [line(7 * samples[i][:, :6], i, flags=short) for i in range(2, 6)]
+    lines += [line(samples[i], i) for i in range(0, NY, 2)]
+    got = read(write(tmp_path / "a.h5", lines))
+    np.testing.assert_array_equal(got.acs[0], 7 * samples[2:6, :, :6].swapaxes(0, 1))
+    write_ismrmrd(got, tmp_path / "b.h5")
+    np.testing.assert_array_equal(read(tmp_path / "b.h5").acs, got.acs)
+
+
+@pytest.mark.parametrize(("passed", "factor"), [(None, 4.0), (0.8, 5.0)])
+def test_noise_of_another_bandwidth(samples, tmp_path, passed, factor):
+    """Its variance grows with the bandwidth: dwell times of 8 and 2 us."""
+    share = "" if passed is None else f"<relativeReceiverNoiseBandwidth>{passed}</relativeReceiverNoiseBandwidth>"
+    system = f"<acquisitionSystemInformation>{share}</acquisitionSystemInformation>"
+    xml = header().replace("<encoding>", system + "<encoding>", 1)
+    lines = [line(samples[0], flags=(ismrmrd.ACQ_IS_NOISE_MEASUREMENT,))] + [line(samples[i], i) for i in range(NY)]
+    for acquisition in lines:
+        acquisition.sample_time_us = 2.0
+    lines[0].sample_time_us = 8.0
+    got = read(write(tmp_path / "a.h5", lines, xml))
+    np.testing.assert_allclose(got.noise, factor**0.5 * samples[0], rtol=1e-6)
+    for acquisition in lines:
+        acquisition.sample_time_us = 0.0  # not known
+    np.testing.assert_array_equal(read(write(tmp_path / "b.h5", lines, xml)).noise, samples[0])
+
+
 def test_oversampling_is_removed_in_the_image_domain(tmp_path):
     rng = np.random.default_rng(3)
     image = np.zeros((COILS, NY, NX), np.complex64)

@@ -88,6 +88,13 @@ def test_identical_images():
     assert float(psnr(reference, reference)) == float("inf")
 
 
+def test_ssim_keeps_its_digits_on_a_high_level():
+    image, reference = (x + 1000.0 for x in _pair((24, 24)))
+    found = ssim(image.float(), reference.float(), data_range=1.0)
+    # The level is cancelled exactly; what is left is the rounding of the images themselves, 1000 * eps of their range.
+    assert float(found) == pytest.approx(float(ssim(image, reference, data_range=1.0)), abs=1e-3)
+
+
 @pytest.mark.parametrize("gaussian", [True, False])
 def test_ssim_gradients(gaussian):
     image, reference = _pair((12, 13))

@@ -170,6 +170,36 @@ def test_function_transforms():
             torch.testing.assert_close(a, e, rtol=1e-9, atol=1e-10)
 
 
+@pytest.mark.parametrize("transform", ["vmap", "jacrev", "jacfwd", "hessian"])
+@pytest.mark.parametrize("solver", [cg, lsqr])
+def test_mapping_says_what_to_do_instead(transform, solver):
+    matrix = torch.eye(4, dtype=torch.float64) * 2
+    operators = [lambda x: matrix @ x] * (1 + (solver is lsqr))
+    b = vector(4, dtype=torch.float64)
+
+    def solve(v):
+        x = solver(*operators, v, grad_order=2)
+        return x.square().sum() if transform == "hessian" else x
+
+    with pytest.raises(
+        NotImplementedError, match=r"expected batch axes \(batch_ndim\), got tensors that vmap maps over"
+    ):
+        getattr(torch.func, transform)(solve)(torch.stack([b, b]) if transform == "vmap" else b)
+    jacobian = torch.func.jacrev(lambda v: solver(*operators, v), chunk_size=1)(b)
+    torch.testing.assert_close(jacobian, torch.eye(4, dtype=torch.float64) / 2)
+
+
+def test_mapping_over_what_an_operator_closes_over_too():
+    scales, b = torch.tensor([1.0, 2.0]), torch.ones(3)
+    with pytest.raises(NotImplementedError, match=r"torch\.func\.vmap of a solver"):
+        torch.func.vmap(lambda scale: cg(lambda x: scale * x, b))(scales)
+    with pytest.raises(NotImplementedError, match=r"torch\.func\.vmap of a solver"):
+        torch.func.vmap(lambda scale: lsqr(lambda x: scale * x, lambda y: scale * y, b))(scales)
+    # What is not mapped over stays as it is.
+    found = torch.func.vmap(lambda scale: scale * cg(lambda x: 2 * x, b))(scales)
+    torch.testing.assert_close(found, scales[:, None] * b / 2)
+
+
 def test_nothing_is_recorded_when_nothing_requires_gradients():
     calls = []
 

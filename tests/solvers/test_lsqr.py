@@ -105,6 +105,17 @@ def test_start_and_callback():
     torch.testing.assert_close(x - start, expected(matrix, b - A(start), 2.0))
 
 
+def test_derivative_by_the_start_is_that_of_the_centre_of_damping():
+    matrix, A, AH = system(9, 6, torch.float64)
+    b, start = vector(9, dtype=torch.float64), vector(6, dtype=torch.float64, seed=4).requires_grad_()
+    weight = torch.linspace(-1, 1, 6, dtype=torch.float64)
+    (found,) = torch.autograd.grad((weight * lsqr(A, AH, b, x0=start, damping=0.7, tol=1e-13)).sum(), start)
+    centre = 0.7 * torch.linalg.solve(matrix.mH @ matrix + 0.7 * torch.eye(6, dtype=torch.float64), weight)
+    torch.testing.assert_close(found, centre, rtol=1e-9, atol=1e-11)
+    (found,) = torch.autograd.grad((weight * lsqr(A, AH, b, x0=start, tol=1e-13)).sum(), start)
+    torch.testing.assert_close(found, torch.zeros_like(start), rtol=0, atol=0)
+
+
 def test_very_small_data_in_single_precision():
     _, A, AH = system(12, 5, torch.complex64)
     b = vector(12, dtype=torch.complex64)

@@ -68,6 +68,12 @@ def test_frames_in_one_call():
         assert torch.allclose(frame, trajectories.dcf_pipe(path, SIZE), rtol=1e-3)
 
 
+def test_half_precision_is_only_that_of_the_result():
+    k = trajectories.radial(SIZE, 13).half()
+    found = trajectories.dcf_pipe(k, SIZE)
+    assert found.dtype == torch.float16 and torch.equal(found, trajectories.dcf_pipe(k.float(), SIZE).half())
+
+
 def test_three_dimensions():
     size = (12, 12, 12)
     k = trajectories.kooshball(size, 250, order="uniform")

@@ -1,4 +1,4 @@
-"""Poisson-disc masks: exact counts, kept distances, density, speed, and the requests that are refused."""
+"""Poisson-disc masks: exact counts, kept distances, density, and the requests that are refused."""
 
 import pytest
 import torch

@@ -20,9 +20,8 @@ def pypulseq():
     return pytest.importorskip("pypulseq")
 
 
-@pytest.fixture
-def written(pypulseq, tmp_path):
-    """Three lines along x at ky = -10, 0, 10 cycles/m, with a noise scan of 7 samples before."""
+def write_lines(pypulseq, path, kz=0.0):
+    """Three lines along x at ky = -10, 0, 10 and -kz/2, 0, kz/2 cycles/m, with a noise scan of 7 samples before."""
     system = pypulseq.Opts(max_grad=30, grad_unit="mT/m", max_slew=150, slew_unit="T/m/s")
     sequence = pypulseq.Sequence(system)
     sequence.add_block(pypulseq.make_adc(num_samples=7, duration=70e-6, system=system))
@@ -30,15 +29,20 @@ def written(pypulseq, tmp_path):
     read = pypulseq.make_trapezoid("x", flat_area=100.0, flat_time=1e-3, system=system)
     adc = pypulseq.make_adc(num_samples=20, duration=1e-3, delay=read.rise_time, system=system)
     back = pypulseq.make_trapezoid("x", area=-read.area / 2, duration=1e-3, system=system)
-    for ky in (-10.0, 0.0, 10.0):
+    for step in (-1, 0, 1):
         sequence.add_block(pulse)
-        parts = [back] if ky == 0 else [back, pypulseq.make_trapezoid("y", area=ky, duration=1e-3, system=system)]
-        sequence.add_block(*parts)
+        areas = {axis: area for axis, area in {"y": 10.0 * step, "z": kz / 2 * step}.items() if area}
+        blips = [pypulseq.make_trapezoid(axis, area=area, duration=1e-3, system=system) for axis, area in areas.items()]
+        sequence.add_block(back, *blips)
         sequence.add_block(read, adc)
     sequence.set_definition("FOV", [0.2, 0.3, 0.004])
-    path = tmp_path / "lines.seq"
     sequence.write(str(path))
     return path
+
+
+@pytest.fixture
+def written(pypulseq, tmp_path):
+    return write_lines(pypulseq, tmp_path / "lines.seq")
 
 
 def test_a_file_written_here(written):
@@ -81,6 +85,17 @@ def test_what_lengths_say_of_the_axes(written):
     )
     with pytest.raises(ValueError, match="field_of_view: expected a positive length or 3 of them"):
         trajectories.from_pulseq(written, samples=20, field_of_view=(0.2, 0.2, 0.2, 0.2))
+
+
+def test_slices_thin_and_thick(pypulseq, tmp_path):
+    """kz varies over 2.4 cycles/m: half a cycle in 0.2 m, which is one slice, and more than one in half a metre."""
+    path = write_lines(pypulseq, tmp_path / "lines.seq", kz=2.4)
+    for thin in (0.2, np.float32(0.2), np.array(0.2), torch.tensor(0.2), [0.2] * 3, np.full(3, 0.2), (0.2, 0.4, 0.4)):
+        assert trajectories.from_pulseq(path, samples=20, field_of_view=thin).trajectory.shape == (3, 20, 2), thin
+    for thick in (0.5, np.float32(0.5), (0.5, 0.2, 0.2)):
+        found = trajectories.from_pulseq(path, samples=20, field_of_view=thick)
+        assert torch.allclose(found.trajectory[:, 0, 0], torch.tensor([-0.6, 0.0, 0.6]), atol=1e-4), thick
+    assert trajectories.from_pulseq(path, samples=20, field_of_view=(2.0, 2.0)).trajectory.shape == (3, 20, 2)
 
 
 def test_refusals(written, tmp_path, pypulseq):

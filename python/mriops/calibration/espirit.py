@@ -16,6 +16,7 @@ from mriops.calibration.kernels import CalibrationKernels, calibration_kernels, 
 __all__ = ["espirit"]
 
 _DEFAULT_ACS = 24
+_DEFAULT_KERNEL = 6
 _AUTO_CROP_RANGE = (0.5, 0.99)
 
 
@@ -24,7 +25,7 @@ def espirit(
     kspace: Tensor,
     *,
     acs: int | Sequence[int] | Sequence[slice] | None = None,
-    kernel_size: int | Sequence[int] = 6,
+    kernel_size: int | Sequence[int] | None = None,
     threshold: float | str = 0.02,
     crop: float | str = 0.8,
     n_maps: int = 1,
@@ -54,7 +55,8 @@ def espirit(
         Centred ACS width (one int, or one per axis), or one slice per axis. ``None``: the fully sampled centre, no
         more than 24 samples an axis.
     kernel_size
-        Patch size (one int, or one per axis) [k-space samples]. Axes of size 1 always use 1.
+        Patch size (one int, or one per axis) [k-space samples]; 6 by default, and where the ACS has fewer than 12
+        samples half of them, since few places for a patch say little of its span. Axes of size 1 always use 1.
     threshold
         Singular vectors of the patch matrix below this fraction of the largest singular value are left out of P. (BART
         states the square: its default 0.001 is 0.0316 here.) ``"auto"``: the largest singular value that noise alone
@@ -141,7 +143,10 @@ def _check_options(threshold: float | str, crop: float | str, max_iter: int, tol
 
 
 def _calibration_block(
-    kspace: Tensor, acs: int | Sequence[int] | Sequence[slice] | None, kernel_size: int | Sequence[int], ndim: int
+    kspace: Tensor,
+    acs: int | Sequence[int] | Sequence[slice] | None,
+    kernel_size: int | Sequence[int] | None,
+    ndim: int,
 ) -> tuple[Tensor, Tensor, tuple[int, ...]]:
     """Checked k-space, its ACS (batch, coils, *acs_size), and the kernel size per axis."""
     kspace = check_kspace(kspace, ndim=ndim)
@@ -150,9 +155,11 @@ def _calibration_block(
         widths = [s.stop - s.start for s in detect_acs(kspace, ndim=ndim)]
         acs = [min(w, _DEFAULT_ACS) for w in widths]
     block = extract_acs(kspace, acs, ndim=ndim)
+    acs_size, coils = tuple(block.shape[-ndim:]), block.shape[-ndim - 1]
+    if kernel_size is None:
+        kernel_size = [min(_DEFAULT_KERNEL, (width + 1) // 2) for width in acs_size]
     widths = sizes("kernel_size", one_each(kernel_size, ndim), f"a positive int or {ndim} of them", ndim)
     kernel = tuple(1 if n == 1 else k for k, n in zip(widths, im_size, strict=True))
-    acs_size, coils = tuple(block.shape[-ndim:]), block.shape[-ndim - 1]
     patches = math.prod(max(0, n - k + 1) for n, k in zip(acs_size, kernel, strict=True))
     if patches < coils:
         raise ValueError(

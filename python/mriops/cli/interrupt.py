@@ -54,4 +54,5 @@ def interruptible() -> Iterator[None]:
         sys.unraisablehook = report
         signal.signal(signal.SIGINT, signal.default_int_handler)
         if _asked.is_set():
+            _asked.clear()
             raise KeyboardInterrupt

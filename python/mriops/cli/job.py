@@ -17,6 +17,7 @@ import numpy as np
 
 from mriops import __version__
 from mriops.io.atomic import atomic_path, sweep_temporaries
+from mriops.io.cfl import pair_of
 
 _FOLDER = ".slices"
 _SETTINGS = "settings.json"
@@ -89,7 +90,7 @@ class Job:
     def finished_images(out: Path) -> np.ndarray:
         """All finished slices of the job in `out`, stacked."""
         parts = []
-        for path in sorted((out / _FOLDER).glob("slice_*.npz")):
+        for path in sorted((out / _FOLDER).glob("slice_*.npz"), key=lambda path: int(path.stem.partition("_")[2])):
             with np.load(path) as stored:
                 parts.append(stored["image"])
         return np.stack(parts)
@@ -121,12 +122,8 @@ class Job:
 
 def identity(file: Path) -> dict[str, Any]:
     """Name, size and time of a file, and for pairs (.cfl and .hdr) of both."""
-    if file.suffix in (".cfl", ".hdr") or not file.exists():
-        base = file.name.removesuffix(".cfl").removesuffix(".hdr")
-        parts = [file.with_name(base + suffix) for suffix in (".cfl", ".hdr")]
-    else:
-        parts = [file]
-    stats = [p.stat() for p in parts if p.exists()]
+    is_pair = file.suffix in (".cfl", ".hdr") or not file.exists()
+    stats = [part.stat() for part in (pair_of(file) if is_pair else (file,)) if part.exists()]
     digest = hashlib.sha256(str([(s.st_size, s.st_mtime_ns) for s in stats]).encode()).hexdigest()
     return {"path": str(file.resolve()), "bytes": sum(s.st_size for s in stats), "stamp": digest[:16]}
 

@@ -89,6 +89,7 @@ def read_series(
         if images.ndim not in (3, 4):
             raise ValueError(f"{path}: expected three or four axes, times among them, got shape {images.shape}")
         first = _axis("--time-axis", time_axis, 0, images.ndim)
+        second = None
         if slice_axis is None:
             images = np.moveaxis(images, first, 0)
         else:
@@ -99,7 +100,7 @@ def read_series(
                     f"of {images.ndim}"
                 )
             images = np.moveaxis(images, (first, second), (0, 1))
-        if name == "image" and images.ndim == 4 and (first, slice_axis) in ((0, None), (0, 1)):
+        if name == "image" and images.ndim == 4 and first == 0 and second in (None, 1):
             affine = _affine_of(extras.get("affine"))
     if images.ndim == 3:
         images = images[:, None]

@@ -16,7 +16,7 @@ import numpy as np
 from mriops.cli.environment import choose_device, describe
 from mriops.cli.job import REPORT, FinishedSlice, Job, keep_inputs, make_folder, new_results, write_json
 from mriops.cli.progress import progress
-from mriops.io import RawFile, ScanInfo, open_raw, write_image, write_nifti, write_png
+from mriops.io import ScanInfo, open_raw, write_image, write_nifti, write_png
 from mriops.recon import Settings, reconstruct
 
 NIFTI, PHASE, NPZ = "image.nii.gz", "phase.nii.gz", "image.npz"
@@ -88,7 +88,7 @@ def reconstruct_file(
         among its results.
     """
     started = time.perf_counter()
-    with _open(file, options or {}) as raw_file:
+    with open_raw(file, **options or {}) as raw_file:
         info = raw_file.info
         chosen = _parse_slices(slices, info.n_slices)
         settings.check(info)
@@ -103,7 +103,11 @@ def reconstruct_file(
         with progress("recon", len(chosen), done=len(chosen) - len(left), quiet=quiet) as bar:
             for s in left:
                 begin = time.perf_counter()
-                image = reconstruct(raw_file.read(range(s, s + 1)), settings)[0].numpy()
+                raw = raw_file.read(range(s, s + 1))
+                try:
+                    image = reconstruct(raw, settings)[0].numpy()
+                except ValueError as error:
+                    raise ValueError(f"{file}: slice {s}: {error}") from error
                 job.save(s, image, time.perf_counter() - begin)
                 bar.advance()
     finished = _finished(job, chosen)
@@ -116,14 +120,6 @@ def reconstruct_file(
     if not quiet:
         sys.stdout.write(f"wrote {out / NIFTI}, {out / NPZ}, {len(chosen)} slices in {out / 'png'}, {out / REPORT}\n")
     return 0
-
-
-def _open(file: Path, options: dict[str, Any]) -> RawFile:
-    try:
-        return open_raw(file, **options)
-    except TypeError as error:
-        given = ", ".join(f"--{name.replace('_', '-')}" for name in options if name != "format")
-        raise ValueError(f"{file}: this format does not take {given} ({error})") from error
 
 
 def _parse_slices(text: str | None, n: int) -> range:

@@ -30,7 +30,8 @@ BART_AXES = {
 _UNUSED = {4: "MAPS", 6: "COEFF", 7: "COEFF2", 8: "ITER", 9: "CSHIFT", 12: "LEVEL", 15: "BATCH"}
 
 
-def _pair(path: str | os.PathLike[str]) -> tuple[Path, Path]:
+def pair_of(path: str | os.PathLike[str]) -> tuple[Path, Path]:
+    """Header and data of a BART array, named with or without `.cfl` or `.hdr`."""
     path = Path(path)
     base = path.with_suffix("") if path.suffix in (".cfl", ".hdr") else path
     return base.with_name(base.name + ".hdr"), base.with_name(base.name + ".cfl")
@@ -38,7 +39,7 @@ def _pair(path: str | os.PathLike[str]) -> tuple[Path, Path]:
 
 def map_cfl(path: str | os.PathLike[str]) -> npt.NDArray[np.complex64]:
     """Memory map of a cfl file, read-only, axes as BART orders them; parameters and errors of `read_cfl`."""
-    header, data = _pair(path)
+    header, data = pair_of(path)
     for part in (header, data):
         if not part.is_file():
             raise FileNotFoundError(
@@ -104,7 +105,7 @@ def write_cfl(array: Any, path: str | os.PathLike[str]) -> None:
     array = as_numpy("array", array).astype(np.complex64, copy=False)
     if array.size == 0 or array.ndim > 16:
         raise ValueError(f"array: expected up to 16 axes, none of them empty, got shape {array.shape}")
-    header, data = _pair(path)
+    header, data = pair_of(path)
     sizes = (*array.shape, *(1,) * (16 - array.ndim))
     with atomic_path(data) as temporary_data, atomic_path(header) as temporary_header:
         temporary_header.write_text("# Dimensions\n" + " ".join(map(str, sizes)) + "\n")

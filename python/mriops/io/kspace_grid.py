@@ -98,7 +98,7 @@ class KspaceGrid:
         return (*_centred_block(self._flagged), self.im_size[-1])
 
     def gather_calibration(self, readouts: Iterable[Readout]) -> npt.NDArray[np.complex64]:
-        """Separate calibration lines as a centred block `(coils, *acs_size)`, frames averaged.
+        """Separate calibration lines as the centred block `(coils, *acs_size)` that they fill, frames averaged.
 
         Raises
         ------
@@ -109,12 +109,15 @@ class KspaceGrid:
         still = [Readout(r.samples, r.first, r.y, r.z, (), r.reverse) for r in readouts]
         grid = KspaceGrid(kspace.shape, 0, self._source)
         mask = grid.fill(kspace, still)
-        size = (*_centred_block(np.asarray(mask.any(axis=-1))), self.im_size[-1])
-        return kspace[(slice(None), *(_window(n, m) for n, m in zip(self.im_size, size, strict=True)))].copy()
+        lines = _centred_block(np.asarray(mask.any(axis=-1)))
+        filled = np.broadcast_to(mask, self.im_size)[_centre(self.im_size[:-1], lines)]
+        size = (*lines, *_centred_block(np.asarray(filled.all(axis=tuple(range(len(lines)))))))
+        return kspace[(slice(None), *_centre(self.im_size, size))].copy()
 
 
-def _window(n: int, m: int) -> slice:
-    return slice(n // 2 - m // 2, n // 2 - m // 2 + m)
+def _centre(sizes: tuple[int, ...], widths: tuple[int, ...]) -> tuple[slice, ...]:
+    starts = (n // 2 - m // 2 for n, m in zip(sizes, widths, strict=True))
+    return tuple(slice(start, start + m) for start, m in zip(starts, widths, strict=True))
 
 
 def _centred_block(lines: npt.NDArray[np.bool_]) -> tuple[int, ...]:
@@ -126,9 +129,6 @@ def _centred_block(lines: npt.NDArray[np.bool_]) -> tuple[int, ...]:
         for axis, n in enumerate(lines.shape):
             larger = list(size)
             larger[axis] += 1
-            if (
-                larger[axis] <= n
-                and lines[tuple(_window(k, m) for k, m in zip(lines.shape, larger, strict=True))].all()
-            ):
+            if larger[axis] <= n and lines[_centre(lines.shape, tuple(larger))].all():
                 size, growing = larger, True
     return tuple(size)

@@ -54,6 +54,9 @@ class MrdFile(RawFile):
     `center_sample` without the `discard_pre/post` samples. Lines acquired more than once under the same counters
     are averaged. Reversed readouts are mirrored; the half-sample shift of EPI is left to ghost correction.
 
+    A noise scan of another dwell time is scaled to the variance that noise has in the readouts, as it grows with the
+    bandwidth; and by the share of the bandwidth that the receiver passes, where the header states it.
+
     Where the header names a trajectory that is neither Cartesian nor EPI, samples are kept as `(shots, samples)` in the
     order of acquisition, with the trajectories of the acquisitions. Averages are further shots. A third component of
     planar trajectories (density weights, by a convention of some programs) is not read.
@@ -92,6 +95,7 @@ class MrdFile(RawFile):
             raise ValueError(f"{path}: expected at least one acquisition, got none")
         self._heads = self._data.fields("head")[:]
         self._sort_out(encoding, header.info, number)
+        self._noise_scale = self._scale_of_noise(header.noise_bandwidth)
 
     def _group(self, path: str, dataset: str | None) -> Any:
         if dataset is None:
@@ -266,9 +270,17 @@ class MrdFile(RawFile):
             slices=slices,
         )
 
+    def _scale_of_noise(self, passed: float) -> npt.NDArray[np.float32]:
+        """Per noise readout: variance is density times bandwidth, of which the receiver passes a share."""
+        dwell = self._heads["sample_time_us"].astype(np.float64)
+        readouts, noise = float(np.median(dwell[self._imaging])), dwell[self._noise]
+        if not readouts > 0:
+            return np.ones(noise.shape, np.float32)
+        return np.sqrt(np.where(noise > 0, noise / (readouts * passed), 1.0)).astype(np.float32)
+
     def _read_noise(self) -> npt.NDArray[np.complex64] | None:
-        blocks = [samples for _, samples in self._rows(self._noise)]
-        blocks = [b for b in blocks if b.shape[0] == self.info.n_coils]
+        rows = zip(self._noise_scale, self._rows(self._noise), strict=True)
+        blocks = [scale * samples for scale, (_, samples) in rows if samples.shape[0] == self.info.n_coils]
         return np.concatenate(blocks, axis=1) if blocks else None
 
     def close(self) -> None:

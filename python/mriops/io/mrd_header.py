@@ -38,10 +38,11 @@ class Encoding:
 
 @dataclass(frozen=True)
 class Header:
-    """All encodings, and the scan information that the header has."""
+    """All encodings, the scan information that the header has, and the receiver's noise bandwidth [bandwidth]."""
 
     encodings: tuple[Encoding, ...]
     info: ScanInfo
+    noise_bandwidth: float = 1.0
 
 
 def parse_header(xml: bytes | str, source: str) -> Header:
@@ -83,7 +84,8 @@ def parse_header(xml: bytes | str, source: str) -> Header:
         vendor=root.findtext("acquisitionSystemInformation/systemVendor"),
         model=root.findtext("acquisitionSystemInformation/systemModel"),
     )
-    return Header(encodings, info)
+    bandwidths = _numbers(root, "acquisitionSystemInformation/relativeReceiverNoiseBandwidth", 1.0, source)
+    return Header(encodings, info, next((width for width in bandwidths if 0 < width <= 1), 1.0))
 
 
 def _number(text: str, where: str, source: str) -> float:

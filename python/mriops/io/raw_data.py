@@ -251,7 +251,7 @@ class RawData(ScanInfo):
             dtype = array.dtype.newbyteorder("=")
             if name in ("noise", "acs") and dtype.kind == self.kspace.dtype.kind == "c":
                 dtype = self.kspace.dtype
-            if array.dtype != dtype or not array.dtype.isnative or min(array.strides, default=0) < 0:
+            if array.dtype != dtype or min(array.strides, default=0) < 0:
                 setattr(self, name, np.ascontiguousarray(array, dtype))
 
     def _check_parts(self) -> None:

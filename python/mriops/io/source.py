@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import importlib
+import inspect
 import os
 import struct
 import zipfile
@@ -116,6 +117,8 @@ def open_raw(path: str | os.PathLike[str], format: str | None = None, **options:
     ------
     FileNotFoundError, IsADirectoryError
         If there is no file at `path`.
+    TypeError
+        If the format does not take an option.
     ValueError
         If the content is not a known raw format, or contradicts itself.
     OSError
@@ -133,8 +136,14 @@ def open_raw(path: str | os.PathLike[str], format: str | None = None, **options:
     if not path.exists():
         raise FileNotFoundError(f"no such file: {path}")
     with _readable(path):
-        module, name = FORMATS[format or _recognise(path)]
-        file = getattr(importlib.import_module(module), name)(path, **options)
+        format = format or _recognise(path)
+        module, name = FORMATS[format]
+        reader = getattr(importlib.import_module(module), name)
+        known = list(inspect.signature(reader).parameters)[1:]
+        if strange := sorted(set(options) - set(known)):
+            expected = f"the options {', '.join(known)}" if known else "no options"
+            raise TypeError(f"{path}: expected {expected} for {format} files, got {', '.join(strange)}")
+        file = reader(path, **options)
     file.path = path
     return file
 

@@ -127,6 +127,7 @@ def ssim(
     Returns
     -------
     Tensor (*batch,)
+        NaN where both images are zero, and no `data_range` is given.
 
     Raises
     ------
@@ -149,14 +150,18 @@ def ssim(
     if min(x.shape[-ndim:]) < side:
         raise ValueError(f"win_size: expected at most the image size {tuple(x.shape[-ndim:])}, got {side}")
     unbiased = side**ndim / (side**ndim - 1) if sample_covariance else 1.0
+    peak = _data_range(data_range, y, ndim)
+    peak = peak.reshape(*peak.shape, *[1] * ndim)
+    c1, c2 = (k1 * peak) ** 2, (k2 * peak) ** 2
+    # (Co)variances are those of the images less a constant, which leaves them digits where images vary little.
+    level = y.detach().mean(tuple(range(-ndim, 0)), keepdim=True)
+    x, y = x - level, y - level
     moments = _local_means(torch.stack([x, y, x * x, y * y, x * y]), weights, ndim)
     mean_x, mean_y, xx, yy, xy = moments.unbind(0)
     variance_x = unbiased * (xx - mean_x * mean_x)
     variance_y = unbiased * (yy - mean_y * mean_y)
     covariance = unbiased * (xy - mean_x * mean_y)
-    peak = _data_range(data_range, y, ndim)
-    peak = peak.reshape(*peak.shape, *[1] * ndim)
-    c1, c2 = (k1 * peak) ** 2, (k2 * peak) ** 2
+    mean_x, mean_y = mean_x + level, mean_y + level
     similarity = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
     similarity = similarity / ((mean_x**2 + mean_y**2 + c1) * (variance_x + variance_y + c2))
     return similarity.mean(tuple(range(-ndim, 0)))

@@ -17,6 +17,7 @@ __all__ = [
     "inside_interpreter",
     "lasting",
     "looped_over",
+    "mapped",
     "modes_active",
     "outside_transforms",
     "primal",
@@ -117,6 +118,21 @@ def transformed(tensor: Tensor) -> bool:
     if tensor.requires_grad or torch.compiler.is_compiling():
         return tensor.requires_grad
     return _wrapped(tensor) or (forward_level() >= 0 and forward_ad.unpack_dual(tensor, level=0).tangent is not None)
+
+
+def mapped(tensor: Tensor) -> bool:
+    """Whether ``torch.func.vmap`` hides an axis of a tensor, at any level."""
+    if (
+        torch.compiler.is_compiling()
+        or not functorch_active()
+        or not hasattr(_functorch, "is_functorch_wrapped_tensor")
+    ):
+        return False
+    while _wrapped(tensor):
+        if _functorch.is_batchedtensor(tensor):
+            return True
+        tensor = _functorch.get_unwrapped(tensor)
+    return False
 
 
 def lasting(tensor: Tensor) -> bool:

@@ -118,17 +118,17 @@ def average(raw: RawData) -> RawData:
     axis = raw.axes.index("average")
     axes, shape = (tuple(v[:axis]) + tuple(v[axis + 1 :]) for v in (raw.axes, raw.shape))
     if raw.trajectory is not None:
-        kspace, paths = (_into_shots(a, axis, from_end) for a, from_end in ((raw.kspace, 3), (raw.trajectory, 4)))
+        kspace, paths = _into_shots(raw.kspace, axis, shots=-2), _into_shots(raw.trajectory, axis, shots=-3)
         shape = (*shape[:-2], kspace.shape[-2], shape[-1])
         return dataclasses.replace(raw, kspace=kspace, trajectory=paths, axes=axes, shape=shape)
     kspace, mask = _mean(raw, axis)
     return dataclasses.replace(raw, kspace=kspace, mask=mask, axes=axes, shape=shape)
 
 
-def _into_shots(array: np.ndarray, axis: int, from_end: int) -> np.ndarray:
-    """An axis put before that of the shots, and both made one."""
-    moved = np.moveaxis(array, axis, -from_end)
-    return moved.reshape(*moved.shape[:-from_end], -1, *moved.shape[2 - from_end :])
+def _into_shots(array: np.ndarray, axis: int, *, shots: int) -> np.ndarray:
+    """An axis put before that of the shots (counted from the end), and both made one."""
+    moved = np.moveaxis(array, axis, shots - 1)
+    return moved.reshape(*moved.shape[: shots - 1], -1, *moved.shape[shots + 1 :])
 
 
 def _mean(raw: RawData, axis: int) -> tuple[np.ndarray, np.ndarray | None]:

@@ -8,7 +8,7 @@ import torch
 
 from mriops._native.arguments import not_negative, number
 from mriops._native.batches import broadcasts_to
-from mriops.solvers.flat import Layout, Operator, check_damping, check_problem, peak, stop_interval
+from mriops.solvers.flat import Layout, Operator, check_damping, check_problem, not_mapped, peak, stop_interval
 from mriops.solvers.implicit import ClosureProbe, attach, derivatives_wanted, in_transform, no_derivatives
 from mriops.solvers.info import SolverInfo
 from mriops.solvers.updates import Updates, damped, updates_for
@@ -118,6 +118,8 @@ def cg(
     TypeError, ValueError
         If an argument does not fit; if `A` or the preconditioner turns out not to be positive definite or returns
         NaN or infinity (not looked for on a GPU with ``tol=0``, where such an item keeps its last iterate).
+    NotImplementedError
+        If ``torch.func.vmap`` maps over it: give batch axes.
 
     References
     ----------
@@ -213,6 +215,7 @@ class _Run:
         in_place: bool,
     ) -> tuple[torch.Tensor, SolverInfo | None]:
         """Iterate; with `in_place` vectors are overwritten, else every step can be differentiated."""
+        not_mapped(b)
         layout, updates = self.layout, updates_for(b, in_place)
         b = layout.flatten(b)
         scale = peak(b.detach())

@@ -7,9 +7,14 @@ from math import prod
 import torch
 
 from mriops._native.arguments import integer, not_negative, number
-from mriops.ops._guards import readable
+from mriops.ops._guards import mapped, readable
 
 Operator = Callable[[torch.Tensor], torch.Tensor]
+
+MAPPED = (
+    "torch.func.vmap of a solver: expected batch axes (batch_ndim), got tensors that vmap maps over, as jacfwd, jacrev "
+    "and hessian do (jacrev with chunk_size=1 does not)"
+)
 
 
 @dataclass(frozen=True)
@@ -60,15 +65,23 @@ class Layout:
             raise TypeError(f"{name}: expected dtype {self.dtype}, got {x.dtype}")
         if x.device != self.device:
             raise ValueError(f"{name}: expected device {self.device}, got {x.device}")
+        not_mapped(x)
         return x
 
 
 def check_damping(damping: torch.Tensor) -> None:
-    """Raise if an entry is negative or not finite, where values can be looked at."""
+    """Raise if an entry is negative or not finite, where values can be looked at, or vmap maps over them."""
+    not_mapped(damping)
     if readable(damping) and damping.numel():
         least, most = damping.detach().aminmax()
         if not 0 <= float(least) <= float(most) < float("inf"):
             raise ValueError(f"damping: expected finite numbers >= 0, got {float(least):g} to {float(most):g}")
+
+
+def not_mapped(*tensors: torch.Tensor) -> None:
+    """Raise where ``torch.func.vmap`` hides an axis: when an iteration stops cannot depend on the item then."""
+    if any(map(mapped, tensors)):
+        raise NotImplementedError(MAPPED)
 
 
 def dot(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:

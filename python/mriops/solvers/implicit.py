@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch.autograd import forward_ad
 
-from mriops.solvers.flat import Operator
+from mriops.solvers.flat import MAPPED, Operator
 
 Residual = Callable[[torch.Tensor], torch.Tensor]
 
@@ -89,6 +89,10 @@ class _Newton(torch.autograd.Function):
         with no_derivatives():
             solved = ctx.inverse(grad, 0)
         return grad_x, _Limit.apply(solved, residual, True), None, None
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple, x: torch.Tensor, residual: torch.Tensor, *_: Any) -> None:
+        raise NotImplementedError(MAPPED)
 
     @staticmethod
     def jvp(ctx: Any, x_t: torch.Tensor | None, residual_t: torch.Tensor | None, *_: None) -> torch.Tensor | None:

@@ -8,7 +8,7 @@ import torch
 
 from mriops._native.arguments import not_negative, number
 from mriops.solvers.cg import cg
-from mriops.solvers.flat import Layout, Operator, check_damping, check_problem, peak, stop_interval
+from mriops.solvers.flat import Layout, Operator, check_damping, check_problem, not_mapped, peak, stop_interval
 from mriops.solvers.implicit import ClosureProbe, attach, derivatives_wanted, in_transform, no_derivatives
 from mriops.solvers.info import SolverInfo
 from mriops.solvers.updates import Updates, updates_for
@@ -80,8 +80,8 @@ def lsqr(
     b : torch.Tensor
         Right-hand side, shape ``(*batch, *m)``, real or complex.
     x0 : torch.Tensor, optional
-        Start and centre of the damping, shape ``(*batch, *n)``; zeros by default. No implicit derivative is taken with
-        respect to it.
+        Start and centre of the damping, shape ``(*batch, *n)``; zeros by default. Its implicit derivative is that of
+        the centre: where ``A`` and damping leave one solution, it does not depend on the start.
     max_iter : int
         Iterations at most.
     tol : float
@@ -108,6 +108,8 @@ def lsqr(
     ------
     TypeError, ValueError
         If an argument does not fit, or if NaN or infinity turn up.
+    NotImplementedError
+        If ``torch.func.vmap`` maps over it: give batch axes.
 
     References
     ----------
@@ -136,8 +138,8 @@ def lsqr(
     def residual(x: torch.Tensor) -> torch.Tensor:
         return AH(b - A(x)) - weight * (x if x0 is None else x - x0)
 
-    tensor_damping = isinstance(weight, torch.Tensor) and weight.requires_grad
-    closure = in_transform() or tensor_damping or (forward.requires_grad, adjoint.requires_grad) != (False, False)
+    given = any(isinstance(tensor, torch.Tensor) and tensor.requires_grad for tensor in (weight, x0))
+    closure = in_transform() or given or (forward.requires_grad, adjoint.requires_grad) != (False, False)
     if closure:
         x = attach(x, b, residual, inverse, True, grad_order)
     elif b.requires_grad:
@@ -263,6 +265,7 @@ class _Run:
         reference: _Reference | None,
     ) -> tuple[torch.Tensor, SolverInfo | None]:
         """Iterate from zero; with `in_place` vectors are overwritten, else every step can be differentiated."""
+        not_mapped(b)
         space, batch = self.layout, self.layout.batch_shape
         updates = updates_for(b, in_place)
         b_flat = space.flatten(b)
@@ -320,6 +323,7 @@ class _Run:
         v = AH(self.layout.unflatten(u))
         if not isinstance(v, torch.Tensor):
             raise TypeError(f"AH(b): expected a torch.Tensor, got {type(v).__name__}")
+        not_mapped(v)
         batch = self.layout.batch_shape
         if tuple(v.shape[: len(batch)]) != batch:
             raise ValueError(f"AH(b): expected leading batch axes {batch}, got shape {tuple(v.shape)}")

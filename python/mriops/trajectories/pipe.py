@@ -56,7 +56,8 @@ def dcf_pipe(trajectory: Tensor, im_size: Sequence[int], *, max_iter: int = 20, 
     integer("max_iter", max_iter, 1)
     size = tuple(2 * n for n in im_size)
     # Cycles per doubled field of view.
-    samples = 2 * trajectory.detach().flatten(-3, -2)
+    precision = torch.promote_types(trajectory.dtype, torch.float32)
+    samples = 2 * trajectory.detach().to(precision).flatten(-3, -2)
     window = torch.ones((), dtype=samples.dtype, device=samples.device)
     for axis, n in enumerate(size):
         line = 1 - (torch.arange(n, dtype=samples.dtype, device=samples.device) - n // 2).abs() / (n // 2)
@@ -70,4 +71,4 @@ def dcf_pipe(trajectory: Tensor, im_size: Sequence[int], *, max_iter: int = 20, 
         image = ops.nufft_adjoint(weights.to(complex_dtype), samples, size, eps=eps, plan=plan)
         response = ops.nufft(image * window, samples, eps=eps, plan=plan).abs()
         weights = weights / response.clamp_min(torch.finfo(samples.dtype).tiny)
-    return weights.unflatten(-1, trajectory.shape[-3:-1])
+    return weights.unflatten(-1, trajectory.shape[-3:-1]).to(trajectory.dtype)

@@ -103,24 +103,17 @@ def from_pulseq(
     sequence = read_sequence(Path(path))
     k, time, counts = _acquired(sequence, Path(path), -delay)
     k, time = _chosen(k, time, counts, samples, Path(path))
-    fov = field_of_view
-    if fov is None:
+    if field_of_view is None:
         stated = sequence.definitions.get("FOV")
         if stated is None or np.size(stated) != 3 or not np.all(np.asarray(stated, float) > 0):
             raise ValueError(f"field_of_view: expected a length [m], as {path} defines no FOV; got None")
         lengths = dict(zip("xyz", (float(v) for v in stated)))
     else:
-        lengths = None
+        names = axes or ("yx" if np.size(field_of_view) == 2 else "zyx")
+        lengths = dict(zip(names, check_fov(field_of_view, len(names))))
     if axes is None:
-        if fov is not None and np.size(fov) == 2:
-            fov = check_fov(fov, 2)
-            axes = "yx"
-        else:
-            fov = None if fov is None else check_fov(fov, 3)
-            thick = lengths["z"] if lengths else fov[0]  # type: ignore[index]
-            axes = "zyx" if np.ptp(k[..., 2]) * thick > 1.0 else "yx"
-            fov = fov if fov is None else fov[-len(axes) :]
-    chosen = tuple(lengths[a] for a in axes) if lengths else check_fov(fov, len(axes))  # type: ignore[arg-type]
+        axes = "zyx" if "z" in lengths and np.ptp(k[..., 2]) * lengths["z"] > 1.0 else "yx"
+    chosen = tuple(lengths[a] for a in axes)
     k = k[..., ["xyz".index(a) for a in axes]] * np.array(chosen)
     return PulseqTrajectory(torch.from_numpy(k).to(dtype), torch.from_numpy(time).to(dtype), chosen)
 
