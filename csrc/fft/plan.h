@@ -36,51 +36,91 @@ struct Radices {
     bool direct;  // false: has a prime factor above kLargestDirectRadix
 };
 
-// Nanoseconds per row of lanes, there and back: of a stage with twiddles, and of the last one, which has none and is
-// done in one visit. Fitted to what `python -m benchmarks.radices` times, but for the last stage of 20 with AVX-512:
-// its rows do not fit into the registers, which costs more in volumes, where they come from outer caches.
+// Nanoseconds per row of lanes, there and back: of the first stage, of one between, and of the last one, which has no
+// twiddles and is done in one visit. Fitted to what `python -m benchmarks.radices` times.
 struct StageCost {
-    double inner, last;
+    double first, inner, last;
 };
-inline StageCost stage_cost(int r) {
+
 #if defined(__AVX512F__)
-    switch (r) {
-        case 2: return {2.01, 0.43};
-        case 3: return {2.78, 0.91};
-        case 4: return {2.85, 0.91};
-        case 5: return {3.56, 1.81};
-        case 6: return {3.85, 1.69};
-        case 7: return {5.19, 3.35};
-        case 8: return {4.03, 1.91};
-        case 10: return {4.56, 2.44};
-        case 12: return {5.07, 2.43};
-        case 16: return {5.71, 2.93};
-        case 20: return {6.7, 3.5};
-    }
-#else  // sixteen registers
-    switch (r) {
-        case 2: return {1.76, 0.89};
-        case 3: return {2.55, 1.32};
-        case 4: return {2.44, 1.05};
-        case 5: return {3.68, 2.34};
-        case 6: return {3.18, 1.7};
-        case 7: return {5.52, 4.31};
-        case 8: return {4.08, 2.4};
-        case 10: return {5.42, 3.49};
-        case 12: return {5.26, 3.15};
-        case 16: return {6.41, 3.65};
-        case 20: return {6.75, 4};
-    }
+// Processors of AMD add beside multiplying, and wait for writes: a radix costs less as first stage, whose rows are far
+// apart, and few visits count less.
+inline bool made_by_amd() {
+#if defined(__x86_64__)
+    static const bool amd = (__builtin_cpu_init(), __builtin_cpu_is("amd"));
+    return amd;
+#else
+    return false;
 #endif
-    return {2.6 + 0.6 * r, 2.6 + 0.6 * r};  // without a codelet
 }
+inline StageCost stage_cost_amd(int r) {
+    switch (r) {
+        case 2: return {2.04, 2.08, 2.25};
+        case 3: return {2.6, 2.52, 2.47};
+        case 4: return {2.6, 2.57, 2.06};
+        case 5: return {3.3, 3.21, 3.27};
+        case 6: return {3.01, 3.03, 2.67};
+        case 7: return {4.13, 3.98, 3.83};
+        case 8: return {3.21, 3.59, 3};
+        case 10: return {3.9, 4.41, 3.25};
+        case 12: return {4.14, 4.28, 3.27};
+        case 16: return {5.59, 6.05, 3.67};
+        case 20: return {7.84, 7.85, 4.48};
+    }
+    return {2.6 + 0.6 * r, 2.6 + 0.6 * r, 2.6 + 0.6 * r};  // without a codelet
+}
+// The last stage of 20 by hand: its rows do not fit into the registers, which costs more in volumes, where they come
+// from outer caches.
+inline StageCost stage_cost(int r) {
+    const auto cost = [](double inner, double last) { return StageCost{inner, inner, last}; };
+    switch (r) {
+        case 2: return cost(2.01, 0.43);
+        case 3: return cost(2.78, 0.91);
+        case 4: return cost(2.85, 0.91);
+        case 5: return cost(3.56, 1.81);
+        case 6: return cost(3.85, 1.69);
+        case 7: return cost(5.19, 3.35);
+        case 8: return cost(4.03, 1.91);
+        case 10: return cost(4.56, 2.44);
+        case 12: return cost(5.07, 2.43);
+        case 16: return cost(5.71, 2.93);
+        case 20: return cost(6.7, 3.5);
+    }
+    return cost(2.6 + 0.6 * r, 2.6 + 0.6 * r);  // without a codelet
+}
+#else  // sixteen registers
+inline StageCost stage_cost(int r) {
+    const auto cost = [](double inner, double last) { return StageCost{inner, inner, last}; };
+    switch (r) {
+        case 2: return cost(1.76, 0.89);
+        case 3: return cost(2.55, 1.32);
+        case 4: return cost(2.44, 1.05);
+        case 5: return cost(3.68, 2.34);
+        case 6: return cost(3.18, 1.7);
+        case 7: return cost(5.52, 4.31);
+        case 8: return cost(4.08, 2.4);
+        case 10: return cost(5.42, 3.49);
+        case 12: return cost(5.26, 3.15);
+        case 16: return cost(6.41, 3.65);
+        case 20: return cost(6.75, 4);
+    }
+    return cost(2.6 + 0.6 * r, 2.6 + 0.6 * r);  // without a codelet
+}
+#endif
+
 // The same in a transform of n rows: called once for all of them, and not faster than they come from the second-level
 // cache where they do not fit into the first.
-inline double stage_cost(int r, int64_t n, bool last) {
+inline double stage_cost(int r, int64_t n, bool first, bool last) {
+#if defined(__AVX512F__)
+    if (made_by_amd()) {  // whose caches are not what stages wait for
+        const StageCost own = stage_cost_amd(r);
+        return last ? own.last : first ? own.first : own.inner;
+    }
+#endif
     constexpr double kFit = 46080.0 / (2 * MRIOPS_VECTOR_BYTES), kFetch = MRIOPS_VECTOR_BYTES == 64 ? 4.7 : 3.6;
     const StageCost own = stage_cost(r);
     const double outside = std::min(1.0, 3 * std::max(0.0, 1 - kFit / double(n)));
-    return 8.0 / double(n) + (last ? own.last : std::max(own.inner, kFetch * outside));
+    return 8.0 / double(n) + (last ? own.last : std::max(first ? own.first : own.inner, kFetch * outside));
 }
 
 // The cheapest chain of radices, by exhaustive search over the codelets (lengths have few divisors).
@@ -94,7 +134,7 @@ inline void search_radices(int64_t n, int64_t rest, double cost, std::vector<int
     for (int r : {11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 20}) {
         if (rest % r) continue;
         chain.push_back(r);
-        search_radices(n, rest / r, cost + stage_cost(r, n, rest == r), chain, best);
+        search_radices(n, rest / r, cost + stage_cost(r, n, rest == n, rest == r), chain, best);
         chain.pop_back();
         if (r > 10 && r % 2) return;  // a radix without a codelet comes as early as it can: one order is enough
     }

@@ -133,14 +133,14 @@ def test_moved_phantom_is_rotated_and_shifted():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda p: p.kspace((8, 8, 8)), "im_size: expected 2 positive ints"),
-        (lambda p: p.kspace((8, 0)), "im_size: expected 2 positive ints"),
+        (lambda p: p.kspace((8, 8, 8)), r"coords: expected a Tensor \(..., 2\), or 2 sizes of a grid, got \(8, 8, 8\)"),
+        (lambda p: p.kspace((8, 0)), r"coords: expected a Tensor \(..., 2\), or 2 sizes of a grid, got \(8, 0\)"),
         (lambda p: p.kspace(torch.zeros(3, 3)), r"coords: expected shape \(..., 2\), got \(3, 3\)"),
         (lambda p: p.kspace(torch.tensor([[0.0, math.nan]])), "coords: expected finite real coordinates"),
         (lambda p: p.kspace(torch.zeros(3, 2, dtype=torch.complex64)), "coords: expected finite real coordinates"),
         (lambda p: p.kspace(torch.zeros(3, 2), im_size=(8,)), "im_size: expected 2 positive ints"),
         (lambda p: p.image((8, 8), kind="sharp"), "kind: expected 'pixel' or 'bandlimited', got 'sharp'"),
-        (lambda p: p.image((8, 8), oversample=0), "oversample: expected at least 1, got 0"),
+        (lambda p: p.image((8, 8), oversample=0), "oversample: expected an integer >= 1, got 0"),
         (lambda p: p.moved(torch.eye(3)), r"matrix: expected shape \(2, 2\)"),
         (lambda p: p.moved(torch.eye(2), (0.0,)), "shift: expected 2 numbers"),
         (lambda p: Phantom(p.shapes, [1.0]), r"values: expected shape \(\*batch, 10\)"),

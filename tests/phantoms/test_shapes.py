@@ -28,6 +28,11 @@ def _k(ndim, largest=20.0, seed=0):
     )
 
 
+def _rounding(k):
+    """Of sums along a boundary of a length near 2, divided by 2 pi |k| from |k| = 0.02 on; below there is a series."""
+    return 50 * EPS * (1 + 0.1 / torch.linalg.vector_norm(k, dim=1).clamp_min(0.02))
+
+
 def _star(n, amplitude=0.08, petals=5):
     t = torch.arange(n, dtype=torch.float64) * (2 * math.pi / n)
     radius = 0.3 + amplitude * torch.cos(petals * t)
@@ -111,7 +116,7 @@ def test_contour_node_count_leaves_rounding_only():
     found = contour.fourier(k)
     for key in contour._counts:
         contour._counts[key] *= 2
-    assert (contour.fourier(k) - found).abs().max() < 50 * EPS
+    assert ((contour.fourier(k) - found).abs() < _rounding(k)).all()
 
 
 def test_contour_holes_and_several_loops():
@@ -120,7 +125,7 @@ def test_contour_holes_and_several_loops():
     k = _k(2, 60.0)
     together = Contour([outer, other.flip(0)], holes=[inner]).fourier(k)
     parts = Contour([outer]).fourier(k) - Contour([inner]).fourier(k) + Contour([other]).fourier(k)
-    assert (together - parts).abs().max() < 50 * EPS
+    assert ((together - parts).abs() < _rounding(k)).all()
     volume = Contour([outer]).volume - Contour([inner]).volume + Contour([other]).volume
     assert Contour([outer, other], holes=[inner]).volume == pytest.approx(volume, rel=1e-14)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from .arguments import numbers
+from .arguments import numbers, whole
 from .epg_shapes import ODD_ORDERS, OWN, REAL_SIGNAL, SEGMENT_ADIABATIC, SEGMENT_INVERTS, SEGMENT_SPOIL
 
 __all__ = [
@@ -64,9 +64,10 @@ def kept_orders(orders: int | None, *, odd: bool = False) -> int:
     """The kernels' number of orders: 0 where T2 decides."""
     if orders is None:
         return 0
-    if isinstance(orders, bool) or not isinstance(orders, int) or orders < 1:
+    found = whole(orders)
+    if found is None or found < 1:
         raise ValueError(f"orders: expected None or an integer of at least 1, got {orders!r}")
-    return max(1, orders // 2) if odd else orders
+    return max(1, found // 2) if odd else found
 
 
 def _angles(words: Words, name: str, value: Any, n: int | None, like: Any) -> Any:
@@ -177,18 +178,29 @@ def fast_spin_echo(
     return Train(flips, phases, words.join(half[:1], spacing), half, None, (flags, 1, 0, 0, 0, n, 1, 0, 1, 0))
 
 
+def _integers(name: str, values: Iterable[Any]) -> list[int]:
+    if isinstance(values, str) or not isinstance(values, Iterable) or getattr(values, "ndim", 1) != 1:
+        raise TypeError(f"{name}: expected integers, got {values!r}")
+    found = [whole(value) for value in values]
+    if None in found:
+        raise TypeError(f"{name}: expected integers, got {list(values)[found.index(None)]!r}")
+    return found  # type: ignore[return-value]
+
+
 def _per_segment(name: str, values: int | Sequence[int], n: int) -> list[int]:
-    each = [values] * n if isinstance(values, int) else [int(value) for value in values]
+    one = whole(values)
+    each = _integers(name, values) if one is None else [one] * n  # type: ignore[arg-type]
     if len(each) != n:
         raise ValueError(f"{name}: expected an integer or {n} of them, got {len(each)}")
     return each
 
 
-def _segments_of(name: str, indices: Sequence[int], n: int) -> set[int]:
-    for index in indices:
+def _segments_of(name: str, indices: Sequence[int], n: int) -> list[int]:
+    found = _integers(name, indices)
+    for index in found:
         if not 0 <= index < n:
             raise ValueError(f"{name}: expected segments 0 to {n - 1}, got {index}")
-    return set(indices)
+    return found
 
 
 def events(
@@ -207,13 +219,12 @@ def events(
 ) -> Train:
     """An arbitrary train, segment by segment."""
     flips, n = _flip_angles(words, flip_angle, like)
-    segments = list(range(n)) if sample_segment is None else list(sample_segment)
+    segments = list(range(n)) if sample_segment is None else _segments_of("sample_segment", sample_segment, n)
     n_samples = len(segments)
-    _segments_of("sample_segment", segments, n)
     if segments != sorted(segments):
         raise ValueError(f"sample_segment: expected segments in ascending order, got {segments}")
     shifts, offsets = _per_segment("shift", shift, n), _per_segment("sample_order", sample_order, n_samples)
-    spoiled, unscaled = _segments_of("spoil", spoil, n), _segments_of("adiabatic", adiabatic, n)
+    spoiled, unscaled = set(_segments_of("spoil", spoil, n)), set(_segments_of("adiabatic", adiabatic, n))
     for name, values in (("shift", shifts), ("sample_order", offsets)):
         wide = next((value for value in values if abs(value) > 64), None)
         if wide is not None:

@@ -72,7 +72,7 @@ def own(t1: Any) -> Any:
 
 def optional(name: str, value: Any, like: Any) -> Any:
     """An array, or a number as one; ``None`` stays."""
-    if isinstance(value, (int, float, np.generic)):
+    if isinstance(value, (int, float, np.floating, np.integer)):
         return words(like).xp.asarray(value, dtype=like.dtype)
     if value is not None and not hasattr(value, "ndim"):
         raise TypeError(f"{name}: expected numpy.ndarray, cupy.ndarray or a number, got {type(value).__name__}")

@@ -38,7 +38,7 @@ def _accumulate(x: Any) -> Any:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    return isinstance(value, int | float | np.floating | np.integer) and not isinstance(value, bool)
 
 
 def _array(name: str, value: Any, rf: Any, is_complex: bool) -> Any:

@@ -44,7 +44,7 @@ def _array(name: str, value: Any, xp: Any) -> Any:
     if isinstance(value, (bool, str, bytes)) or value is None:
         raise TypeError(f"{name}: expected an array or a number, got {value!r}")
     if isinstance(value, (int, float, complex, list, tuple, np.number)):
-        return xp.asarray(value, dtype=None if isinstance(value, complex) else "float64")
+        return xp.asarray(value, dtype="complex128" if isinstance(value, (complex, np.complexfloating)) else "float64")
     array_facts(name, value)
     return value
 
@@ -103,6 +103,8 @@ def _evaluate(model: SignalModel, parameters: tuple, design: tuple, magnitude: b
         return signal.view(COMPLEX_OF[signal.dtype.name])[..., 0]
     if factor is None:
         return signal
+    # A number without a dtype of its own does not widen the signal.
+    factor = factor.astype(COMPLEX_OF[signal.dtype.name], copy=False)
     return signal * (abs(factor) if magnitude else factor)
 
 

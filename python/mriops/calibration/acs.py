@@ -127,6 +127,7 @@ def detect_acs(kspace_or_mask: Tensor, *, ndim: int = 2) -> tuple[slice, ...]:
     x = kspace_or_mask
     if not isinstance(x, Tensor):
         raise TypeError(f"kspace_or_mask: expected a torch.Tensor, got {type(x).__name__}")
+    integer("ndim", ndim, 1)
     needed = ndim + 1 if x.is_complex() else ndim
     if x.ndim < needed or x.numel() == 0:
         kind = "k-space (*batch, coils, *im_size)" if x.is_complex() else "a mask (*batch, *im_size)"

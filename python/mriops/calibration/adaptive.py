@@ -68,7 +68,7 @@ def walsh(
     .. math:: R_{cd}(r) = \sum_{|r' - r| \le w/2} x_c(r') \overline{x_d(r')}
 
     (box window, cut at the edges), and csm(r) = the leading eigenvector of R(r). With a noise covariance Psi, the
-    leading eigenvector of the whitened covariance, coloured again and normalised.
+    leading eigenvector of the whitened covariance, coloured again and normalised. Not differentiable.
 
     Parameters
     ----------

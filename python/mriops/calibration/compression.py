@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
 from mriops import ops
-from mriops._native.arguments import instance, integer
+from mriops._native.arguments import instance, integer, one_each
 from mriops.calibration.acs import check_kspace, extract_acs
 
 __all__ = ["apply_compression", "compress_coils"]
@@ -121,8 +123,9 @@ def apply_compression(kspace: Tensor, matrices: Tensor, *, readout_dim: int = -1
             f"matrices: expected (n_coils, {coils}) or (readout, n_coils, {coils}), got {tuple(matrices.shape)}"
         )
     if matrices.ndim == 2:
-        flat = kspace.reshape(*kspace.shape[:-ndim], -1)
-        return (matrices.to(kspace.dtype) @ flat).reshape(*kspace.shape[: -ndim - 1], -1, *kspace.shape[-ndim:])
+        batch, im_size = kspace.shape[: -ndim - 1], kspace.shape[-ndim:]
+        flat = kspace.reshape(*batch, coils, math.prod(im_size))
+        return (matrices.to(kspace.dtype) @ flat).reshape(*batch, matrices.shape[0], *im_size)
     readout_dim = _check_readout(readout_dim, ndim)
     size = kspace.shape[readout_dim]
     if matrices.shape[0] != size:
@@ -151,7 +154,7 @@ def _geometric_matrices(
 ) -> Tensor:
     """Aligned compression matrices (readout, count, coils)."""
     if acs is not None:
-        widths = [acs] * ndim if isinstance(acs, int) else list(acs)
+        widths = list(one_each(acs, ndim))
         if len(widths) != ndim:
             raise ValueError(f"acs: expected {ndim} entries (one per spatial axis), got {len(widths)}")
         widths[readout_dim] = kspace.shape[readout_dim]

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from mriops._native.arguments import instance
+from mriops._native.arguments import instance, number
 from mriops._native.batches import broadcasts_to
 from mriops.calibration.acs import check_kspace
 
@@ -42,8 +42,9 @@ def noise_covariance(noise: Tensor, *, coil_dim: int = 0) -> Tensor:
     ----------
     Kellman P, McVeigh ER. Image reconstruction in SNR units. Magn Reson Med 54:1439 (2005).
     """
-    if not isinstance(noise, Tensor) or noise.ndim < 1:
-        raise ValueError("noise: expected a tensor with a coil axis")
+    instance("noise", noise, Tensor, "a torch.Tensor")
+    if noise.ndim < 1:
+        raise ValueError("noise: expected a coil axis, got a tensor without axes")
     if not -noise.ndim <= coil_dim < noise.ndim:
         raise ValueError(f"coil_dim: expected an axis of noise {tuple(noise.shape)}, got {coil_dim}")
     samples = noise.movedim(coil_dim, 0).reshape(noise.shape[coil_dim], -1)
@@ -183,7 +184,7 @@ def prewhiten(
     factor = cholesky_factor(covariance, coils, batch=batch, dtype=torch.complex128, name=name).to(kspace.dtype)
     flat = kspace.reshape(*kspace.shape[:-ndim], -1)
     factor = factor.expand(*flat.shape[:-2], coils, coils)
-    return torch.linalg.solve_triangular(factor, flat, upper=False).reshape(kspace.shape)
+    return torch.linalg.solve_triangular(factor, flat, upper=False).reshape(kspace.shape).contiguous()
 
 
 def noise_from_corners(data: Tensor, *, fraction: float = 0.04, ndim: int = 2) -> Tensor:
@@ -217,8 +218,7 @@ def noise_from_corners(data: Tensor, *, fraction: float = 0.04, ndim: int = 2) -
     Aja-Fernandez S, Vegas-Sanchez-Ferrero G. Statistical analysis of noise in MRI. Springer (2016), ch. 7.
     """
     data = check_kspace(data, ndim=ndim, name="data")
-    if not 0 < fraction <= 0.5:
-        raise ValueError(f"fraction: expected 0 < fraction <= 0.5, got {fraction!r}")
+    fraction = number("fraction", fraction, "0 < fraction <= 0.5", lambda value: 0 < value <= 0.5)
     coils = data.shape[-ndim - 1]
     im_size = data.shape[-ndim:]
     corner = torch.ones((), dtype=torch.bool, device=data.device)

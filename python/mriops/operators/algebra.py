@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from numbers import Number
+from numbers import Number, Real
 from typing import Any
 
 import torch
@@ -270,7 +270,7 @@ class SumOp(LinearOperator):
     def __init__(self, left: LinearOperator, right: LinearOperator):
         super().__init__()
         self.left, self.right = left, right
-        if not _may_add(left, right):
+        if not may_add(left, right):
             raise ValueError(
                 f"A + B: expected operators with the same domain and range, got {left.extra_repr()} "
                 f"({type(left).__name__}) and {right.extra_repr()} ({type(right).__name__})"
@@ -278,11 +278,11 @@ class SumOp(LinearOperator):
 
     @property
     def domain_shape(self) -> Shape | None:  # type: ignore[override]
-        return _joined(self.left.domain_shape, self.right.domain_shape)
+        return joined(self.left.domain_shape, self.right.domain_shape)
 
     @property
     def range_shape(self) -> Shape | None:  # type: ignore[override]
-        return _joined(self.left.range_shape, self.right.range_shape)
+        return joined(self.left.range_shape, self.right.range_shape)
 
     def _added(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
         # torch would broadcast, and the adjoint of that is a sum, which the sum of the adjoints does not have
@@ -321,7 +321,9 @@ class ScaledOp(LinearOperator):
                 )
             self.keep("scalar", scalar)
         else:
-            self.scalar = instance("scalar", scalar, Number, "a number or a tensor with one element")
+            instance("scalar", scalar, Number, "a number or a tensor with one element")
+            # Python's own, which keep the precision of the other factor, and their imaginary part with any library.
+            self.scalar = float(scalar) if isinstance(scalar, Real) else complex(scalar)
         self.op = instance("op", op, LinearOperator, "a LinearOperator")
 
     @property
@@ -333,8 +335,11 @@ class ScaledOp(LinearOperator):
         return self.op.range_shape
 
     def _scalar(self) -> Any:
-        # zero-dimensional, so that the product keeps the precision of the other factor
-        return self.scalar.reshape(()) if isinstance(self.scalar, torch.Tensor) else self.scalar
+        if not isinstance(self.scalar, torch.Tensor):
+            return self.scalar
+        # zero-dimensional, so that the product keeps the precision of the other factor; whole numbers have no squares
+        scalar = self.scalar.reshape(())
+        return scalar if scalar.is_floating_point() or scalar.is_complex() else scalar.to(torch.get_default_dtype())
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self._scalar() * self.op(x)
@@ -344,7 +349,10 @@ class ScaledOp(LinearOperator):
         return (s.conj() if isinstance(s, torch.Tensor) else s.conjugate()) * self.op.adjoint(y)
 
     def normal(self, x: torch.Tensor) -> torch.Tensor:
-        return abs(self._scalar()) ** 2 * self.op.normal(x)
+        s = self._scalar()
+        if isinstance(s, torch.Tensor) and not s.is_complex():
+            return s * (s * self.op.normal(x))  # a scalar of few digits may have no square
+        return abs(s) ** 2 * self.op.normal(x)
 
 
 def trailing_axes_agree(a: Shape, b: Shape) -> bool:
@@ -352,7 +360,7 @@ def trailing_axes_agree(a: Shape, b: Shape) -> bool:
     return all(n == m or 1 in (n, m) for n, m in zip(a[::-1], b[::-1], strict=False))
 
 
-def _may_add(a: LinearOperator, b: LinearOperator) -> bool:
+def may_add(a: LinearOperator, b: LinearOperator) -> bool:
     """Whether two operators can have one domain and one range up to a batch, as far as they know these."""
     domains, ranges = (a.domain_shape, b.domain_shape), (a.range_shape, b.range_shape)
     if not all(s is None or t is None or trailing_axes_agree(s, t) for s, t in (domains, ranges)):
@@ -374,7 +382,7 @@ def _shared_lead(a: Shape, b: Shape) -> int:
     return next((i for i, (n, m) in enumerate(zip(a, b, strict=False)) if n != m), min(len(a), len(b)))
 
 
-def _joined(a: Shape | None, b: Shape | None) -> Shape | None:
+def joined(a: Shape | None, b: Shape | None) -> Shape | None:
     return b if a is None else a if b is None else tuple(torch.broadcast_shapes(a, b))
 
 

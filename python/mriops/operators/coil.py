@@ -4,7 +4,15 @@ import torch
 
 from mriops import ops
 from mriops.operators.algebra import LinearOperator, Shape
-from mriops.operators.sampling import batch_axes, batch_of, check_argument, check_csm, image_axes
+from mriops.operators.sampling import (
+    batch_axes,
+    batch_of,
+    check_argument,
+    check_csm,
+    check_floating,
+    image_axes,
+)
+from mriops.ops.reference.precision import complex_of
 
 
 class CoilOp(LinearOperator):
@@ -58,4 +66,9 @@ class CoilOp(LinearOperator):
         if self.maps:
             return self.adjoint(self(image))
         check_argument(image, "image", self.domain_shape, self.ndim + self.maps)
-        return torch.view_as_real(self.csm.resolve_conj()).square().sum(dim=(-self.ndim - 2, -1)) * image
+        check_floating("image", image)
+        if complex_of(image.dtype) != self.csm.dtype:
+            raise TypeError(f"image: expected {self.csm.dtype}, the precision of csm, got {image.dtype}")
+        return torch.view_as_real(self.csm.resolve_conj()).square().sum(dim=(-self.ndim - 2, -1)) * image.to(
+            self.csm.dtype
+        )

@@ -2,6 +2,7 @@
 
 import torch
 
+from mriops._native.arguments import instance
 from mriops._native.batches import broadcasts_to
 from mriops.operators.algebra import LinearOperator, Shape
 
@@ -63,6 +64,7 @@ class DiagonalOp(LinearOperator):
     range_shape = domain_shape  # type: ignore[assignment]
 
     def _check(self, x: torch.Tensor, name: str) -> None:
+        instance(name, x, torch.Tensor, "a torch.Tensor")
         shape, own = tuple(x.shape), tuple(self.weights.shape)
         if not broadcasts_to(own, shape):
             raise ValueError(f"{name}: expected a shape that weights of shape {own} broadcast to, got {shape}")
@@ -80,4 +82,6 @@ class DiagonalOp(LinearOperator):
         w = self.weights
         if w.dtype == torch.bool:
             return w * x
-        return (torch.view_as_real(w.resolve_conj()).square().sum(-1) if w.is_complex() else w.square()) * x
+        if not w.is_complex():
+            return w * (w * x)  # weights of few digits may have no square
+        return torch.view_as_real(w.resolve_conj()).square().sum(-1) * x

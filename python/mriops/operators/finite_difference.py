@@ -44,9 +44,10 @@ class FiniteDifferenceOp(LinearOperator):
     def adjoint(self, y: torch.Tensor) -> torch.Tensor:
         """``(*batch, ndim, *im_size)`` to ``(*batch, *im_size)``."""
         check_floating("y", y)
-        if y.ndim <= self.ndim or y.shape[-self.ndim - 1] != self.ndim:
+        if y.ndim <= self.ndim or y.shape[-self.ndim - 1] != self.ndim or 0 in y.shape[y.ndim - self.ndim :]:
             raise ValueError(
-                f"y: expected shape (*batch, {self.ndim}, ...) with {self.ndim} trailing axes, got {tuple(y.shape)}"
+                f"y: expected shape (*batch, {self.ndim}, ...) with {self.ndim} trailing axes, none of them empty, got "
+                f"{tuple(y.shape)}"
             )
         parts = y.unbind(-self.ndim - 1)
         axes = range(-self.ndim, 0)

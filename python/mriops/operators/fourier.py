@@ -5,7 +5,14 @@ import torch
 from mriops import ops
 from mriops._native.arguments import integer, sizes
 from mriops.operators.algebra import LinearOperator
-from mriops.operators.sampling import batch_of, check_argument, check_mask_shape, compress_mask, shape_of
+from mriops.operators.sampling import (
+    batch_of,
+    check_argument,
+    check_floating,
+    check_mask_shape,
+    compress_mask,
+    shape_of,
+)
 from mriops.ops.reference.precision import real_of
 
 
@@ -62,6 +69,7 @@ class FourierOp(LinearOperator):
             im_size = tuple(x.shape[x.ndim - self.ndim :])
             check_mask_shape(self.mask, im_size)
         check_argument(x, name, (*self.batch, *im_size), self.ndim)
+        check_floating(name, x)
         return tuple(range(-self.ndim, 0))
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from mriops import ops
+from mriops._native.arguments import image_size
 from mriops._native.batches import broadcasts_to
 from mriops.operators.algebra import LinearOperator, Shape
 from mriops.operators.remembered import RememberingOp, Tensors
@@ -103,7 +104,7 @@ class NufftOp(RememberingOp):
         trajectory_gradient: str = "exact",
     ):
         super().__init__()
-        self.im_size = tuple(int(n) for n in im_size)
+        self.im_size = image_size(im_size)
         self.ndim = len(self.im_size)
         check_trajectory(trajectory, self.ndim)
         if gram not in GRAMS:

@@ -14,6 +14,7 @@ from mriops.operators.sampling import (
     image_axes,
     in_precision,
 )
+from mriops.ops.reference.precision import real_of
 
 
 class SenseOp(LinearOperator):
@@ -122,7 +123,10 @@ class SenseOp(LinearOperator):
         if self.sampling is not None:
             root = self.sampling.sample_weights(kspace)
             return kspace if root is None else kspace * root.unsqueeze(-self.n_samples_axes - 1)
-        return kspace if self.mask is None else kspace * self.mask.unsqueeze(-self.ndim - 1)
+        if self.mask is None:
+            return kspace
+        mask = self.mask if self.mask.dtype == torch.bool else self.mask.to(real_of(kspace.dtype))
+        return kspace * mask.unsqueeze(-self.ndim - 1)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Image ``(*batch, [maps,] *im_size)`` to k-space ``(*batch, coils, *im_size)``, or ``(..., *samples)``."""

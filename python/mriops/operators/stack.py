@@ -1,10 +1,11 @@
 """Operators below each other, with one image and several data."""
 
+import functools
 from collections.abc import Iterable
 
 import torch
 
-from mriops.operators.algebra import LinearOperator, Shape
+from mriops.operators.algebra import LinearOperator, Shape, joined, may_add
 
 
 class StackOp(LinearOperator):
@@ -35,21 +36,24 @@ class StackOp(LinearOperator):
                 raise TypeError(f"operators: expected LinearOperators, got {type(op).__name__}")
         if not operators:
             raise ValueError("operators: expected at least one, got none")
+        first = operators[0]
+        for op in operators[1:]:
+            if not may_add(first, op):
+                raise ValueError(
+                    f"operators: expected the same domain and range, got {first.extra_repr()} "
+                    f"({type(first).__name__}) and {op.extra_repr()} ({type(op).__name__})"
+                )
         self.operators, self.dim = torch.nn.ModuleList(operators), dim
 
     @property
     def domain_shape(self) -> Shape | None:  # type: ignore[override]
-        return next((op.domain_shape for op in self._each() if op.domain_shape is not None), None)
+        return functools.reduce(joined, (op.domain_shape for op in self._each()))
 
     def _each(self) -> list[LinearOperator]:
         return list(self.operators)  # type: ignore[arg-type]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        rows = [op(x) for op in self._each()]
-        if len({row.shape for row in rows}) > 1:
-            shapes = ", ".join(str(tuple(row.shape)) for row in rows)
-            raise ValueError(f"operators: expected results of one shape, got {shapes}")
-        return torch.stack(rows, self.dim)
+        return torch.stack(_of_one_shape([op(x) for op in self._each()]), self.dim)
 
     def adjoint(self, y: torch.Tensor) -> torch.Tensor:
         operators = self._each()
@@ -58,9 +62,17 @@ class StackOp(LinearOperator):
                 f"y: expected axis {self.dim} to have one entry per operator, {len(operators)}, got shape "
                 f"{tuple(y.shape)}"
             )
-        parts = [op.adjoint(row) for op, row in zip(operators, y.unbind(self.dim), strict=True)]
+        rows = zip(operators, y.unbind(self.dim), strict=True)
+        parts = _of_one_shape([op.adjoint(row) for op, row in rows])
         return sum(parts[1:], start=parts[0])
 
     def normal(self, x: torch.Tensor) -> torch.Tensor:
-        parts = [op.normal(x) for op in self._each()]
+        parts = _of_one_shape([op.normal(x) for op in self._each()])
         return sum(parts[1:], start=parts[0])
+
+
+def _of_one_shape(parts: list[torch.Tensor]) -> list[torch.Tensor]:
+    if len({part.shape for part in parts}) > 1:
+        shapes = ", ".join(str(tuple(part.shape)) for part in parts)
+        raise ValueError(f"operators: expected results of one shape, got {shapes}")
+    return parts

@@ -11,6 +11,7 @@ from mriops.operators.nufft import NufftOp
 from mriops.operators.remembered import RememberingOp, Tensors
 from mriops.operators.sampling import check_argument, check_csm, in_precision, shape_of
 from mriops.ops._guards import transformed
+from mriops.ops.reference.precision import complex_of
 
 
 class SubspaceNufftOp(RememberingOp):
@@ -89,7 +90,8 @@ class SubspaceNufftOp(RememberingOp):
 
     def _basis(self, like: torch.Tensor) -> torch.Tensor:
         """As what multiplies k-space ``(coefficients, coils, frames, samples)``."""
-        return self.basis.to(like.dtype).T[:, None, :, None]
+        dtype = complex_of(like.dtype) if self.basis.is_complex() else like.dtype
+        return self.basis.to(dtype).T[:, None, :, None]
 
     def forward(self, coefficients: torch.Tensor) -> torch.Tensor:
         """Coefficient images ``(*batch, coefficients, *im_size)`` to ``(*batch, frames, coils, shots, readout)``."""

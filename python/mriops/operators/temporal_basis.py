@@ -1,7 +1,10 @@
 """Images at many times from few coefficients: a temporal basis as an operator."""
 
+from math import prod
+
 import torch
 
+from mriops._native.arguments import instance
 from mriops.operators.algebra import LinearOperator
 from mriops.ops.reference.precision import complex_of, real_of
 
@@ -56,6 +59,7 @@ class SubspaceOp(LinearOperator):
         return self._apply_matrix(self.basis.mH @ self.basis, coefficients, "coefficients")
 
     def _apply_matrix(self, matrix: torch.Tensor, x: torch.Tensor, name: str) -> torch.Tensor:
+        instance(name, x, torch.Tensor, "a torch.Tensor")
         if x.ndim <= self.ndim or x.shape[-self.ndim - 1] != matrix.shape[1]:
             raise ValueError(
                 f"{name}: expected shape (*batch, {matrix.shape[1]}, ...) with {self.ndim} trailing axes, got "
@@ -65,5 +69,5 @@ class SubspaceOp(LinearOperator):
         wide = x if x.is_floating_point() or x.is_complex() else x.to(real_of(matrix.dtype))
         dtype = complex_of(wide.dtype) if matrix.is_complex() else wide.dtype
         lead, im = x.shape[: x.ndim - self.ndim - 1], x.shape[x.ndim - self.ndim :]
-        flat = x.to(dtype).reshape(*lead, matrix.shape[1], -1)
+        flat = x.to(dtype).reshape(*lead, matrix.shape[1], prod(im))
         return (matrix.to(dtype) @ flat).reshape(*lead, matrix.shape[0], *im)

@@ -62,6 +62,8 @@ class TorchWords:
 
 def _tensor_of(name: str, value: Any, dtype: torch.dtype, device: Any = None) -> Tensor:
     try:
+        if getattr(getattr(value, "dtype", None), "kind", "") == "c":  # NumPy would drop the imaginary part
+            raise TypeError
         return torch.as_tensor(value, dtype=dtype, device=device)
     except (TypeError, ValueError, RuntimeError):
         kind = type(value)

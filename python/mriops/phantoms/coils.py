@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from mriops._native.arguments import image_size, instance, integer, not_negative, number
+from mriops._native.arguments import image_size, instance, integer, not_negative, number, positive
 
 WIRE_SEGMENTS = 64  # trapezoid rule on a circle: error falls as exp(-segments x distance/radius)
 
@@ -58,7 +60,7 @@ def coil_maps(
     size = image_size(im_size)
     axes = [(torch.arange(n, dtype=torch.float64, device=device) - n // 2) / n for n in size]
     points = torch.cartesian_prod(*axes).reshape(-1, len(size))
-    wires = _loops(n_coils, len(size), n_rings, distance, loop_radius)
+    wires = _loops(n_coils, *_checked_rings(n_coils, len(size), n_rings, distance, loop_radius))
     return _sensitivity(points, wires).reshape(n_coils, *size).to(dtype)
 
 
@@ -128,7 +130,6 @@ class FourierCoils:
         return out.to(dtype)
 
 
-@functools.lru_cache(maxsize=16)
 def fourier_coils(
     n_coils: int,
     *,
@@ -163,16 +164,20 @@ def fourier_coils(
     ValueError
         If ndim is not 2 or 3, or n_coils, order or n_rings is not positive.
     """
-    if ndim not in (2, 3):
-        raise ValueError(f"ndim: expected 2 or 3, got {ndim}")
-    order = (4 if ndim == 2 else 3) if order is None else order
-    if order < 1:
-        raise ValueError(f"order: expected a positive int, got {order}")
+    integer("ndim", ndim, 2, "2 or 3", 3)
+    order = (4 if ndim == 2 else 3) if order is None else integer("order", order, 1, "a positive int")
+    rings = _checked_rings(n_coils, ndim, n_rings, distance, loop_radius)
+    fitted = _fitted(n_coils, ndim, order, integer("period", period, 1, "a positive int"), *rings)
+    return dataclasses.replace(fitted, coefficients=fitted.coefficients.clone())
+
+
+@functools.lru_cache(maxsize=16)
+def _fitted(n_coils: int, ndim: int, order: int, period: int, *loops: Any) -> FourierCoils:
     n = 40 if ndim == 2 else 20
     axis = (torch.arange(n, dtype=torch.float64) + 0.5) / n - 0.5
     points = torch.cartesian_prod(*[axis] * ndim)
     points = points[torch.linalg.vector_norm(points, dim=1) <= 0.5]
-    target = _sensitivity(points, _loops(n_coils, ndim, n_rings, distance, loop_radius))
+    target = _sensitivity(points, _loops(n_coils, *loops))
     terms = torch.arange(-order, order + 1, dtype=torch.float64) / period
     angle = (2.0 * math.pi) * (points @ torch.cartesian_prod(*[terms] * ndim).T)
     basis = torch.complex(torch.cos(angle), torch.sin(angle))
@@ -183,14 +188,20 @@ def fourier_coils(
     return FourierCoils(solution.T.reshape([n_coils] + [2 * order + 1] * ndim).contiguous(), period, float(residual))
 
 
-def _loops(n_coils: int, ndim: int, n_rings: int | None, distance: float, loop_radius: float | None) -> Tensor:
-    """Wire points (coils, segments, 3) in (z, y, x)."""
-    if n_coils < 1:
-        raise ValueError(f"n_coils: expected a positive int, got {n_coils}")
+def _checked_rings(
+    n_coils: int, ndim: int, n_rings: int | None, distance: float, loop_radius: float | None
+) -> tuple[int, float, float | None]:
+    """Rings of loops, their distance, and the radius of loops if it is given."""
+    integer("n_coils", n_coils, 1, "a positive int")
     if n_rings is None:
         n_rings = 2 if ndim == 3 and n_coils >= 8 else 1
-    if not 1 <= n_rings <= n_coils:
-        raise ValueError(f"n_rings: expected 1 to n_coils = {n_coils}, got {n_rings}")
+    integer("n_rings", n_rings, 1, f"1 to n_coils = {n_coils}", n_coils)
+    distance = number("distance", distance, "a positive number", positive)
+    return n_rings, distance, loop_radius and number("loop_radius", loop_radius, "a positive number", positive)
+
+
+def _loops(n_coils: int, n_rings: int, distance: float, loop_radius: float | None) -> Tensor:
+    """Wire points (coils, segments, 3) in (z, y, x)."""
     per_ring = [n_coils // n_rings + (ring < n_coils % n_rings) for ring in range(n_rings)]
     radius = loop_radius or min(0.45, 1.2 * math.pi * distance / max(per_ring))
     turn = torch.arange(WIRE_SEGMENTS, dtype=torch.float64) * (2.0 * math.pi / WIRE_SEGMENTS)

@@ -104,8 +104,10 @@ def noise_samples(
     """
     if n_coils is None:
         if not isinstance(covariance, Tensor) or covariance.ndim != 2:
-            raise ValueError("n_coils: expected an int where covariance is not a matrix, got None")
+            raise ValueError("n_coils: expected an int where covariance is not a matrix (a torch.Tensor), got None")
         n_coils = covariance.shape[0]
+    integer("n_coils", n_coils, 1)
+    integer("n_samples", n_samples, 1)
     factor = _factor(covariance, sigma, n_coils)
     return (factor @ _white_noise((n_samples, n_coils), seed).T).to(dtype)
 
@@ -134,11 +136,13 @@ def coil_covariance(
 
     Raises
     ------
-    ValueError
-        If correlation is outside [0, 1).
+    TypeError, ValueError
+        If a number is none, n_coils is not positive, sigma or spread negative, or correlation outside [0, 1).
     """
-    if not 0.0 <= correlation < 1.0:
-        raise ValueError(f"correlation: expected 0 <= correlation < 1, got {correlation}")
+    integer("n_coils", n_coils, 1)
+    number("sigma", sigma, "a finite number >= 0", not_negative)
+    number("correlation", correlation, "0 <= correlation < 1", lambda value: 0 <= value < 1)
+    number("spread", spread, "a finite number >= 0", not_negative)
     generator = torch.Generator().manual_seed(seed)
     gain = sigma * torch.exp(spread * torch.randn(n_coils, generator=generator, dtype=torch.float64))
     phase = (2.0 * math.pi) * torch.rand(n_coils, generator=generator, dtype=torch.float64)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from mriops._native.arguments import image_size
+from mriops._native.arguments import image_size, integer, sizes
 from mriops.phantoms.coils import FourierCoils
 from mriops.phantoms.raster import coverage
 from mriops.phantoms.shapes import Shape
@@ -93,8 +93,7 @@ class Phantom:
             return torch.fft.fftshift(shifted, axes).to(dtype)
         if kind != "pixel":
             raise ValueError(f"kind: expected 'pixel' or 'bandlimited', got {kind!r}")
-        if oversample < 1:
-            raise ValueError(f"oversample: expected at least 1, got {oversample}")
+        integer("oversample", oversample, 1)
         weights = self._weights(device)
         out = torch.zeros((weights.shape[0], *im_size), dtype=torch.complex128, device=device)
         for shape, weight in zip(self.shapes, weights.T, strict=True):
@@ -126,7 +125,7 @@ class Phantom:
         """
         batch = self.values.shape[:-1]
         if not isinstance(coords, Tensor):
-            size = image_size(coords, self.ndim)
+            size = self._grid(coords)
             weights = self._weights(device) * math.sqrt(math.prod(size))
             full = lattice_spectrum(self.shapes, weights, [n // 2 for n in size], 1.0, weights.device)
             for axis, n in enumerate(size):
@@ -135,7 +134,7 @@ class Phantom:
         points = self._check_coords(coords, device)
         weights = self._weights(points.device) * self._scale(im_size)
         out = point_spectrum(self.shapes, weights, points.reshape(-1, self.ndim))
-        return out.reshape(*batch, *points.shape[:-1]).to(dtype)
+        return out.reshape((*batch, *points.shape[:-1])).to(dtype)
 
     def multicoil_kspace(
         self,
@@ -164,7 +163,7 @@ class Phantom:
             raise ValueError(f"coils: expected {self.ndim}D sensitivities, got {coils.ndim}D")
         batch, n_coils = self.values.shape[:-1], coils.coefficients.shape[0]
         if not isinstance(coords, Tensor):
-            size = image_size(coords, self.ndim)
+            size = self._grid(coords)
             weights, scale = self._weights(coils.coefficients.device), math.sqrt(math.prod(size))
             out = coil_lattice_spectrum(
                 self.shapes, weights, size, coils.coefficients, coils.period, scale=scale, dtype=dtype
@@ -193,6 +192,9 @@ class Phantom:
         if tuple(offset.shape) != (self.ndim,):
             raise ValueError(f"shift: expected {self.ndim} numbers, got shape {tuple(offset.shape)}")
         return Phantom([s.moved(transform, offset) for s in self.shapes], self.values, fov=self.fov)
+
+    def _grid(self, coords: Sequence[int]) -> tuple[int, ...]:
+        return sizes("coords", coords, f"a Tensor (..., {self.ndim}), or {self.ndim} sizes of a grid", self.ndim)
 
     def _weights(self, device: torch.device | str | None) -> Tensor:
         return self.values.reshape(-1, len(self.shapes)).to(device or "cpu")

@@ -145,6 +145,9 @@ class TissuePhantom(Phantom):
             signal = signal / signal.abs().max()
         else:
             found = [torch.as_tensor(contrast(r.tissue), dtype=torch.complex128).detach().cpu() for r in self.regions]
+            shapes = sorted({tuple(values.shape) for values in found})
+            if len(shapes) > 1:
+                raise ValueError(f"contrast: expected signals of one shape from all tissues, got {shapes}")
             signal = torch.stack(found, dim=-1)
         parents = [r.parent for r in self.regions]
         below = [signal[..., p] if p is not None else torch.zeros_like(signal[..., 0]) for p in parents]
