@@ -198,7 +198,7 @@ def rate_table(rows: Sequence[Row]) -> str:
             f"| {case.title} | {ours.gflops:.1f} | {ours.share_fma:.0%} | {ours.gbs:.2f} | {ours.share_copy:.0%} "
             f"| {mine} | {other} |"
         )
-    return "\n".join(lines) + "\n\n" + _origin(rows)
+    return "\n".join(lines) + "\n\n" + _origin(rows, ratios=False)
 
 
 def variant_table(rows: Sequence[Row]) -> str:
@@ -218,7 +218,7 @@ def variant_table(rows: Sequence[Row]) -> str:
                 f"| {case.title} | {software} | {row.variant or '-'} | {_time(row.cpu_ms)} | {_time(row.wall_ms)} "
                 f"| {_error(replace(case, limits={}), row)} | {memory} |"
             )
-    return "\n".join(lines) + "\n\n" + _origin(rows)
+    return "\n".join(lines) + "\n\n" + _origin(rows, ratios=False)
 
 
 def peak_table(rows: Sequence[Row]) -> str:
@@ -231,16 +231,17 @@ def peak_table(rows: Sequence[Row]) -> str:
     return "\n".join(lines) + "\n" if len(lines) > 2 else _NONE
 
 
-def _origin(rows: Sequence[Row], *, goals: bool = True) -> str:
+def _origin(rows: Sequence[Row], *, ratios: bool = True, goals: bool = True) -> str:
+    """Machine, dates and commits, and what the signs of a table with ``ratios`` and ``goals`` say."""
     cpus = ", ".join(dict.fromkeys(row.cpu for row in rows))
     dates = sorted({row.date for row in rows})
     commits = ", ".join(dict.fromkeys(f"`{row.commit}`" for row in rows))
     span = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
-    return (
-        f"{cpus}; {span}; commit {commits}. One thread, median CPU time, all software in one process, interleaved; "
-        "`x` says how many times longer the fastest variant of other software takes."
-        + (" Bold: the goal is met.\n" if goals else "\n")
-    )
+    text = f"{cpus}; {span}; commit {commits}. One thread, median CPU time, all software in one process, interleaved"
+    if not ratios:
+        return text + ".\n"
+    text += "; `x` says how many times longer the fastest variant of other software takes."
+    return text + (" Bold: the goal is met.\n" if goals else "\n")
 
 
 def real_data_table(path: Path = RESULTS / "real_data.csv") -> str:

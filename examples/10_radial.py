@@ -3,7 +3,7 @@ Radial scans: density, delays, undersampling
 ============================================
 
 Spokes at golden angles: how densely they sample k-space, what a gradient delay of half a sample does and how the spokes
-themselves tell it, and SENSE from a quarter of the spokes.
+themselves tell it, and SENSE from an eighth of the spokes.
 """
 
 import matplotlib.pyplot as plt

@@ -95,7 +95,7 @@ def candidates(*, libtorch: bool = True) -> list[Candidate]:
     found = [
         Candidate("nanobind, addresses", _addresses(nanobind.addresses), False, nothing),
         Candidate("pybind11, addresses", _addresses(pybind11.addresses), False, nothing),
-        Candidate("mriops._cpu (nanobind, 24 integers)", _native, False, "sizes"),
+        Candidate("mriops._cpu (nanobind, 20 integers)", _native, False, "sizes"),
         Candidate("nanobind, ndarray of tensors", _arrays(nanobind.arrays), False, shapes),
         Candidate("pybind11, array_t of NumPy views", _numpy_arrays(pybind11.arrays), False, "copies if need be"),
         Candidate("torch.library.custom_op, nanobind ndarray", _custom_op(nanobind.arrays), True, shapes),

@@ -47,7 +47,7 @@ void time_length(int64_t n, const Plan<T>& fixed) {
     std::vector<std::vector<int>> chains;
     std::vector<int> chain;
     all_chains(n, chain, chains);
-    const std::vector<int> chosen = choose_radices(n).list;
+    const std::vector<int> chosen = choose_radices(n, Stay::near).list;
     std::vector<Plan<T>> plans;
     for (const auto& radices : chains) plans.emplace_back(n, Radices{radices, 0, true});
     const size_t bytes = size_t(n + fixed.n) * sizeof(Cx<T>);

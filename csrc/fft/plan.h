@@ -36,6 +36,9 @@ struct Radices {
     bool direct;  // false: has a prime factor above kLargestDirectRadix
 };
 
+// Where rows come from when a transform begins: the caches next to the core, or wherever the last pass left them.
+enum class Stay { near, anywhere };
+
 // Nanoseconds per row of lanes, there and back: of the first stage, of one between, and of the last one, which has no
 // twiddles and is done in one visit. Fitted to what `python -m benchmarks.radices` times.
 struct StageCost {
@@ -43,8 +46,8 @@ struct StageCost {
 };
 
 #if defined(__AVX512F__)
-// Processors of AMD add beside multiplying, and wait for writes: a radix costs less as first stage, whose rows are far
-// apart, and few visits count less.
+// Processors of AMD add beside multiplying. Where rows stay in the caches next to the core, which these read as fast as
+// they compute, more and smaller radices cost less there than elsewhere.
 inline bool made_by_amd() {
 #if defined(__x86_64__)
     static const bool amd = (__builtin_cpu_init(), __builtin_cpu_is("amd"));
@@ -110,9 +113,9 @@ inline StageCost stage_cost(int r) {
 
 // The same in a transform of n rows: called once for all of them, and not faster than they come from the second-level
 // cache where they do not fit into the first.
-inline double stage_cost(int r, int64_t n, bool first, bool last) {
+inline double stage_cost(int r, int64_t n, bool first, bool last, Stay stay) {
 #if defined(__AVX512F__)
-    if (made_by_amd()) {  // whose caches are not what stages wait for
+    if (stay == Stay::near && made_by_amd()) {
         const StageCost own = stage_cost_amd(r);
         return last ? own.last : first ? own.first : own.inner;
     }
@@ -124,7 +127,7 @@ inline double stage_cost(int r, int64_t n, bool first, bool last) {
 }
 
 // The cheapest chain of radices, by exhaustive search over the codelets (lengths have few divisors).
-inline void search_radices(int64_t n, int64_t rest, double cost, std::vector<int>& chain, Radices& best) {
+inline void search_radices(int64_t n, int64_t rest, double cost, Stay stay, std::vector<int>& chain, Radices& best) {
     if (cost >= best.cost) return;
     if (rest == 1) {
         best.list = chain;
@@ -134,16 +137,16 @@ inline void search_radices(int64_t n, int64_t rest, double cost, std::vector<int
     for (int r : {11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 20}) {
         if (rest % r) continue;
         chain.push_back(r);
-        search_radices(n, rest / r, cost + stage_cost(r, n, rest == n, rest == r), chain, best);
+        search_radices(n, rest / r, cost + stage_cost(r, n, rest == n, rest == r, stay), stay, chain, best);
         chain.pop_back();
         if (r > 10 && r % 2) return;  // a radix without a codelet comes as early as it can: one order is enough
     }
 }
 
-inline Radices choose_radices(int64_t n) {
+inline Radices choose_radices(int64_t n, Stay stay) {
     Radices best{{}, 1e30, true};
     std::vector<int> chain;
-    search_radices(n, n, 0, chain, best);
+    search_radices(n, n, 0, stay, chain, best);
     best.direct = n == 1 || !best.list.empty();
     return best;
 }
@@ -166,7 +169,7 @@ struct Plan {
     std::vector<T> chirp;     // [n][2], exp(-pi i j^2 / n)
     std::vector<T> spectrum;  // [fast length, transformed order][2]
 
-    explicit Plan(int64_t size) : Plan(size, choose_radices(size)) {}
+    explicit Plan(int64_t size, Stay stay = Stay::anywhere) : Plan(size, choose_radices(size, stay)) {}
     Plan(int64_t size, const Radices& radices);
 
     // Rows of lanes that `forward` and `inverse` need besides the data.
@@ -181,7 +184,7 @@ inline int64_t bluestein_length(int64_t n) {
         for (int p : {2, 3, 5})
             while (rest % p == 0) rest /= p;
         if (rest != 1) continue;
-        const double cost = choose_radices(m).cost * double(m);
+        const double cost = choose_radices(m, Stay::near).cost * double(m);
         if (cost < best_cost) best = m, best_cost = cost;
     }
     return best;
@@ -223,7 +226,7 @@ Plan<T>::Plan(int64_t size, const Radices& radices) : n(size), frequency(size_t(
     } else {
         for (int64_t p = 0; p < n; ++p) frequency[size_t(p)] = int(p);
         const int64_t m = bluestein_length(n);
-        convolution = std::make_unique<Plan>(m);
+        convolution = std::make_unique<Plan>(m, Stay::near);
         chirp.resize(size_t(2 * n));
         std::vector<double> kernel(size_t(2 * m), 0.0);
         for (int64_t j = 0; j < n; ++j) {

@@ -15,7 +15,8 @@ struct Axis {
     int64_t n;
     const Plan<T>* plan;  // null: not transformed, and nothing moves
 
-    Axis(int64_t size, bool active) : n(size), plan(active && size > 1 ? &plan_for<T>(size) : nullptr) {}
+    Axis(int64_t size, bool active, Stay stay)
+        : n(size), plan(active && size > 1 ? &plan_for<T>(size, stay) : nullptr) {}
 
     // Array index of transform index i.
     int64_t spatial(int64_t i) const { return plan ? centred(i, n) : i; }
@@ -33,7 +34,8 @@ struct Axis {
 template <class T>
 struct Axes {
     Axis<T> z, y, x;
-    Axes(int64_t nz, int64_t ny, int64_t nx, bool do_z, bool do_y, bool do_x) : z(nz, do_z), y(ny, do_y), x(nx, do_x) {}
+    Axes(int64_t nz, int64_t ny, int64_t nx, bool do_z, bool do_y, bool do_x, Stay stay = Stay::anywhere)
+        : z(nz, do_z, stay), y(ny, do_y, stay), x(nx, do_x, stay) {}
     int64_t volume() const { return z.n * y.n * x.n; }
     int64_t plane() const { return y.n * x.n; }
     int64_t work_rows() const { return std::max(z.work_rows(), std::max(y.work_rows(), x.work_rows())); }

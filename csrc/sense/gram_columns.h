@@ -17,7 +17,7 @@ class ColumnGram {
   public:
     ColumnGram(const SenseProblem& p, const ActiveAxes& active)
         : at_(p),
-          axes_(p.nz, p.ny, p.nx, active.z, active.y, false),
+          axes_(p.nz, p.ny, p.nx, active.z, active.y, false, active.z ? Stay::anywhere : Stay::near),
           depth_(axes_.z.plan ? p.nz : 1),
           pitch_(p.ny + 1),  // a column over z must not hit one cache set only
           tiles_(ceil_div(p.nx, kWidth<T>)) {}

@@ -136,6 +136,14 @@ def test_rates_and_variants():
     assert table.variant_table(_rows()).count("in place") == 1
 
 
+def test_signs_are_explained_where_they_are_used():
+    for text in (table.rate_table(_rows()), table.variant_table(_rows())):
+        assert text.endswith("interleaved.\n") and "`x`" not in text and "Bold" not in text
+    summary = table.summary_table(_rows(), names=[ROW.case])
+    assert "`x` says" in summary and "Bold" not in summary
+    assert "`x` says" in table.ratio_table(_rows()) and "Bold" in table.ratio_table(_rows())
+
+
 def test_markers_are_filled_and_the_rest_is_kept():
     text = "a\n<!-- benchmarks:x:start -->\nold\n<!-- benchmarks:x:end -->\nb\n"
     filled = table.replace_tables(text, {"x": "new\n"})

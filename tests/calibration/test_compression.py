@@ -106,3 +106,15 @@ def test_errors(make_scan):
         apply_compression(kspace, torch.ones(24, 2, 4))
     with pytest.raises(ValueError, match="kspace: expected"):
         apply_compression(kspace[0, 0], torch.ones(2, 4))
+
+
+def test_empty_batches_are_compressed():
+    kspace = torch.zeros(0, 4, 6, 6, dtype=torch.complex64)
+    assert apply_compression(kspace, torch.eye(4)[:3]).shape == (0, 3, 6, 6)
+
+
+def test_widths_of_numpy(make_scan):
+    kspace = make_scan(4, (24, 24), 0.01).kspace
+    for method in ("svd", "geometric"):
+        given, plain = (compress_coils(kspace, 2, acs=acs, method=method)[0] for acs in (np.int64(12), 12))
+        assert torch.equal(given, plain)

@@ -81,3 +81,13 @@ def test_refusals():
         calibration.epi_phase(y[..., 1:], k, 48)
     with pytest.raises(ValueError, match="lines in alternating directions"):
         calibration.epi_phase(y[:, ::2], k[::2], 48)
+
+
+def test_a_trajectory_of_integers_is_refused():
+    scan = train(0.3, 0.0, n_coils=1)
+    whole = scan["trajectory"].round().long()
+    found = calibration.epi_phase(scan["navigator"], scan["trajectory"], 48)
+    with pytest.raises(TypeError, match=r"trajectory: expected a real floating-point dtype, got torch\.int64"):
+        found.correct(scan["navigator"], whole)
+    with pytest.raises(TypeError, match=r"trajectory: expected a real floating-point dtype, got torch\.int64"):
+        calibration.epi_phase(scan["navigator"], whole, 48)

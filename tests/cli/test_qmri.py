@@ -15,7 +15,7 @@ from mriops.cli.main import QMRI_MODELS
 from mriops.cli.qmri_derived import derived
 from mriops.cli.qmri_models import MODELS
 from mriops.cli.qmri_water_fat import fat_peaks
-from mriops.signals import SignalOp, fat_spectrum, fit
+from mriops.signals import FitResult, SignalOp, fat_spectrum, fit
 
 from .conftest import TE
 
@@ -181,6 +181,26 @@ def test_deviation_of_the_fat_fraction():
     assert fraction.mean() == pytest.approx(0.3, abs=0.003)
     # A standard deviation of 4000 samples scatters by 1.1 %; the rest is what the correlation is allowed to take.
     assert fraction.std() / deviation.mean() == pytest.approx(1, abs=0.15)
+
+
+@pytest.mark.parametrize(
+    ("model", "made_of", "name", "values", "spread"),
+    [
+        ("diffusion_tensor", "diffusion_tensor", "fa", [1.0, 1, 1, 0, 0, 0], [0.01, 0.02, 0.03, 0.01, 0.02, 0.03]),
+        ("phase_contrast", "velocity", "speed", [0.0, 0, 0], [0.1, 0.2, 0.3]),
+    ],
+)
+def test_deviation_of_a_length_of_zero(model, made_of, name, values, spread):
+    """That of the scatter: an isotropic tensor and no flow, where the length has no derivative."""
+    base, sigma = torch.tensor([values, spread])[..., None]
+    unset = torch.zeros(1)
+    part = derived(model, FitResult({made_of: base}, {made_of: sigma}, unset, unset, unset))
+    noisy = base + sigma * torch.randn(len(values), 40000, generator=torch.Generator().manual_seed(0))
+    scatter = derived(model, FitResult({made_of: noisy}, {made_of: sigma.expand_as(noisy)}, unset, unset, unset))
+    assert part.parameters[name] == 0
+    expected = scatter.parameters[name].square().mean().sqrt()
+    # The mean of 40,000 squares scatters by less than 1 %; the anisotropy is linear in the noise to that too.
+    torch.testing.assert_close(part.uncertainty[name], expected.reshape(1), rtol=0.02, atol=0)
 
 
 @pytest.mark.parametrize(

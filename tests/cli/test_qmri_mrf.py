@@ -201,6 +201,11 @@ def test_sequences_that_are_none(tmp_path, capsys, text, message) -> None:
         (["--sequence", "none.json"], "none.json: no such file"),
         (["--sequence", "SEQUENCE", "--t1", "a"], "--t1: expected FIRST:LAST:COUNT or positive numbers, got 'a'"),
         (["--sequence", "SEQUENCE", "--t2=-1,2"], "t2: expected increasing positive values"),
+        (["--sequence", "SEQUENCE", "--fix", "t2=1"], "--fix: expected another model, got mrf"),
+        (["--sequence", "SEQUENCE", "--rician"], "--rician: expected another model, got mrf"),
+        (["--sequence", "SEQUENCE", "--tr", "1"], "--tr: expected another model, got mrf"),
+        (["--sequence", "SEQUENCE", "--times", "1"], "--times: expected another model, got mrf"),
+        (["--sequence", "SEQUENCE", "--im-size", "1,2"], "--im-size: expected k-space in"),
     ],
 )
 def test_arguments_that_are_none(tmp_path, sequence, capsys, extra, message) -> None:
@@ -209,6 +214,89 @@ def test_arguments_that_are_none(tmp_path, sequence, capsys, extra, message) -> 
     arguments = ["qmri", str(tmp_path / "in.npz"), "--model", "mrf", *extra, "-o", str(tmp_path / "maps")]
     assert main(arguments) == 1
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["radial", "cartesian"])
+def test_kspace_that_is_sampled_otherwise_in_each_slice(tmp_path, sequence, kind) -> None:
+    maps = phantoms.fourier_coils(4).maps(SIZE).to(torch.complex64)
+    if kind == "radial":
+        path = trajectories.radial(SIZE, 3 * PULSES, 40).unflatten(0, (PULSES, 3))
+        stack = torch.stack([path, path.flip(0)])
+        kspace = torch.stack(
+            [ops.sense_nufft(images(), maps, p.flatten(1, 2), eps=1e-5).unflatten(-1, (3, 40)) for p in stack]
+        )
+        arrays = {"trajectory": stack.numpy(), "dcf": torch.ones(2, PULSES, 3, 40).numpy()}
+    else:
+        lines = [
+            [trajectories.mask_equispaced(SIZE, 4, acs=0, offset=(i + s) % 4) for i in range(PULSES)] for s in (0, 1)
+        ]
+        stack = torch.stack([torch.stack(masks) for masks in lines])
+        kspace = torch.stack([ops.sense(images(), maps, masks) for masks in stack])
+        arrays = {"mask": stack.numpy()}
+    out = []
+    for name, s in (("both", slice(None)), ("first", slice(1)), ("second", slice(1, 2))):
+        parts = {key: values[s] for key, values in arrays.items()}
+        np.savez(tmp_path / "in.npz", kspace=kspace[s].numpy(), csm=maps.numpy(), **parts)
+        arguments = ["qmri", str(tmp_path / "in.npz"), "--model", "mrf", "--sequence", str(sequence), "-q"]
+        arguments += ["--t1", "0.4:2:8", "--t2", "0.03:0.2:8", "--rank", "4", "--max-iter", "6"]
+        assert main([*arguments, "-o", str(tmp_path / name)]) == 0
+        out.append(load(tmp_path / name, "t1"))
+    np.testing.assert_array_equal(out[0], np.concatenate(out[1:]))
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        (
+            {"mask": np.ones(24)},
+            "mask: expected ([slices,] frames, y, x) or (y, x) for 1 slices of (120, 24, 24), got (24,)",
+        ),
+        ({"mask": np.ones((2, PULSES, 24, 24))}, "mask: expected ([slices,] frames, y, x)"),
+        ({"dcf": np.ones((PULSES, 24, 24))}, "dcf: expected none without trajectory, got (120, 24, 24)"),
+        (
+            {"trajectory": np.zeros((PULSES, 24, 24, 2)), "mask": np.ones((24, 24))},
+            "mask: expected none with trajectory, got (24, 24)",
+        ),
+        ({"trajectory": np.zeros((7, 24, 24, 2))}, "trajectory: expected ([slices,] frames, shots, readout, 2)"),
+        ({"csm": np.ones((1, 20, 20), np.complex64)}, "--im-size: expected that of csm (20, 20), got (24, 24)"),
+    ],
+)
+def test_what_is_beside_kspace_and_does_not_fit(tmp_path, sequence, capsys, arrays, message) -> None:
+    np.savez(tmp_path / "in.npz", kspace=np.ones((PULSES, 1, 24, 24), np.complex64), **arrays)
+    arguments = ["qmri", str(tmp_path / "in.npz"), "--model", "mrf", "--sequence", str(sequence), "--im-size", "24,24"]
+    assert main([*arguments, "-o", str(tmp_path / "maps")]) == 1
+    error = capsys.readouterr().err
+    assert "in.npz" in error or "--im-size" in error
+    assert message in error
+
+
+@pytest.mark.parametrize("broken", ["cut", "objects"])
+def test_a_file_of_kspace_that_cannot_be_read_is_named(tmp_path, sequence, capsys, broken) -> None:
+    kspace = np.ones((PULSES, 1, 8, 8), np.complex64) if broken == "cut" else np.array({}, dtype=object)
+    np.savez(tmp_path / "in.npz", kspace=kspace)
+    if broken == "cut":
+        (tmp_path / "in.npz").write_bytes((tmp_path / "in.npz").read_bytes()[:-20])
+    assert main(["qmri", str(tmp_path / "in.npz"), "--model", "mrf", "--sequence", str(sequence)]) == 1
+    words = "expected a complete file, got a damaged one" if broken == "cut" else "expected arrays of numbers"
+    assert f"in.npz: {words}" in capsys.readouterr().err
+
+
+def test_few_entries_have_few_singular_vectors(tmp_path, sequence) -> None:
+    np.savez(tmp_path / "in.npz", images=images().numpy())
+    arguments = ["qmri", str(tmp_path / "in.npz"), "--model", "mrf", "--sequence", str(sequence), "-q"]
+    assert main([*arguments, "--t1", "1.1", "--t2", ".08,.05", "-o", str(tmp_path / "maps")]) == 0
+    report = json.loads((tmp_path / "maps" / "report.json").read_text())
+    assert report["dictionary"] == {"entries": 2, "rank": 2}
+
+
+def test_an_infinite_field_is_outside(tmp_path, sequence) -> None:
+    b1 = torch.ones(SIZE)
+    b1[10, 3:6] = torch.tensor([math.inf, math.nan, -math.inf])
+    np.savez(tmp_path / "in.npz", images=images().numpy(), b1=b1.numpy())
+    arguments = ["qmri", str(tmp_path / "in.npz"), "--model", "mrf", "--sequence", str(sequence), *GRID, "-q"]
+    assert main([*arguments, "--b1", "@b1", "-o", str(tmp_path / "maps")]) == 0
+    inside = np.isfinite(load(tmp_path / "maps", "t1")[0][10])
+    assert not inside[3:6].any() and inside[:3].all() and inside[6:].all()
 
 
 def test_kspace_that_does_not_fit(tmp_path, sequence, capsys) -> None:

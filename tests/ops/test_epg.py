@@ -384,3 +384,51 @@ def test_precision_is_that_of_t1(own: str) -> None:
         same = signal(module, take, flips.astype(own), t1, t2.astype(own))
         assert str(mixed.dtype).endswith("complex64" if own == "float32" else "complex128")
         assert mixed.dtype == same.dtype and bool((mixed == same).all())
+
+
+# --- kinds of numbers ------------------------------------------------------------------------------------------------
+
+
+def simple(module=ops, **options):
+    take = torch.tensor if module is ops else np.array
+    return module.epg(take([0.5, 0.6, 0.7, 0.8]), 0.01, take(1.0), take(0.1), **options)
+
+
+def test_integers_of_any_kind() -> None:
+    for name, plain, others in (
+        ("spoil", [3], (range(3, 4), np.array([3]), torch.tensor([3]), (np.int64(3),))),
+        ("shift", 2, (np.int64(2), torch.tensor(2), [2] * 4, np.full(4, 2))),
+        ("orders", 4, (np.int64(4),)),
+    ):
+        for other in others:
+            assert torch.equal(simple(**{name: other}), simple(**{name: plain}))
+
+
+@pytest.mark.parametrize("module", [ops, mriops.array], ids=["ops", "array"])
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("spoil", [False, False, False, True], "False"),
+        ("spoil", [0.5], "0.5"),
+        ("spoil", 1, "1"),
+        ("adiabatic", "0", "'0'"),
+        ("shift", [1, 1, 1.7, 1], "1.7"),
+        ("shift", 1.9, "1.9"),
+        ("sample_order", [0, 0.9, 0, 0], "0.9"),
+        ("sample_segment", [0, 0.5], "0.5"),
+    ],
+)
+def test_entries_that_are_no_integers(module, name, value, shown) -> None:
+    with pytest.raises(TypeError, match=f"{name}: expected integers, got {shown}"):
+        simple(module, **{name: value})
+
+
+def test_complex_numbers_of_numpy() -> None:
+    with pytest.raises(TypeError, match=r"m0: expected torch\.Tensor or numbers, got numpy\.complex64"):
+        simple(m0=np.complex64(1j))
+    with pytest.raises(TypeError, match=r"m0: expected numpy\.ndarray or cupy\.ndarray, got numpy\.complex64"):
+        simple(mriops.array, m0=np.complex64(1j))
+    found = mriops.array.signal_mono_exponential(np.complex64(1j), np.float32(0.05), [0.01])
+    np.testing.assert_allclose(found, [1j * math.exp(-0.2)], rtol=1e-6)
+    single = mriops.array.signal_mono_exponential(1j, np.array(0.05, np.float32), [0.01])
+    assert single.dtype == np.complex64

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mriops import ops, phantoms, recon, trajectories
-from mriops.operators import IdentityOp, SenseOp
+from mriops.operators import FiniteDifferenceOp, IdentityOp, SenseOp
 
 FLIPS = torch.deg2rad(torch.tensor([2.0, 4, 8, 12, 16, 20]))
 TR = 5e-3
@@ -76,12 +76,13 @@ def test_any_model_and_bounds() -> None:
 
 def test_bad_input() -> None:
     _, _, _, encoding, kspace = object_and_data()
-    with pytest.raises(ValueError, match=r"repetition_time, t1_start: expected finite numbers > 0, got -1.0 and 1.0"):
+    with pytest.raises(ValueError, match=r"repetition_time: expected a finite number > 0 \[s\], got -1.0"):
         recon.t1_vfa(kspace, encoding, FLIPS, -1.0)
     with pytest.raises(ValueError, match="kspace: expected data, got zeros"):
         recon.t1_vfa(kspace * 0, encoding, FLIPS, TR)
-    with pytest.raises(ValueError, match="l2, tv, wavelet: expected numbers >= 0 and tv_edge > 0, got -1"):
-        recon.t1_vfa(kspace, encoding, FLIPS, TR, l2=-1)
+    for name, value in (("l2", -1), ("tv", float("nan")), ("wavelet", float("inf"))):
+        with pytest.raises(ValueError, match=f"{name}: expected a finite number >= 0, got {value}"):
+            recon.t1_vfa(kspace, encoding, FLIPS, TR, **{name: value})
     with pytest.raises(ValueError, match="bounds: expected 2 pairs, one per parameter, got 1"):
         recon.model_based(torch.ones(3, 2), IdentityOp(), lambda x: x, torch.ones(2, 2), bounds=((0, 1),))
     for pair, message in (
@@ -99,6 +100,55 @@ def test_bad_input() -> None:
         recon.model_based(torch.tensor([[1, float("inf")]]), IdentityOp(), lambda x: x, torch.ones(1, 2))
     with pytest.raises(ValueError, match="x0: expected parameters at which the images depend on them"):
         recon.model_based(torch.ones(3, 2), IdentityOp(), lambda x: (x * 0).sum(0).expand(3, 2), torch.ones(1, 2))
+
+
+def test_kinds_that_are_none() -> None:
+    data, start = torch.ones(3, 2), torch.ones(2, 2)
+    for change, message in (
+        ({"kspace": data.numpy()}, r"kspace: expected a torch\.Tensor, got ndarray"),
+        ({"encoding": abs}, "encoding: expected a LinearOperator, got builtin_function_or_method"),
+        ({"x0": start.numpy()}, r"x0: expected a torch\.Tensor, got ndarray"),
+        ({"l2": "a"}, "l2: expected a finite number >= 0, got 'a'"),
+        ({"tv_edge": None}, "tv_edge: expected a finite number > 0, got None"),
+    ):
+        arguments = {"kspace": data, "encoding": IdentityOp(), "model": lambda x: x, "x0": start} | change
+        with pytest.raises(TypeError, match=message):
+            recon.model_based(**arguments)
+    *_, encoding, kspace = object_and_data(16, 2)
+    for error, change, message in (
+        (TypeError, {"kspace": kspace.numpy()}, r"kspace: expected a torch\.Tensor, got ndarray"),
+        (TypeError, {"encoding": None}, "encoding: expected a LinearOperator, got NoneType"),
+        (TypeError, {"repetition_time": "a"}, r"repetition_time: expected a finite number > 0 \[s\], got 'a'"),
+        (ValueError, {"t1_start": 20.0}, r"t1_start: expected a number from 0\.02 to 10 \[s\], got 20\.0"),
+        (TypeError, {"t1_start": "a"}, r"t1_start: expected a number from 0\.02 to 10 \[s\], got 'a'"),
+    ):
+        arguments = {"kspace": kspace, "encoding": encoding, "flip_angle": FLIPS, "repetition_time": TR} | change
+        with pytest.raises(error, match=message):
+            recon.t1_vfa(**arguments)
+
+
+def test_total_variation_is_that_of_the_maps_wherever_they_start() -> None:
+    """With the identity as model the maps are where ``x - y + l2 (x - x0) + G^T W G x`` is zero."""
+    y = 1 + 0.1 * torch.randn(1, 16, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    l2, tv, edge = 0.3, 0.02, 0.05
+    for start in (y, torch.ones_like(y)):
+        x = recon.model_based(
+            y, IdentityOp(), lambda x: x, start, l2=l2, tv=tv, tv_edge=edge, alpha_factor=1.0, max_iter=60, cg_iter=200
+        )
+        gradient = FiniteDifferenceOp(2)
+        edges = gradient(x)
+        flow = gradient.adjoint(edges * tv / (edges.square().sum((0, 1), keepdim=True) + edge**2).sqrt())
+        torch.testing.assert_close(y - x - l2 * (x - start) - flow, torch.zeros_like(y), rtol=0, atol=1e-5)
+    smooth = recon.model_based(y, IdentityOp(), lambda x: x, y, l2=0.0, tv=0.5)
+    assert smooth.std() < 0.1 * y.std()
+
+
+def test_many_steps_with_a_steep_fall() -> None:
+    y = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    x = recon.model_based(
+        y, IdentityOp(), lambda x: x, torch.zeros_like(y), l2=1e-3, tv=1e-6, alpha_factor=0.1, max_iter=400
+    )
+    torch.testing.assert_close(x, y, rtol=0, atol=0.01)
 
 
 def test_bad_input_of_variable_flip_angles_is_named() -> None:

@@ -76,3 +76,26 @@ def test_bad_input(truth) -> None:
         recon.subspace_sense(kspace, basis, trajectory=path)
     with pytest.raises(ValueError, match="mask: expected none with a trajectory"):
         recon.subspace_sense(kspace, basis, trajectory=path, mask=torch.ones(FRAMES, *SIZE), csm=csm(2))
+    with pytest.raises(ValueError, match="dcf: expected none without a trajectory, got some"):
+        recon.subspace_sense(kspace, basis, dcf=torch.ones(FRAMES, *SIZE), csm=csm(2))
+    with pytest.raises(TypeError, match=r"csm: expected a torch\.Tensor, got ndarray"):
+        recon.subspace_sense(kspace, basis, trajectory=path, csm=csm(2).numpy())
+    with pytest.raises(ValueError, match=r"csm: expected shape \(coils, \*im_size\) for 2 axes, got \(48, 48\)"):
+        recon.subspace_sense(kspace, basis, trajectory=path, csm=csm(2)[0])
+
+
+@pytest.mark.parametrize("maps", [True, False])
+def test_sizes_that_are_none(truth, maps) -> None:
+    basis, _, frames = truth
+    kspace = ops.sense(frames, csm(2))
+    path = torch.zeros(FRAMES, *SIZE, 2)
+    given = {"csm": csm(2)} if maps else {}
+    with pytest.raises(TypeError, match="im_size: expected 2 positive ints, got 24"):
+        recon.subspace_sense(kspace, basis, trajectory=path, im_size=24, **given)
+    with pytest.raises(ValueError, match=r"im_size: expected 2 positive ints, got \(24,\)"):
+        recon.subspace_sense(kspace, basis, trajectory=path, im_size=(24,), **given)
+    with pytest.raises(ValueError, match=r"im_size: expected the size of kspace \(48, 48\), got \(24, 24\)"):
+        recon.subspace_sense(kspace, basis, im_size=(24, 24), **given)
+    if maps:
+        with pytest.raises(ValueError, match=r"im_size: expected the size of csm \(48, 48\), got \(24, 24\)"):
+            recon.subspace_sense(kspace, basis, trajectory=path, im_size=(24, 24), **given)

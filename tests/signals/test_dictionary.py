@@ -86,3 +86,57 @@ def test_no_voxels() -> None:
     dictionary = Dictionary(torch.randn(12, 30), torch.rand(2, 30))
     found = match(dictionary, torch.zeros(12, 0, 5))
     assert found.index.shape == (0, 5) and found.parameters.shape == (2, 0, 5)
+
+
+@pytest.mark.parametrize("complex_signals", [False, True])
+def test_as_many_singular_vectors_as_times_change_nothing(entries, complex_signals) -> None:
+    _, signals, parameters = entries
+    signals = signals.to(torch.complex128) * 1j if complex_signals else signals
+    plain, full = Dictionary(signals, parameters), Dictionary(signals, parameters, rank=12)
+    measured = 2 * signals[:, 5:40:7]
+    once, twice = full.compress(measured), full.compress(full.compress(measured))
+    assert torch.equal(once, twice) and torch.equal(once, full.basis.mH @ measured)
+    for signal in (measured, once):
+        found = match(full, signal)
+        assert torch.equal(found.index, torch.arange(5, 40, 7))
+        assert torch.equal(found.scale, match(plain, measured).scale)
+
+
+def test_basis_of_single_precision_keeps_small_singular_values(entries) -> None:
+    _, signals, parameters = entries
+    basis = Dictionary(signals.to(torch.float32), parameters, rank=7).basis.to(torch.float64)
+    left = (signals - basis @ (basis.mH @ signals)).norm()
+    best = torch.linalg.svdvals(signals)[7:].norm()
+    # Rounding of 3600 samples is 4e-8 of the signal each; sums of squares in single precision leave 1e-4.
+    assert left < best + 1e-6 * signals.norm()
+
+
+def test_whole_numbers_become_floating_point(entries) -> None:
+    signals = torch.tensor([[9, 5, 1], [4, 8, 2], [1, 3, 7]])
+    parameters = torch.tensor([[1, 2, 3]])
+    for rank in (None, 2, 3):
+        found = match(Dictionary(signals, parameters, rank=rank), signals[:, 1:])
+        real = match(Dictionary(signals.float(), parameters, rank=rank), signals[:, 1:])
+        assert torch.equal(found.index, real.index) and torch.equal(found.scale, real.scale)
+    _, signals, _ = entries
+    whole = torch.arange(60)[None]
+    between = signals[:, 2::5][:, 30:32].mean(1, keepdim=True)
+    refined = match(Dictionary(signals[:, 2::5], whole), between, refine=True).parameters
+    assert refined.is_floating_point() and 30 < refined.item() < 31
+
+
+@pytest.mark.parametrize(
+    ("error", "call", "message"),
+    [
+        (TypeError, lambda d, s: match(d, s.numpy()), "signal: expected torch.Tensor, got ndarray"),
+        (TypeError, lambda d, s: d.compress([1.0]), "signal: expected torch.Tensor, got list"),
+        (ValueError, lambda d, s: match(d, s, block=0), "block: expected an integer >= 1, got 0"),
+        (TypeError, lambda d, s: match(d, s, block=1.5), "block: expected an integer >= 1, got 1.5"),
+        (TypeError, lambda d, s: Dictionary(s, d.parameters, rank=2.0), "rank: expected 1 to 12, got 2.0"),
+        (ValueError, lambda d, s: match(d, torch.tensor(1.0)), r"signal: expected 12 times first, got shape \(\)"),
+    ],
+)
+def test_bad_calls_are_named(entries, error, call, message) -> None:
+    _, signals, parameters = entries
+    with pytest.raises(error, match=message):
+        call(Dictionary(signals, parameters), signals)

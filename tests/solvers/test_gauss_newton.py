@@ -32,6 +32,19 @@ def test_reference_attracts_where_data_say_nothing() -> None:
     torch.testing.assert_close(x, torch.tensor([1.0, 7.0], dtype=torch.float64), rtol=1e-6, atol=1e-6)
 
 
+def test_smoothing_does_not_pull_towards_the_reference() -> None:
+    matrix, y, reference = random(9, 4), random(9, seed=1), 5 * random(4, seed=2)
+    roughness = torch.diff(torch.eye(4, dtype=torch.float64), dim=0)
+    square = roughness.T @ roughness
+    x = irgnm(
+        lambda x: matrix @ x, y, torch.zeros(4, dtype=torch.float64), reference=reference, alpha=0.3, max_iter=1,
+        smoothing=lambda _: lambda d: 2 * square @ d, cg_tol=1e-12,
+    )  # fmt: skip
+    identity = torch.eye(4, dtype=torch.float64)
+    expected = torch.linalg.solve(matrix.T @ matrix + 0.3 * (identity + 2 * square), matrix.T @ y + 0.3 * reference)
+    torch.testing.assert_close(x, expected, rtol=1e-9, atol=1e-9)
+
+
 @pytest.mark.parametrize("linearization", [linearize, pointwise_linearize])
 def test_decays_are_found(linearization) -> None:
     truth = torch.stack((1 + random(5, 6), 0.5 + random(5, 6, seed=1)))

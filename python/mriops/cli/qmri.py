@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 import time
 from datetime import datetime, timezone
@@ -12,15 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from mriops._native.signal_models import model_named
 from mriops.cli.environment import choose_device, describe
 from mriops.cli.job import REPORT, keep_inputs, make_folder, new_results, write_json
 from mriops.cli.qmri_derived import DERIVED, derived
-from mriops.cli.qmri_design import read_columns, read_directions, unit_vectors
 from mriops.cli.qmri_figure import draw_map
-from mriops.cli.qmri_files import Series, inside, numbers, numbers_of, read_map, read_series, write_map
+from mriops.cli.qmri_files import Series, inside, read_map, read_series, write_map
+from mriops.cli.qmri_measurement import measurement
 from mriops.cli.qmri_models import MODELS, Mapping, result_files
-from mriops.cli.qmri_water_fat import fat_peaks
 
 __all__ = ["run"]
 
@@ -37,9 +34,13 @@ def run(arguments: argparse.Namespace) -> int:
     started = time.perf_counter()
     device = choose_device("cpu", arguments.threads)
     chosen = MODELS[arguments.model]
+    out = Path(arguments.out)
+    results = result_files(out)
+    files = (arguments.file, arguments.mask, arguments.b1, arguments.sequence, arguments.directions)
+    keep_inputs((*files, *(text for _, _, text in _fixes(arguments))), results)
     axes = {"time_axis": arguments.time_axis, "slice_axis": arguments.slice_axis}
     series = read_series(Path(arguments.file), key=arguments.key, **axes)
-    design = _design(arguments, chosen, series)
+    design = measurement(arguments, chosen, series)
     if chosen.kind == "complex" and not np.iscomplexobj(series.images):
         raise ValueError(f"{arguments.file}: expected complex images for the model {arguments.model}, got real ones")
     signed = arguments.signed or (chosen.kind == "signed" and not np.iscomplexobj(series.images))
@@ -50,10 +51,6 @@ def run(arguments: argparse.Namespace) -> int:
     if not mask.any():
         raise ValueError(f"{'--mask' if arguments.mask else '--threshold'}: expected voxels to fit, got none")
     fixed = _known(arguments, series)
-    out = Path(arguments.out)
-    results = result_files(out)
-    files = (arguments.file, arguments.mask, arguments.b1, arguments.sequence, arguments.directions)
-    keep_inputs((*files, *(text for _, _, text in _fixes(arguments))), results)
     make_folder(out / "png")  # before the work, which would be lost where nothing can be written
     parts, computed = fit_slices(arguments, op, series.images, mask, fixed)
     with new_results(out, results):
@@ -78,63 +75,6 @@ def run(arguments: argparse.Namespace) -> int:
         voxels = report["voxels"]
         sys.stdout.write(f"{voxels['converged']} of {voxels['fitted']} voxels converged; wrote {out}\n")
     return 0
-
-
-def _design(arguments: argparse.Namespace, chosen: Mapping, series: Series) -> dict[str, Any]:
-    """Arguments of the signal model, in SI units."""
-    design = read_columns(Path(arguments.sequence)) if arguments.sequence else {}
-    if not chosen.times or chosen.times in design:
-        if not design:
-            names = ", ".join(d.name for d in model_named(chosen.model).design)
-            raise ValueError(
-                f"--sequence: expected a file with {names} for the model {arguments.model}, got nothing "
-                f"({chosen.words})"
-            )
-        return design
-    needed = {"flip_angle": "--angles", "b_value": "--b-values"}.get(chosen.times, "--times")
-    text = {"--angles": arguments.angles, "--b-values": arguments.b_values}.get(needed, arguments.times)
-    if text is None:
-        raise ValueError(f"{needed}: expected for the model {arguments.model}, got nothing ({chosen.words})")
-    values = numbers(text, series, needed)
-    if not values:
-        raise ValueError(f"{needed}: expected at least one number, got none")
-    if needed == "--angles":
-        return design | {"flip_angle": [math.radians(v) for v in values]} | _repetition(arguments)
-    if needed == "--b-values":
-        return design | {"b_value": [v * 1e6 for v in values]} | _directions(arguments, chosen, series)
-    design[chosen.times] = [v * (1e-3 if arguments.ms else 1.0) for v in values]
-    if max(design[chosen.times]) > 30:
-        raise ValueError(f"--times: expected seconds, got {max(values):g}; add --ms for milliseconds")
-    if arguments.model == "waterfat":
-        design |= fat_peaks(arguments.field, arguments.peaks)
-    if arguments.model == "looklocker":
-        angles = numbers(arguments.angles or "", series, "--angles")
-        if len(angles) != 1:
-            raise ValueError(f"--angles: expected one angle for the model looklocker, got {len(angles)}")
-        design |= {"flip_angle": math.radians(angles[0])} | _repetition(arguments)
-    if arguments.model == "ir" and arguments.tr is not None:
-        design["repetition_time"] = arguments.tr
-    return design
-
-
-def _repetition(arguments: argparse.Namespace) -> dict[str, float]:
-    if arguments.tr is None:
-        raise ValueError(f"--tr: expected the repetition time [s] for the model {arguments.model}, got nothing")
-    return {"repetition_time": arguments.tr}
-
-
-def _directions(arguments: argparse.Namespace, chosen: Mapping, series: Series) -> dict[str, Any]:
-    """Gradient directions of the models that have them."""
-    if "direction" not in [d.name for d in model_named(chosen.model).design]:
-        return {}
-    if arguments.directions is None:
-        raise ValueError(f"--directions: expected for the model {arguments.model}, got nothing ({chosen.words})")
-    if not arguments.directions.startswith("@"):
-        return {"direction": read_directions(Path(arguments.directions))}
-    rows = numbers_of(arguments.directions, series, "--directions")
-    if rows.ndim != 2 or rows.shape[1] != 3:
-        raise ValueError(f"--directions: expected shape (times, 3), got {rows.shape}")
-    return {"direction": unit_vectors(rows)}
 
 
 def _fixes(arguments: argparse.Namespace) -> list[tuple[str, str, str]]:

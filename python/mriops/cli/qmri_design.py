@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import math
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,8 @@ def read_columns(path: Path) -> dict[str, Any]:
     ------
     ValueError
         The file is not readable, or a value is no number.
+    FileNotFoundError
+        There is no such file.
     """
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file")
@@ -43,7 +47,7 @@ def read_columns(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path}: expected a file .json, .csv or .npz")
     try:
         raw = readers[path.suffix](path)
-    except (OSError, ValueError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"{path}: not a readable {path.suffix[1:]} file ({error})") from error
     columns: dict[str, Any] = {}
     for name, value in raw.items():

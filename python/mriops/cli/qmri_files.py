@@ -15,7 +15,7 @@ import numpy.typing as npt
 from mriops.io.atomic import atomic_path
 from mriops.io.optional import require
 
-__all__ = ["Series", "numbers", "read_map", "read_series", "write_map"]
+__all__ = ["Series", "inside", "numbers", "numbers_of", "read_map", "read_series", "whole", "write_map"]
 
 _KEYS = ("images", "image", "data", "signal")
 
@@ -29,7 +29,7 @@ class Series(NamedTuple):
 
 
 @contextmanager
-def _whole(path: Path) -> Iterator[None]:
+def whole(path: Path) -> Iterator[None]:
     """Say of a damaged file that it is damaged, with its name."""
     try:
         yield
@@ -43,7 +43,7 @@ def _nifti(path: Path) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64]]:
         file = nibabel.load(str(path))
     except Exception as error:
         raise ValueError(f"{path}: not a NIfTI file that nibabel can read ({error})") from error
-    with _whole(path):
+    with whole(path):
         return np.asarray(file.dataobj), np.asarray(file.affine, dtype=np.float64)
 
 
@@ -72,6 +72,13 @@ def read_series(
     ------
     ValueError
         The file is not readable, has another number of axes than 3 or 4, or not the axes asked for.
+    OSError
+        It is damaged.
+
+    Notes
+    -----
+    Where the times are not the last axis of a NIfTI file, the affine follows the axes of three; of four it is left out,
+    as it says nothing of the fourth, which is then an axis of space.
     """
     _check_exists(path)
     extras: dict[str, npt.NDArray[Any]] = {}
@@ -82,7 +89,9 @@ def read_series(
             raise ValueError(f"{path}: expected axes (x, y[, z], times), got shape {values.shape}")
         if slice_axis is not None:
             raise ValueError(f"--slice-axis: expected none with NIfTI files, whose third axis it is, got {slice_axis}")
-        values = np.moveaxis(values, _axis("--time-axis", time_axis, -1, values.ndim), -1)
+        first = _axis("--time-axis", time_axis, -1, values.ndim)
+        values = np.moveaxis(values, first, -1)
+        affine = _affine_of_space(affine, first, values.ndim)
         images = values.transpose(*reversed(range(values.ndim)))  # (times, [z,] y, x)
     else:
         images, extras, name = _numpy(path, key)
@@ -108,6 +117,15 @@ def read_series(
     return Series(np.ascontiguousarray(images, dtype=dtype), affine, extras)
 
 
+def _affine_of_space(affine: npt.NDArray[np.float64], time_axis: int, ndim: int) -> npt.NDArray[np.float64] | None:
+    """The affine of the axes beside the times, which come last; None where it has no column for one of them."""
+    if time_axis == ndim - 1:
+        return affine
+    if ndim == 4:
+        return None
+    return affine[:, [*(axis for axis in range(3) if axis != time_axis), time_axis, 3]]
+
+
 def _axis(name: str, given: int | None, usual: int, ndim: int) -> int:
     """An axis, counted from the front."""
     axis = usual if given is None else given
@@ -124,7 +142,7 @@ def _check_exists(path: Path) -> None:
 def _numpy(path: Path, key: str | None) -> tuple[npt.NDArray[Any], dict[str, npt.NDArray[Any]], str | None]:
     """The array, those beside it, and its name in an archive."""
     try:
-        with _whole(path):
+        with whole(path):
             stored = np.load(path)
     except ValueError as error:
         raise ValueError(f"{path}: expected npz, npy, nii or nii.gz ({error})") from error
@@ -136,7 +154,7 @@ def _numpy(path: Path, key: str | None) -> tuple[npt.NDArray[Any], dict[str, npt
         chosen = key or next((name for name in _KEYS if name in names), only)
         if chosen not in names:
             raise ValueError(f"{path}: expected one of the arrays {', '.join(names)} (--key), got {chosen}")
-        with _whole(path):
+        with whole(path):
             return stored[chosen], _plain(stored, [name for name in names if name != chosen]), chosen
 
 

@@ -21,17 +21,23 @@ from mriops.cli.job import REPORT, Job, identity, keep_inputs, make_folder, new_
 from mriops.cli.progress import progress
 from mriops.cli.qmri_design import read_train
 from mriops.cli.qmri_figure import draw_map
-from mriops.cli.qmri_files import Series, inside, read_map, read_series, write_map
+from mriops.cli.qmri_files import Series, inside, read_map, read_series, whole, write_map
+from mriops.cli.qmri_measurement import refuse
 from mriops.cli.qmri_models import FINGERPRINT_UNITS, result_files
 from mriops.signals import Dictionary, PulseTrain, fingerprint_deviation, fingerprints, match
 
 __all__ = ["run_fingerprints"]
 
 _B1_STEP = 0.02
+#: Options of the other models, whose measurement and known parameters a train does not take.
+_FOREIGN = (
+    *("--times", "--ms", "--angles", "--b-values", "--directions", "--tr", "--field", "--peaks"),
+    *("--no-decay", "--two-parameter", "--fix", "--rician"),
+)
 
 
 class _Kspace(NamedTuple):
-    """What an npz file of raw data holds; a slice axis comes first."""
+    """What an npz file of raw data holds; a slice axis comes first, of length 1 where all slices share it."""
 
     kspace: np.ndarray
     trajectory: Tensor | None
@@ -58,8 +64,9 @@ def run_fingerprints(arguments: argparse.Namespace) -> int:
     Raises
     ------
     ValueError, OSError
-        The sequence, the grid or the data do not fit, named in one line.
+        The sequence, the grid or the data do not fit, or an option is of other models, named in one line.
     """
+    refuse(arguments, _FOREIGN, "another model")
     started = time.perf_counter()
     device = choose_device("cpu", arguments.threads)
     if arguments.sequence is None:
@@ -73,6 +80,8 @@ def run_fingerprints(arguments: argparse.Namespace) -> int:
         if (raw is None)
         else Series(np.empty((0, *_volume(raw)), np.float32), None, {})
     )
+    if raw is None and arguments.im_size is not None:
+        raise ValueError(f"--im-size: expected k-space in {file}, got images")
     if raw is None and len(series.images) != len(train):
         raise ValueError(f"{file}: expected {len(train)} images, as many as pulses, got {len(series.images)}")
     b1 = read_map(arguments.b1, series, "--b1").astype(np.float32) if arguments.b1 else None
@@ -124,10 +133,14 @@ def _raw(file: Path, train: PulseTrain, arguments: argparse.Namespace) -> _Kspac
     """Raw data, if the file is an npz file with the array ``kspace`` and no other array was asked for."""
     if file.suffix != ".npz" or not file.exists() or arguments.key not in (None, "kspace"):
         return None
-    with np.load(file) as stored:
-        if "kspace" not in stored.files:
-            return None
-        arrays = {name: stored[name] for name in ("kspace", "trajectory", "mask", "csm", "dcf") if name in stored.files}
+    try:
+        with whole(file), np.load(file) as stored:
+            if "kspace" not in stored.files:
+                return None
+            names = ("kspace", "trajectory", "mask", "csm", "dcf")
+            arrays = {name: stored[name] for name in names if name in stored.files}
+    except ValueError as error:
+        raise ValueError(f"{file}: expected arrays of numbers ({error})") from error
     kspace = arrays["kspace"]
     kspace = kspace[None] if kspace.ndim == 4 else kspace
     if kspace.ndim != 5 or not np.iscomplexobj(kspace) or kspace.shape[1] != len(train):
@@ -146,17 +159,40 @@ def _raw(file: Path, train: PulseTrain, arguments: argparse.Namespace) -> _Kspac
         csm = csm[None] if csm.ndim == 3 else csm
         if csm.ndim != 4 or len(csm) not in (1, len(kspace)):
             raise ValueError(f"{file}: csm: expected ([slices,] coils, y, x), got {arrays['csm'].shape}")
+        if size not in (None, csm.shape[2:]):
+            raise ValueError(f"--im-size: expected that of csm {csm.shape[2:]}, got {size}")
         size = csm.shape[2:]
-    trajectory, mask, dcf = (
-        torch.from_numpy(arrays[n]) if n in arrays else None for n in ("trajectory", "mask", "dcf")
-    )
+    frames, shots = "frames, shots, readout", kspace.shape[1:2] + kspace.shape[3:]
+    trajectory = _stacked(file, arrays, "trajectory", f"{frames}, 2", (*shots, 2), len(kspace))
+    if trajectory is None and "dcf" in arrays:
+        raise ValueError(f"{file}: dcf: expected none without trajectory, got {arrays['dcf'].shape}")
+    if trajectory is not None and "mask" in arrays:
+        raise ValueError(f"{file}: mask: expected none with trajectory, got {arrays['mask'].shape}")
+    mask = _stacked(file, arrays, "mask", "frames, y, x", shots, len(kspace))
+    dcf = _stacked(file, arrays, "dcf", frames, shots, len(kspace))
     if trajectory is not None and size is None:
         raise ValueError("--im-size: expected the size of the images, as the file has no csm, got nothing")
-    return _Kspace(kspace.astype(np.complex64), _single(trajectory), mask, csm, _single(dcf), size)
+    return _Kspace(kspace.astype(np.complex64), trajectory, mask, csm, dcf, size)
 
 
-def _single(x: Tensor | None) -> Tensor | None:
-    return None if x is None else x.float()
+def _stacked(
+    file: Path, arrays: dict[str, np.ndarray], name: str, axes: str, shape: tuple[int, ...], slices: int
+) -> Tensor | None:
+    """An array, single precision, with an axis of slices in front; a mask may be the same in all frames or lines."""
+    if name not in arrays:
+        return None
+    values = arrays[name]
+    stack = values[None] if values.ndim == len(shape) else values
+    if name == "mask" and values.ndim == 2:
+        stack = values[None, None]
+    lengths = [(n, 1) if name == "mask" else (n,) for n in shape]
+    fits = stack.ndim == len(shape) + 1 and len(stack) in (1, slices)
+    if not fits or any(n not in some for n, some in zip(stack.shape[1:], lengths, strict=True)):
+        either = " or (y, x)" if name == "mask" else ""
+        raise ValueError(
+            f"{file}: {name}: expected ([slices,] {axes}){either} for {slices} slices of {shape}, got {values.shape}"
+        )
+    return torch.from_numpy(stack.astype(np.float32))
 
 
 def _volume(raw: _Kspace) -> tuple[int, ...]:
@@ -191,7 +227,8 @@ def _lookup(
         steps = np.unique(np.clip(np.round(known / _B1_STEP), 1, None))
         field = torch.from_numpy((steps * _B1_STEP).astype(np.float32))
     magnitude = real and not arguments.signed
-    rank = min(arguments.rank, len(train))
+    entries = len(t1) * len(t2) * (1 if field is None else len(field))
+    rank = min(arguments.rank, len(train), entries)
     dictionary = fingerprints(train, t1, t2, field, rank=rank, magnitude=magnitude)
     deviation = None
     if not raw:
@@ -210,12 +247,12 @@ def _coefficients(raw: _Kspace, s: int, lookup: _Lookup, arguments: argparse.Nam
     basis = lookup.dictionary.basis
     if basis is None:  # a rank is always given
         raise RuntimeError("dictionary: expected a basis")
-    csm = None if raw.csm is None else torch.from_numpy(raw.csm[min(s, len(raw.csm) - 1)]).to(torch.complex64)
-    options = {"l2": arguments.l2, "max_iter": arguments.max_iter, "csm": csm}
+    csm = None if raw.csm is None else torch.from_numpy(raw.csm).to(torch.complex64)
+    stacks = {"csm": csm, "trajectory": raw.trajectory, "dcf": raw.dcf, "mask": raw.mask}
+    options: dict[str, Any] = {name: x[min(s, len(x) - 1)] for name, x in stacks.items() if x is not None}
+    options |= {"l2": arguments.l2, "max_iter": arguments.max_iter}
     if raw.trajectory is not None:
-        options |= {"trajectory": raw.trajectory, "dcf": raw.dcf, "im_size": raw.im_size}
-    else:
-        options |= {"mask": raw.mask}
+        options["im_size"] = raw.im_size
     return recon.subspace_sense(torch.from_numpy(raw.kspace[s]), basis, **options)
 
 
@@ -243,7 +280,7 @@ def _maps(
     # Real images are matched by complex entries of a constant phase.
     dtype = lookup.dictionary.entries.dtype
     energy = signal.abs().square().sum(0)
-    finite = energy.isfinite() if b1 is None else energy.isfinite() & (b1 > 0)
+    finite = energy.isfinite() if b1 is None else energy.isfinite() & b1.isfinite() & (b1 > 0)
     within = chosen
     if within is None:
         top = torch.quantile(energy[finite].sqrt(), 0.99) if bool(finite.any()) else energy.new_tensor(0)

@@ -16,6 +16,16 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     The name ends like `path` does, so that libraries which look at the suffix behave the same. A process that is
     killed leaves at most a hidden file `.tmp-*`, never a file under the final name.
 
+    Parameters
+    ----------
+    path
+        Final name, in a folder that exists; a file of that name is replaced.
+
+    Yields
+    ------
+    Path
+        The temporary file, which exists and is empty.
+
     Raises
     ------
     OSError

@@ -109,6 +109,16 @@ def write_image(
 def read_image(path: str | os.PathLike[str]) -> PlacedImage:
     """Read an image that `write_image` wrote.
 
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    PlacedImage
+        The image `(*frames, z, y, x)`, its affine, and its voxel size where the file has one.
+
     Raises
     ------
     FileNotFoundError

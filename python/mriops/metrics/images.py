@@ -48,7 +48,21 @@ def nmse(image: Tensor, reference: Tensor, *, ndim: int = 2) -> Tensor:
 def nrmse(image: Tensor, reference: Tensor, *, ndim: int = 2) -> Tensor:
     """Normalised root mean squared error ||image - reference|| / ||reference||, the square root of `nmse`.
 
-    Parameters, result and errors are those of `nmse`.
+    Parameters
+    ----------
+    image, reference : Tensor (*batch, *im_size)
+        Real or complex; compared as complex numbers, as in `nmse`.
+    ndim : int
+        Number of image axes, the last ones.
+
+    Returns
+    -------
+    Tensor (*batch,)
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `nmse`.
     """
     squared = nmse(image, reference, ndim=ndim)
     differs = squared != 0  # the gradient where images are equal is 0, not 0 / 0

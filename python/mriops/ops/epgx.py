@@ -174,8 +174,9 @@ def epg_mt(
         From pulse to pulse, a number or ``(segments,)`` [s].
     saturation
         What each pulse does to pool b, a number or ``(segments,)``: the time integral ``W T`` of the rate of saturation
-        ``W = pi gamma^2 <B1^2> G(f)``, with the mean square of the pulse of duration T [rad^2/s^2 with gamma] and the
-        lineshape ``G`` [s] of the bound pool at the pulse's offset.
+        ``W = pi gamma^2 <B1^2> G(f)`` [1/s], with gamma in [rad/(s T)], 2 pi times ``trajectories.GAMMA``,
+        the mean square ``<B1^2>`` [T^2] of the pulse of duration T, and the lineshape ``G`` [s] of the bound pool at
+        the pulse's offset.
     t1, t2
         Relaxation times of pool a [s], ``(*atoms)``: t2 is the one observed, with what exchange adds to it. All
         arguments of atoms broadcast. Infinity means no relaxation, zero relaxes at once (below 1e-8 s is taken as

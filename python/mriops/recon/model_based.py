@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from mriops import ops
-from mriops._native.arguments import integer, number, numbers
+from mriops._native.arguments import instance, integer, not_negative, number, numbers, positive
 from mriops.operators import FiniteDifferenceOp, LinearOperator, WaveletOp
 from mriops.solvers import cg, irgnm, pointwise_linearize
 from mriops.trajectories.coordinates import finite
@@ -14,6 +14,10 @@ Model = Callable[[torch.Tensor], torch.Tensor]
 
 #: Weight of the split between data and wavelets, in units of the sensitivity.
 _SPLIT = 0.1
+#: The regularisation begins at most this many times as strong as it ends.
+_STRONGEST = 1e12
+#: Bounds of T1 [s].
+_T1 = (0.02, 10.0)
 
 
 def model_based(
@@ -41,8 +45,8 @@ def model_based(
 
     joint over the maps, in units of the mean squared sensitivity of the images to a parameter at `x0`; total variation
     by weights lagged one step, wavelet coefficients (`mriops.operators.WaveletOp`, the coarsest left out, of images
-    shifted from iteration to iteration) by thresholds. It begins ``1 / alpha_factor ** (max_iter - 1)`` times as strong
-    and falls to the given strength in the last step.
+    shifted from iteration to iteration) by thresholds. It begins ``1 / alpha_factor ** (max_iter - 1)`` times as
+    strong, at most 1e12 times, and falls to the given strength, which the last step has.
 
     Parameters
     ----------
@@ -74,7 +78,8 @@ def model_based(
     Raises
     ------
     TypeError, ValueError
-        If arguments do not fit together; bounds that are NaN or the wrong way round; NaN or infinity in data.
+        If arguments are of the wrong kind or do not fit together; bounds that are NaN or the wrong way round; NaN or
+        infinity in data.
 
     References
     ----------
@@ -84,29 +89,28 @@ def model_based(
     reconstruction. Magn Reson Med 81, 2019. Figueiredo, Nowak. An EM algorithm for wavelet-based image
     restoration. IEEE Trans Image Process 12, 2003 (shifts).
     """
-    if not (l2 >= 0 and tv >= 0 and wavelet >= 0 and tv_edge > 0):
-        raise ValueError(
-            f"l2, tv, wavelet: expected numbers >= 0 and tv_edge > 0, got {l2!r}, {tv!r}, {wavelet!r} and {tv_edge!r}"
-        )
+    for name, strength in (("l2", l2), ("tv", tv), ("wavelet", wavelet)):
+        number(name, strength, "a finite number >= 0", not_negative)
+    number("tv_edge", tv_edge, "a finite number > 0", positive)
     number("alpha_factor", alpha_factor, "a number in (0, 1]", lambda value: 0 < value <= 1)
     integer("max_iter", max_iter, 0)
-    if not x0.is_floating_point():
+    instance("kspace", kspace, torch.Tensor, "a torch.Tensor")
+    instance("encoding", encoding, LinearOperator, "a LinearOperator")
+    if not instance("x0", x0, torch.Tensor, "a torch.Tensor").is_floating_point():
         raise TypeError(f"x0: expected real parameters (n_parameters, *im), got {x0.dtype}")
     project = None if bounds is None else _clip(bounds, x0)
     finite("kspace", kspace, "values")
     with torch.no_grad():
         data = encoding.adjoint(kspace)
-        strength = _sensitivity(model, x0)
-        if l2 + tv + wavelet > 0 and not strength > 0:
+        unit = _sensitivity(model, x0)
+        if l2 + tv + wavelet > 0 and not unit > 0:
             raise ValueError("x0: expected parameters at which the images depend on them, got a zero derivative")
         gradient = FiniteDifferenceOp(x0.ndim - 1)
 
-        def penalty(x: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
-            if tv == 0:
-                return lambda d: l2 * d
+        def variation(x: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
             edges = gradient(x)
             weight = tv / (edges.square().sum((0, 1), keepdim=True) + tv_edge**2).sqrt()
-            return lambda d: l2 * d + gradient.adjoint(weight * gradient(d))
+            return lambda d: gradient.adjoint(weight * gradient(d))
 
     return irgnm(
         model,
@@ -114,11 +118,13 @@ def model_based(
         x0,
         gram=encoding.gram,
         reference=x0,
-        alpha=strength / alpha_factor ** max(max_iter - 1, 0),
+        alpha=unit / max(alpha_factor ** max(max_iter - 1, 0), 1 / _STRONGEST),
         alpha_factor=alpha_factor,
-        penalty=penalty,
+        alpha_min=unit,
+        penalty=lambda _: lambda d: l2 * d,
+        smoothing=variation if tv > 0 else None,
         proximal=_WaveletThreshold(wavelet, x0.ndim - 1) if wavelet > 0 else None,
-        rho=_SPLIT * strength if wavelet > 0 else 1.0,
+        rho=_SPLIT * unit if wavelet > 0 else 1.0,
         max_iter=max_iter,
         cg_iter=cg_iter,
         project=project,
@@ -157,7 +163,7 @@ def t1_vfa(
     b1 : torch.Tensor or float, optional
         Relative transmit field ``(*im)``, or one for all, finite; 0 where it is not known, which leaves `t1_start`.
     t1_start : float
-        T1 at the start, which stays where there is no signal [s].
+        T1 at the start, from 0.02 to 10 as T1 itself, which stays where there is no signal [s].
     l2, tv, wavelet, max_iter, cg_iter, callback
         As for `model_based`, on T1 in seconds and on the two parts of M0 relative to the brightest pixel.
 
@@ -169,7 +175,7 @@ def t1_vfa(
     Raises
     ------
     TypeError, ValueError
-        If arguments do not fit, k-space is zero, or k-space or `b1` holds NaN or infinity.
+        If arguments are of the wrong kind or do not fit, k-space is zero, or k-space or `b1` holds NaN or infinity.
 
     Warns
     -----
@@ -181,10 +187,12 @@ def t1_vfa(
     Maier et al. Rapid T1 quantification from high resolution 3D data with model-based reconstruction. Magn Reson Med
     81, 2019.
     """
-    if not (0 < repetition_time < float("inf") and 0 < t1_start < float("inf")):
-        raise ValueError(
-            f"repetition_time, t1_start: expected finite numbers > 0, got {repetition_time!r} and {t1_start!r}"
-        )
+    instance("kspace", kspace, torch.Tensor, "a torch.Tensor")
+    instance("encoding", encoding, LinearOperator, "a LinearOperator")
+    repetition_time = number("repetition_time", repetition_time, "a finite number > 0 [s]", positive)
+    lower, upper = _T1
+    expected = f"a number from {lower:g} to {upper:g} [s]"
+    t1_start = number("t1_start", t1_start, expected, lambda value: lower <= value <= upper)
     finite("kspace", kspace, "values")
     flips, *im = encoding.adjoint(kspace).shape
     real = kspace.dtype.to_real()
@@ -210,7 +218,7 @@ def t1_vfa(
         return signal(x[2]) * (unit * torch.complex(x[0], x[1]))
 
     x0 = torch.stack(((start / unit).real, (start / unit).imag, torch.full_like(shape[0], t1_start)))
-    bounds = ((-float("inf"), float("inf")),) * 2 + ((0.02, 10.0),)
+    bounds = ((-float("inf"), float("inf")),) * 2 + (_T1,)
     x = model_based(
         kspace,
         encoding,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mriops import trajectories
-from mriops._native.arguments import instance, not_negative, number
+from mriops._native.arguments import image_size, instance, not_negative, number
 from mriops.operators import LinearOperator, SenseOp, SubspaceNufftOp, SubspaceOp
 from mriops.recon.coil_maps import estimate_csm
 from mriops.recon.nonuniform import nonuniform_csm
@@ -46,13 +46,13 @@ def subspace_sense(
     trajectory : Tensor (frames, shots, readout, ndim), optional
         [cycles/FOV]
     im_size : (y, x) or (z, y, x)
-        Needed with a trajectory and without maps.
+        Needed with a trajectory and without maps; otherwise that of the maps or of k-space, if given.
     mask : Tensor (frames, y, x), optional
         Without trajectory; where any coil is not zero if None.
     csm : Tensor (coils, *im_size), optional
         S; estimated from all frames together if not given.
     dcf : Tensor (frames, shots, readout), optional
-        W; `trajectories.dcf_pipe` of all frames together if not given.
+        W, with a trajectory; `trajectories.dcf_pipe` of all frames together if not given.
     calib : str
         Method of `recon.estimate_csm`.
     l2 : float
@@ -69,7 +69,7 @@ def subspace_sense(
     Raises
     ------
     TypeError, ValueError
-        If shapes or dtypes do not fit, or maps cannot be estimated.
+        If shapes or dtypes do not fit, `dcf` comes without or `mask` with a trajectory, or maps cannot be estimated.
 
     References
     ----------
@@ -87,13 +87,25 @@ def subspace_sense(
         )
     if basis.ndim != 2 or basis.shape[0] != kspace.shape[0]:
         raise ValueError(f"basis: expected shape ({kspace.shape[0]}, coefficients), got {tuple(basis.shape)}")
+    if csm is not None:
+        instance("csm", csm, Tensor, "a torch.Tensor")
     if trajectory is None:
+        if dcf is not None:
+            raise ValueError("dcf: expected none without a trajectory, got some")
+        _checked_size(im_size, tuple(kspace.shape[2:]), "kspace")
         encode, right = _cartesian(kspace, basis, mask, csm, calib)
     else:
         if mask is not None:
             raise ValueError("mask: expected none with a trajectory, got one")
         encode, right = _along(kspace, basis, trajectory, im_size, csm, dcf, calib)
     return cg(encode.gram, right, max_iter=max_iter, tol=tol, damping=l2, callback=callback)
+
+
+def _checked_size(im_size: Sequence[int] | None, size: tuple[int, ...], of: str) -> tuple[int, ...]:
+    """The size of ``of``, which is `im_size` if that is given."""
+    if im_size is not None and image_size(im_size, len(size)) != size:
+        raise ValueError(f"im_size: expected the size of {of} {size}, got {tuple(im_size)}")
+    return size
 
 
 def _cartesian(
@@ -126,9 +138,13 @@ def _along(
         raise ValueError(f"trajectory: expected shape ({expected}, ndim), got {tuple(trajectory.shape)}")
     if csm is None and im_size is None:
         raise ValueError("im_size: expected the size of the images, as no maps are given, got None")
-    size = tuple(int(n) for n in (im_size or csm.shape[1:]))  # type: ignore[union-attr]
-    shots = trajectory.flatten(0, 1)
-    if csm is None:
+    shots, ndim = trajectory.flatten(0, 1), trajectory.shape[-1]
+    if csm is not None:
+        if csm.ndim != ndim + 1:
+            raise ValueError(f"csm: expected shape (coils, *im_size) for {ndim} axes, got {tuple(csm.shape)}")
+        size = _checked_size(im_size, tuple(csm.shape[-ndim:]), "csm")
+    else:
+        size = image_size(im_size, ndim)
         csm = nonuniform_csm(kspace.detach().transpose(0, 1).flatten(1, 2), shots.detach(), size, calib=calib)
     if dcf is None:
         # Of all frames together: it is their sum that the normal operator weighs.

@@ -16,7 +16,7 @@ from mriops._native.dtypes import DTYPE_CODE
 from .operator import SignalOp
 from .start import Atoms
 
-__all__ = ["Problem", "Solution", "implicit_step", "least_squares"]
+__all__ = ["Problem", "Solution", "blind", "implicit_step", "least_squares", "of_either_sign"]
 
 
 #: Steps from each of several starts, before the best goes on alone.
@@ -148,37 +148,92 @@ def _squares(problem: Problem, parameters: Tensor) -> Tensor:
     return torch.nan_to_num((problem.samples.detach() - signal).square().sum(0), nan=math.inf)
 
 
-def _deeper(problem: Problem, first: Solution, second: Solution) -> Solution:
-    """Of two solutions the one that leaves less; where both leave the same, the first unless it has not converged."""
-    a, b = (_squares(problem, solution.parameters) for solution in (first, second))
+def _second_counts(samples: Tensor, left: tuple[Tensor, Tensor], found: tuple[Solution, Solution]) -> Tensor:
+    """Where the second solution leaves less, or as much and has converged alone."""
+    (a, b), (first, second) = left, found
     eps = torch.finfo(a.dtype).eps
-    rounding = 64 * eps * eps * problem.samples.detach().square().sum(0)
+    rounding = 64 * eps * eps * samples.detach().square().sum(0)
     same = (b <= 1.001 * a + rounding) & (a <= 1.001 * b + rounding)
-    take = torch.where(same, (first.iterations <= 0) & (second.iterations > 0), b < a)
+    return torch.where(same, (first.iterations <= 0) & (second.iterations > 0), b < a)
+
+
+def _of_two(take: Tensor, first: Solution, second: Solution) -> Solution:
     return Solution(*(torch.where(take, y, x) for x, y in zip(first, second, strict=True)))
 
 
-def implicit_step(problem: Problem, parameters: Tensor) -> Tensor:
+def _deeper(problem: Problem, first: Solution, second: Solution) -> Solution:
+    """Of two solutions the one that leaves less; where both leave the same, the first unless it has not converged."""
+    left = _squares(problem, first.parameters), _squares(problem, second.parameters)
+    return _of_two(_second_counts(problem.samples, left, (first, second)), first, second)
+
+
+def of_either_sign(problems: tuple[Problem, Problem], found: tuple[Solution, Solution]) -> tuple[Problem, Solution]:
+    """Of samples and their negative, voxel by voxel, those whose solution leaves less, and that solution."""
+    (plain, negative), (first, second) = problems, found
+    left = _squares(plain, first.parameters), _squares(negative, second.parameters)
+    take = _second_counts(plain.samples, left, found)
+    return plain._replace(samples=torch.where(take, negative.samples, plain.samples)), _of_two(take, first, second)
+
+
+def _expectation_slopes(samples: Tensor, model: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
+    """Derivatives of ``E = s I1/I0(s f / sigma^2)`` for the magnitude s and the signal f, in double precision."""
+    s, f = samples.detach().double() / sigma, model.double() / sigma
+    z = s * f
+    ratio = torch.special.i1e(z) / torch.special.i0e(z)
+    # The difference cancels where z is large; what the series leaves out is below 5e-9 of it there.
+    series = (0.5 + (0.25 + (0.375 + 0.78125 / z) / z) / z) / z.square()
+    small = torch.where(z > 0, ratio / z, 0.5)
+    slope = torch.where(z > 200, series, 1 - small - ratio.square())
+    return ratio + z * slope, s.square() * slope
+
+
+def _jacobian(problem: Problem, parameters: Tensor) -> Tensor:
+    """Derivatives of the samples ``(free, samples, voxels)``, those that are NaN as 0."""
+    op, design = problem.op, problem.op.design.to(parameters.dtype)
+    jacobian = ops.signal_model_jacobian(parameters, design, model=op.name, magnitude=op.magnitude)[1:]
+    if op.is_complex:
+        jacobian = jacobian.movedim(-1, 2).flatten(1, 2)
+    return torch.nan_to_num(jacobian[list(problem.free)])
+
+
+def _moves(problem: Problem, parameters: Tensor) -> Tensor:
+    """Which free parameters are on none of their bounds, ``(free, voxels)``."""
+    low, high = problem.bounds[:, :, None].to(parameters)
+    return ((parameters > low) & (parameters < high))[list(problem.free)]
+
+
+def blind(problem: Problem, solution: Solution) -> Tensor:
+    """Voxels ``(voxels,)`` in which no sample depends on a free parameter that is on none of its bounds."""
+    found = torch.zeros_like(solution.iterations, dtype=torch.bool)
+    odd = (~solution.deviation[list(problem.free)].isfinite()).any(0).nonzero()[:, 0]
+    if len(odd):
+        parameters = solution.parameters[:, odd]
+        still = (_jacobian(problem, parameters) == 0).all(1)
+        found[odd] = (still & _moves(problem, parameters)).any(0)
+    return found
+
+
+def implicit_step(problem: Problem, parameters: Tensor, sigma: Tensor | None = None) -> Tensor:
     """The same values, differentiable in the samples.
 
     At the solution ``J^T (s - f(p)) = 0``, so that ``dp = (J^T J)^-1 J^T ds`` where the residual times the curvature of
-    the model is small beside ``J^T J`` (Gauss-Newton). Parameters on their bounds do not move.
+    the model is small beside ``J^T J`` (Gauss-Newton). At the maximum of the likelihood of magnitudes with noise of
+    ``sigma`` it is ``J^T (E(s, f) - f) = 0`` with ``E = s I1/I0(s f / sigma^2)``, so that
+    ``J^T (1 - dE/df) J dp = J^T dE/ds ds``. Parameters on their bounds do not move.
     """
     op, free = problem.op, list(problem.free)
-    design = op.design.to(parameters.dtype)
     with torch.no_grad():
-        jacobian = ops.signal_model_jacobian(parameters, design, model=op.name, magnitude=op.magnitude)[1:]
-        if op.is_complex:
-            jacobian = jacobian.movedim(-1, 2).flatten(1, 2)
-        j = torch.nan_to_num(jacobian[free]).permute(2, 1, 0)  # (voxels, samples, free)
-        moves = (parameters > problem.bounds[0, :, None].to(parameters)) & (
-            parameters < problem.bounds[1, :, None].to(parameters)
-        )
-        j = j * moves[free].T[:, None]
+        moves = _moves(problem, parameters)
+        j = _jacobian(problem, parameters).permute(2, 1, 0) * moves.T[:, None]  # (voxels, samples, free)
         scale = j.norm(dim=1, keepdim=True).clamp_min(torch.finfo(j.dtype).tiny)
         j = j / scale
-        normal = j.mT @ j + torch.diag_embed((~moves[free]).T.to(j.dtype))
-        operator = torch.linalg.pinv(normal, hermitian=True) @ j.mT / scale.mT
+        seen = weighted = j
+        if sigma is not None:
+            slopes = _expectation_slopes(problem.samples, op.of_stack(parameters), sigma.double())
+            for_samples, for_model = (torch.nan_to_num(slope).T[..., None] for slope in slopes)
+            seen, weighted = (for_samples * j).to(j), ((1 - for_model) * j).to(j)
+        normal = j.mT @ weighted + torch.diag_embed((~moves).T.to(j.dtype))
+        operator = torch.linalg.pinv(normal, hermitian=True) @ seen.mT / scale.mT
     change = problem.samples - problem.samples.detach()
     step = torch.einsum("vfs,sv->fv", operator, change)
     return parameters.index_add(0, torch.tensor(free), step)

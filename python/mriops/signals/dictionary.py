@@ -9,7 +9,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from mriops._native.arguments import instance, integer
+
 __all__ = ["Dictionary", "Match", "match"]
+
+#: Entries in double precision at a time.
+_ENTRIES = 4096
 
 
 class Match(NamedTuple):
@@ -27,11 +32,12 @@ class Dictionary:
     Parameters
     ----------
     signals
-        ``(times, entries)``, real or complex.
+        ``(times, entries)``, real or complex; integers become floating-point numbers.
     parameters
         ``(parameters, entries)``.
     rank
-        Keep so many singular vectors; all times if None.
+        Keep so many singular vectors; all times if None. As many as there are times are the times themselves: the
+        basis is the identity.
 
     Attributes
     ----------
@@ -45,9 +51,9 @@ class Dictionary:
     Raises
     ------
     TypeError
-        Signals or parameters that are not tensors, such as a plain ``dict`` of parameters.
+        Signals or parameters that are not tensors, such as a plain ``dict`` of parameters; a rank that is no integer.
     ValueError
-        Shapes that do not fit, an entry that is zero or not finite, a rank larger than the number of times.
+        Shapes that do not fit, an entry that is zero or not finite, a rank larger than the number of times or entries.
 
     References
     ----------
@@ -66,16 +72,14 @@ class Dictionary:
                 f"parameters: expected (parameters, entries) for signals (times, entries) {tuple(signals.shape)}, "
                 f"got {tuple(parameters.shape)}"
             )
-        if rank is not None and not 1 <= rank <= min(signals.shape):
-            raise ValueError(f"rank: expected 1 to {min(signals.shape)}, got {rank}")
+        if not (signals.is_floating_point() or signals.is_complex()):
+            signals = signals.to(torch.get_default_dtype())
         self.basis: Tensor | None = None
         if rank is not None:
-            # Eigenvectors of the small Gram matrix: the same space as the SVD's, without the large factor.
-            values = torch.linalg.eigh(
-                (signals @ signals.mH).to(torch.complex128 if signals.is_complex() else torch.float64)
-            )
-            basis = values.eigenvectors[:, -rank:].flip(-1).to(signals.dtype).contiguous()
-            self.basis, signals = basis, basis.mH @ signals
+            most = min(signals.shape)
+            rank = integer("rank", rank, 1, f"1 to {most}", most)
+            self.basis = _basis(signals, rank)
+            signals = signals if rank == len(signals) else self.basis.mH @ signals
         self.norms = signals.abs().square().sum(0).sqrt()
         bad = ~((self.norms > 0) & self.norms.isfinite())
         if bool(bad.any()):
@@ -89,7 +93,8 @@ class Dictionary:
         Parameters
         ----------
         signal
-            ``(times, *voxels)``; what is compressed already, by a reconstruction in the subspace, stays.
+            ``(times, *voxels)``; what is compressed already, by a reconstruction in the subspace, stays. With as many
+            singular vectors as times both are the same.
 
         Returns
         -------
@@ -98,16 +103,19 @@ class Dictionary:
 
         Raises
         ------
+        TypeError
+            A signal that is no tensor.
         ValueError
             The first axis is neither that of times nor that of the basis.
         """
+        instance("signal", signal, Tensor, "torch.Tensor")
         kept = self.entries.shape[0]
         times = kept if self.basis is None else self.basis.shape[0]
         first = signal.shape[0] if signal.ndim else 0
         if first not in (times, kept):
             also = "" if self.basis is None else f" (or {kept}, compressed)"
             raise ValueError(f"signal: expected {times} times first{also}, got shape {tuple(signal.shape)}")
-        if self.basis is None or first != times:
+        if self.basis is None or first == kept:
             return signal
         # Real signals of a complex basis become complex: half of the basis would be lost otherwise.
         common = torch.promote_types(self.basis.dtype, signal.dtype)
@@ -132,6 +140,21 @@ class Dictionary:
         return part
 
 
+def _basis(signals: Tensor, rank: int) -> Tensor:
+    """Singular vectors ``(times, rank)`` of signals, those of the largest values first."""
+    times = len(signals)
+    if rank == times:  # any other rotation would make compressed signals and signals look alike
+        return torch.eye(times, dtype=signals.dtype, device=signals.device)
+    # Eigenvectors of the small Gram matrix: the same space as the SVD's, without the large factor. They see squares of
+    # singular values, so that sums are in double precision.
+    dtype = torch.complex128 if signals.is_complex() else torch.float64
+    gram = torch.zeros(times, times, dtype=dtype, device=signals.device)
+    for part in signals.split(_ENTRIES, dim=1):
+        wide = part.to(dtype)
+        gram += wide @ wide.mH
+    return torch.linalg.eigh(gram).eigenvectors[:, -rank:].flip(-1).to(signals.dtype).contiguous()
+
+
 def match(dictionary: Dictionary, signal: Tensor, *, refine: bool = False, block: int = 2048) -> Match:
     """Best entry ``argmax_d |<d, s>|`` of each voxel, never with all correlations in memory.
 
@@ -144,9 +167,10 @@ def match(dictionary: Dictionary, signal: Tensor, *, refine: bool = False, block
         entries are; the finer of the two precisions is that of the match.
     refine
         Interpolate parameters between the best entry and its neighbours: the maximum of the quadratic form through the
-        squared correlations (entries must form a full grid, parameters in C order).
+        squared correlations (entries must form a full grid, parameters in C order). Whole parameters become
+        floating-point numbers.
     block
-        Voxels at a time.
+        Voxels at a time, at least 1.
 
     Returns
     -------
@@ -156,9 +180,10 @@ def match(dictionary: Dictionary, signal: Tensor, *, refine: bool = False, block
     Raises
     ------
     TypeError
-        A dictionary that is no :class:`Dictionary`, such as a plain ``dict``.
+        A dictionary that is no :class:`Dictionary`, such as a plain ``dict``; a signal that is no tensor; a block that
+        is no integer.
     ValueError
-        The first axis does not fit the dictionary; ``refine`` without a grid.
+        The first axis does not fit the dictionary; ``refine`` without a grid; a block below 1.
 
     References
     ----------
@@ -167,8 +192,9 @@ def match(dictionary: Dictionary, signal: Tensor, *, refine: bool = False, block
     if not isinstance(dictionary, Dictionary):
         kind = f"{type(dictionary).__module__}.{type(dictionary).__qualname__}"
         raise TypeError(f"dictionary: expected mriops.signals.Dictionary, got {kind}")
-    voxels = tuple(signal.shape[1:])
+    block = integer("block", block, 1)
     entries, kept = dictionary.entries, dictionary.compress(signal)
+    voxels = tuple(signal.shape[1:])
     common = torch.promote_types(entries.dtype, kept.dtype)
     flat, entries = kept.reshape(len(kept), prod(voxels)).to(common), entries.to(common)
     grid = _grid(dictionary.parameters) if refine else None
@@ -199,6 +225,8 @@ def _match_block(
 
 def _grid(parameters: Tensor) -> list[Tensor]:
     """Values of each parameter of a full grid in C order."""
+    if not parameters.is_floating_point():
+        parameters = parameters.to(torch.get_default_dtype())
     axes = [torch.unique(row) for row in parameters]
     expected = torch.stack([a.reshape(-1) for a in torch.meshgrid(*axes, indexing="ij")])
     if expected.shape != parameters.shape or not torch.equal(expected, parameters):

@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from mriops._native.arguments import instance
-from mriops._native.signal_words import Parameter
+from mriops._native.arguments import instance, integer, number, positive
 
-from ._least_squares import Problem, implicit_step, least_squares
+from ._known import as_rows, check_start, deviation_of, named, pair, places_inside, typical_of
+from ._least_squares import Problem, Solution, blind, implicit_step, least_squares, of_either_sign
 from ._minima import starts_along, starts_of_model
 from ._rician import rician_fit
-from ._scale import scaled
+from ._scale import Scale, scaled
 from .operator import SignalOp
 from .start import make_atoms, nearest_atoms
 
@@ -37,8 +37,9 @@ class FitResult(NamedTuple):
     uncertainty
         Standard deviation by name, from the Cramer-Rao bound at the solution.
     converged
-        bool: what was left to go is expected to be below ``tol`` standard errors. A bound may hold
-        a parameter there, of a model that is not that of the data: compare with ``op.bounds`` or those given.
+        bool: what was left to go is expected to be below ``tol`` standard errors, and every free parameter that is on
+        no bound changes the signal. A bound may hold a parameter there, of a model that is not that of the data:
+        compare with ``op.bounds`` or those given.
     noise
         Standard deviation of the noise: given, or estimated from what the fit leaves.
     iterations
@@ -74,25 +75,29 @@ def fit(
     parameters. It stops where what is left to go is expected to be below ``tol`` standard errors. Runs on the CPU, one
     lane per voxel.
 
+    Parameters are differentiable in the signal by the implicit function theorem at the solution, of the squares or of
+    the likelihood, without the products of residual and curvature of the model (Gauss-Newton).
+
     Parameters
     ----------
     op
         Model and measurement. With ``magnitude=True`` of the model the magnitude is fitted.
     signal
         ``(times, *voxels)``, real, or complex. A complex signal of a real model is first turned, voxel by voxel, by the
-        phase that makes its squares add up, and m0 is then its absolute value; with a model of magnitude the magnitude
-        is taken.
+        phase that makes its squares add up, which is known up to half a turn: a free m0 without bounds takes it up
+        and its absolute value is returned; otherwise, and with ``start``, of both the one that leaves less counts. With
+        a model of magnitude the magnitude is taken.
     fixed
-        Parameters that are known: numbers or maps. Optional ones that are not given keep their default, except the
-        efficiency of ``inversion_recovery`` and ``molli``, which is fitted.
+        Parameters that are known: numbers or maps; of a tensor its components come first. Optional ones that are not
+        given keep their default, except the efficiency of ``inversion_recovery`` and ``molli``, which is fitted.
     free
         Names of optional parameters to be fitted as well.
     start
-        Where free parameters begin, instead of the grid: all of them, within their bounds.
+        Where free parameters begin, instead of the grid: all of them and no others, within their bounds.
     bounds
         By name, instead of the model's: ``(lower, upper)`` each.
     mask
-        ``(*voxels)``, bool: where to fit.
+        ``(*voxels)``, bool, or numbers, neither 0 nor NaN: where to fit.
     noise
         Standard deviation of the noise in each (real) sample; estimated per voxel if None.
     rician
@@ -111,10 +116,11 @@ def fit(
     Raises
     ------
     TypeError
-        Unknown names; a complex model and a real signal; a mask that is no tensor.
+        Unknown names, those in ``start`` that are not the free ones; values that are no numbers; a complex model and a
+        real signal; a mask that is no tensor.
     ValueError
         Shapes that do not fit, no free parameter, fewer samples than parameters, noise that is not above zero, a start
-        beyond the bounds.
+        beyond the bounds, steps below 0, a tolerance that is not above zero.
 
     References
     ----------
@@ -123,32 +129,52 @@ def fit(
     parameters. J Soc Ind Appl Math 1963;11:431-441. Kaufman L. A variable projection method for solving separable
     nonlinear least squares problems. BIT 1975;15:49-57.
     """
-    limits = dict(bounds or {})
-    turned = isinstance(signal, Tensor) and signal.is_complex() and not op.magnitude and not op.model.is_complex
-    if turned and "m0" in op.names:
-        limits.setdefault("m0", (-math.inf, math.inf))  # the phase is known up to half a turn
-    problem, inside = _problem(op, signal, fixed or {}, free, start, limits, mask)
-    sigma = None if noise is None else _deviation_of(noise, signal, inside).to(problem.samples.dtype)
+    instance("op", op, SignalOp, "mriops.signals.SignalOp")
+    max_iter, tol = integer("max_iter", max_iter, 0), number("tol", tol, "a positive number", positive)
+    fixed, limits = fixed or {}, dict(bounds or {})
+    samples = _samples(op, signal).cpu()
+    voxels = tuple(signal.shape[1:])
+    inside = places_inside(mask, voxels)
+    samples = samples[:, inside]
+    turned = signal.is_complex() and not op.magnitude and not op.is_complex
+    unsigned = turned and "m0" in op.names and "m0" not in fixed and "m0" not in limits
+    if unsigned:
+        limits["m0"] = (-math.inf, math.inf)
+    sigma = None if noise is None else deviation_of(noise, signal, inside).to(samples.dtype)
     if rician and (sigma is None or not op.magnitude):
         raise ValueError("rician: expected a model of magnitude and noise, the standard deviation of the noise")
-    problem, scale = scaled(problem)
+
+    def posed(samples: Tensor) -> tuple[Problem, Scale]:
+        return scaled(_problem(op, samples, voxels, inside, fixed, free, start, limits))
+
+    problem, scale = posed(samples)
     share = None if sigma is None else sigma / scale.signal
-    with torch.no_grad():
+
+    def solve(problem: Problem) -> Solution:
         if rician and share is not None:
-            solution = rician_fit(problem, share, max_iter=max_iter, tol=tol)
-        else:
-            solution = least_squares(problem, max_iter=max_iter, tol=tol, estimate_noise=share is None)
+            return rician_fit(problem, share, max_iter=max_iter, tol=tol)
+        return least_squares(problem, max_iter=max_iter, tol=tol, estimate_noise=share is None)
+
+    with torch.no_grad():
+        solution = solve(problem)
+    if turned and not (unsigned and start is None):  # nothing else takes up the half turn
+        opposite = posed(-samples)[0]
+        with torch.no_grad():
+            other = solve(opposite)
+        problem, solution = of_either_sign((problem, opposite), (solution, other))
     parameters, deviation = solution.parameters, solution.deviation
     if problem.samples.requires_grad:
-        parameters = implicit_step(problem, parameters)
+        parameters = implicit_step(problem, parameters, share if rician else None)
     deviation = deviation if share is None else deviation * share
     parameters, deviation = parameters * scale.rows, deviation * scale.rows
-    if sigma is None:
-        sigma = solution.noise * scale.signal
-    if turned and "m0" in op.names and "m0" not in (bounds or {}):
+    lost = solution.parameters.isnan().any(0)
+    sigma = solution.noise * scale.signal if sigma is None else torch.where(lost, math.nan, sigma)
+    if unsigned:
         row = op.model.row_names.index("m0")
         parameters = torch.cat([parameters[:row], parameters[row : row + 1].abs(), parameters[row + 1 :]])
-    return _maps(op, signal, inside, parameters, deviation, sigma.expand_as(solution.noise), solution.iterations)
+    # Where nothing depends on a parameter, steps of zero would pass for convergence.
+    steps = torch.where(blind(problem, solution), -solution.iterations.abs(), solution.iterations)
+    return _maps(op, signal, inside, parameters, deviation, sigma, steps)
 
 
 def _samples(op: SignalOp, signal: Tensor) -> Tensor:
@@ -172,95 +198,40 @@ def _samples(op: SignalOp, signal: Tensor) -> Tensor:
     return (flat * torch.polar(torch.ones_like(phase), -phase)).real
 
 
-def _values(op: SignalOp, given: Mapping[str, Any], what: str) -> dict[str, Any]:
-    unknown = set(given) - set(op.names)
-    if unknown:
-        raise TypeError(f"{what}: expected names among {', '.join(op.names)}, got {', '.join(sorted(unknown))}")
-    return dict(given)
-
-
-def _as_rows(p: Any, value: Any, like: Tensor, voxels: tuple[int, ...], inside: Any) -> list[Tensor]:
-    tensor = torch.as_tensor(value)
-    parts = [tensor.real, tensor.imag] if tensor.is_complex() else [tensor]
-    if isinstance(p.kind, int):
-        parts = list(tensor.unbind(0))
-    elif p.kind == "complex" and not tensor.is_complex():
-        parts = [tensor, torch.zeros_like(tensor)]
-    if len(parts) != p.rows:
-        raise ValueError(f"{p.name}: expected {p.rows} real components, got {len(parts)}")
-    try:
-        # One number for all voxels stays one number.
-        one = all(part.numel() == 1 and part.ndim <= len(voxels) for part in parts)
-        return [part.to(like).reshape(1) if one else part.to(like).expand(voxels).reshape(-1)[inside] for part in parts]
-    except RuntimeError as error:
-        raise ValueError(f"{p.name}: expected voxels {voxels}, got {tuple(tensor.shape)}") from error
-
-
-def _pair(name: str, bounds: Any) -> tuple[float, float]:
-    """Bounds of one parameter, the lower one below."""
-    if not isinstance(bounds, Sequence) or len(bounds) != 2:
-        raise TypeError(f"bounds: expected (lower, upper) for {name}, got {bounds!r}")
-    lower, upper = float(bounds[0]), float(bounds[1])
-    if not lower < upper:  # NaN is not below anything
-        raise ValueError(f"bounds: expected lower < upper for {name}, got {bounds!r}")
-    return lower, upper
-
-
-def _deviation_of(noise: float | Tensor, signal: Tensor, inside: Tensor) -> Tensor:
-    """Standard deviation of the noise: one for all, or one per voxel inside the mask."""
-    sigma = torch.as_tensor(noise).cpu()
-    if sigma.ndim:
-        try:
-            sigma = sigma.expand(signal.shape[1:]).reshape(-1)[inside]
-        except RuntimeError as error:
-            voxels = tuple(signal.shape[1:])
-            raise ValueError(f"noise: expected one number or voxels {voxels}, got {tuple(sigma.shape)}") from error
-    wrong = sigma[~((sigma > 0) & (sigma < math.inf))]
-    if wrong.numel():
-        raise ValueError(f"noise: expected finite standard deviations above 0, got {float(wrong.flatten()[0]):g}")
-    return sigma
-
-
 def _problem(
     op: SignalOp,
-    signal: Tensor,
+    samples: Tensor,
+    voxels: tuple[int, ...],
+    inside: Any,
     fixed: Mapping[str, Any],
     wanted: Sequence[str],
     start: Mapping[str, Any] | None,
     bounds: Mapping[str, tuple[float, float]],
-    mask: Tensor | None,
-) -> tuple[Problem, Any]:
-    samples = _samples(op, signal).cpu()
-    voxels = tuple(signal.shape[1:])
-    if mask is not None and tuple(instance("mask", mask, Tensor, "torch.Tensor").shape) != voxels:
-        raise ValueError(f"mask: expected shape {voxels}, got {tuple(mask.shape)}")
-    inside: Any = slice(None)
-    if mask is not None:
-        inside = (mask.cpu() != 0).reshape(-1).nonzero()[:, 0]
-        samples = samples[:, inside]
-    known = _values(op, fixed, "fixed")
-    begin = _values(op, start or {}, "start")
-    limits = _values(op, bounds, "bounds")
-    forced = (*_FREE_ALL_THE_SAME.get(op.name, ()), *_values(op, dict.fromkeys(wanted), "free"))
+) -> Problem:
+    """What is to be fitted to samples ``(samples, voxels inside)``, with its starts."""
+    known = named(op, fixed, "fixed")
+    begin = named(op, start or {}, "start")
+    limits = named(op, bounds, "bounds")
+    forced = (*_FREE_ALL_THE_SAME.get(op.name, ()), *named(op, dict.fromkeys(wanted), "free"))
     free = [p.name for p in op.model.parameters if p.name not in known and (p.default is None or p.name in forced)]
     if not free:
         raise ValueError("fixed: expected at least one parameter left to fit, got none")
+    if start is not None and set(free) != set(begin):
+        raise TypeError(f"start: expected all of {', '.join(free)}, the free ones, got {', '.join(begin) or 'none'}")
     rows, free_rows, linear_rows, low, high = [], [], [], [], []
     typical: dict[str, float] = {}
     for p in op.model.parameters:
-        value = known.get(p.name, begin.get(p.name, p.default if p.default is not None else 1.0))
-        if isinstance(p.kind, int) and not isinstance(value, Tensor):
-            value = torch.full((p.kind,), float(value))[(...,) + (None,) * len(voxels)]
+        value = {**begin, **known}.get(p.name, 1.0 if p.default is None else p.default)
         if p.name in free:
             free_rows += range(len(rows), len(rows) + p.rows)
             linear_rows += range(len(rows), len(rows) + p.rows) if p.linear else []
-        parts = _as_rows(p, value, samples.detach(), voxels, inside)
+        parts = as_rows(p, value, samples.detach(), voxels, inside)
         rows += parts
-        lower, upper = _pair(p.name, limits[p.name]) if p.name in limits else (p.lower, p.upper)
+        lower, upper = pair(p.name, limits[p.name]) if p.name in limits else (p.lower, p.upper)
         if p.name not in free:
-            typical[p.name] = _typical(p, torch.cat(parts))
+            typical[p.name] = typical_of(p, torch.cat(parts))
         elif p.name in begin:
-            _check_start(p.name, torch.cat(parts), lower, upper)
+            check_start(p.name, torch.cat(parts), lower, upper)
         low, high = low + [lower] * p.rows, high + [upper] * p.rows
     if samples.shape[0] < len(free_rows):
         raise ValueError(
@@ -270,11 +241,7 @@ def _problem(
     stack, limit = torch.stack([row.expand(spread) for row in rows]), torch.tensor([low, high], dtype=torch.float64)
     magnitude = op.magnitude and not _never_negative(op, stack, limit, free_rows)
     problem = Problem(op, samples, stack, limit, free_rows, magnitude, linear_rows)
-    if start is None:
-        problem = _with_grids(problem, free, typical)
-    elif set(free) - set(begin):
-        raise TypeError(f"start: expected all of {', '.join(free)}, got {', '.join(begin)}")
-    return problem, inside
+    return _with_grids(problem, free, typical) if start is None else problem
 
 
 def _never_negative(op: SignalOp, start: Tensor, bounds: Tensor, free: Sequence[int]) -> bool:
@@ -319,26 +286,6 @@ def _with_grids(problem: Problem, free: Sequence[str], values: dict[str, float])
         return problem._replace(projected=atoms)
     grid = make_atoms(op, free, values, units, problem.bounds, affine[0])
     return problem._replace(projected=grid, affine=op.model.row_names.index(affine[0]))
-
-
-def _typical(p: Parameter, values: Tensor) -> float:
-    """One value of a known parameter for the grid of starts: maps may have a background on or beyond the bounds."""
-    if len(values) == 1:
-        return float(values)
-    inside, within = (values > p.lower) & (values < p.upper), (values >= p.lower) & (values <= p.upper)
-    for fits in (inside, within, values != 0) if p.linear else (inside, within):  # an amplitude may have any sign
-        left = values[fits & values.isfinite()]
-        if left.numel():
-            return float(left.median())
-    return 1.0 if p.default is None else p.default
-
-
-def _check_start(name: str, values: Tensor, lower: float, upper: float) -> None:
-    """A start beyond a bound has no place to begin from; NaN marks a voxel that is not fitted."""
-    low, high = values.new_tensor(lower), values.new_tensor(upper)
-    wrong = values[(values < low) | (values > high)]
-    if wrong.numel():
-        raise ValueError(f"start: expected {name} within its bounds {lower:g} to {upper:g}, got {float(wrong[0]):g}")
 
 
 def _maps(

@@ -121,14 +121,17 @@ class SignalOp:
         """Signal ``(times, *voxels)``; parameters as :meth:`stack` takes them, a complex m0 too."""
         factor = None
         m0 = parameters.get("m0")
-        if isinstance(m0, Tensor) and m0.is_complex() and not self.model.is_complex:
-            factor, parameters = m0, {**parameters, "m0": torch.ones_like(m0.real)}
+        if not self.model.is_complex:
+            if isinstance(m0, complex):
+                factor, parameters = m0, {**parameters, "m0": 1.0}
+            elif isinstance(m0, Tensor) and m0.is_complex():
+                factor, parameters = m0, {**parameters, "m0": torch.ones_like(m0.real)}
         signal = self.of_stack(self.stack(**parameters))
         if self.is_complex:
             signal = torch.view_as_complex(signal)
         if factor is None:
             return signal
-        return signal * (factor.abs() if self.magnitude else factor)
+        return signal * (abs(factor) if self.magnitude else factor)
 
     def of_stack(self, parameters: Tensor) -> Tensor:
         """Signal of stacked parameters, ``(times, *voxels[, 2])``, real."""

@@ -104,6 +104,7 @@ def irgnm(
     alpha_factor: float = 0.5,
     alpha_min: float = 0.0,
     penalty: Callable[[torch.Tensor], Operator] | None = None,
+    smoothing: Callable[[torch.Tensor], Operator] | None = None,
     proximal: Proximal | None = None,
     rho: float = 1.0,
     admm_iter: int = 10,
@@ -118,7 +119,8 @@ def irgnm(
 
     Step ``n`` solves, by conjugate gradients,
 
-    .. math:: (J^H A^H A J + \alpha_n Q_n) d = J^H A^H (y - A M(x_n)) - \alpha_n (Q_n x_n - Q_n x_\mathrm{ref}),
+    .. math:: (J^H A^H A J + \alpha_n (Q_n + S_n)) d
+              = J^H A^H (y - A M(x_n)) - \alpha_n (Q_n (x_n - x_\mathrm{ref}) + S_n x_n),
               \qquad \alpha_n = \max(\alpha q^n, \alpha_\mathrm{min}),
 
     and moves to ``project(x_n + d)``. With `proximal` the step minimises the same quadratic form plus
@@ -141,7 +143,10 @@ def irgnm(
         Regularisation of the first step, what each step multiplies it by (in (0, 1]), and its floor.
     penalty : callable, optional
         ``x -> Q``, with ``Q`` a symmetric positive semidefinite callable, frozen during one step (the identity by
-        default). Edge-preserving penalties are of this form when their weights are taken from the last step.
+        default): what pulls towards `reference`.
+    smoothing : callable, optional
+        ``x -> S``, as `penalty`, of what `reference` has no part in. Edge-preserving penalties of the parameters
+        themselves are of this form when their weights are taken from the last step.
     proximal : callable, optional
         ``(v, t) -> argmin_u |u - v|^2 / 2 + t g(u)`` of a penalty ``g`` that has no derivative, such as the 1-norm of
         wavelet coefficients. The result has gone through it.
@@ -200,16 +205,15 @@ def irgnm(
                 )
             if adjoint_data.is_complex() and not point.value.is_complex():
                 raise TypeError(f"adjoint_data: expected real data, as model(x0) is, got {adjoint_data.dtype}")
-            metric = (lambda d: d) if penalty is None else penalty(x)
-            right = point.cotangent(adjoint_data - normal(point.value)) - weight * metric(x - pull)
+            metric: Operator = (lambda d: d) if penalty is None else penalty(x)
+            smooth: Operator | None = None if smoothing is None else smoothing(x)
+            outward = metric(x - pull) if smooth is None else metric(x - pull) + smooth(x)
+            right = point.cotangent(adjoint_data - normal(point.value)) - weight * outward
             if not bool(torch.isfinite(right).all()):
                 raise ValueError(
                     f"model, gram or adjoint_data: expected finite values, got NaN or infinity in step {step}"
                 )
-
-            def system(v: torch.Tensor, point=point, metric=metric, weight=weight) -> torch.Tensor:
-                return point.cotangent(normal(point.tangent(v))) + weight * metric(v)
-
+            system = _system(point, normal, weight, metric, smooth)
             if proximal is None:
                 moved = x + cg(system, right, max_iter=cg_iter, tol=cg_tol)
             else:
@@ -225,6 +229,15 @@ def irgnm(
             if callback is not None and callback(step + 1, x, change):
                 break
     return x
+
+
+def _system(
+    point: Linearization, normal: Operator, weight: float, metric: Operator, smooth: Operator | None
+) -> Operator:
+    """``v -> J^H A^H A J v + weight (Q + S) v``."""
+    if smooth is None:
+        return lambda v: point.cotangent(normal(point.tangent(v))) + weight * metric(v)
+    return lambda v: point.cotangent(normal(point.tangent(v))) + weight * (metric(v) + smooth(v))
 
 
 def _split_step(

@@ -169,13 +169,26 @@ def mask_gaussian(
 ) -> Tensor:
     """Random phase encodes drawn without replacement with weight exp(-d^2/(2 sigma^2)), and a fully sampled centre.
 
-    d is the distance from the centre, in units of the axis length. Parameters, result and errors are those of
-    `mask_random`, and:
+    d is the distance from the centre, in units of the axis length.
 
     Parameters
     ----------
+    im_size, acceleration, acs, seed
+        As in `mask_random`.
     sigma : float
         Standard deviation as a fraction of the axis.
+    partial_fourier, frames
+        As in `mask_random`.
+
+    Returns
+    -------
+    Tensor of bool (y, 1) or (z, y, 1), or with a leading frame axis
+
+    Raises
+    ------
+    ValueError
+        If sigma is not positive, the centre alone has more, or the allowed region fewer, points than the acceleration
+        asks for.
     """
     number("sigma", sigma, "a positive number", lambda value: value > 0)
     return _mask_weighted(im_size, acceleration, acs, seed, partial_fourier, frames, sigma)
@@ -183,6 +196,15 @@ def mask_gaussian(
 
 def acceleration(mask: Tensor) -> float:
     """Achieved acceleration: entries of a mask (or of its weights) over those that are not zero.
+
+    Parameters
+    ----------
+    mask : Tensor
+        Of any shape and dtype.
+
+    Returns
+    -------
+    float
 
     Raises
     ------
