@@ -111,7 +111,8 @@ def _add_qmri(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "--sequence",
         metavar="FILE",
         help="the measurement, JSON, CSV or npz: arguments of the signal model by name, to which the options below add "
-        "what it lacks; for mrf flip_angle_deg, repetition_time_ms, echo_time_ms, inversion_time_ms, phase_deg, spoiling",
+        "what it lacks; for mrf flip_angle_deg, repetition_time_ms, echo_time_ms, inversion_time_ms, phase_deg, "
+        "spoiling",
     )
     c.add_argument("--times", metavar="LIST", help="echo, inversion, saturation or spin lock times [s]")
     c.add_argument("--ms", action="store_true", help="--times are in milliseconds")
