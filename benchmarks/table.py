@@ -180,6 +180,26 @@ def _fastest(best: Mapping[str, Row], peers: Sequence[str]) -> str:
     return f"{peer} {_ratio(rows[peer], best['mriops'], None)}"
 
 
+def machine_table(machines: Sequence[Sequence[Row]], *, names: Sequence[str]) -> str:
+    """One line per case: mriops' time on each machine, and the fastest other software there."""
+    machines = [rows for rows in machines if rows]
+    if not machines:
+        return _NONE
+    columns = [{case.name: _columns(own) for case, own in _measured(rows)} for rows in machines]
+    titles = {case.name: case.title for case in CASES if case.name in names}
+    heads = ["work", *(rows[0].cpu for rows in machines)]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for name, title in titles.items():
+        cells = []
+        for best in (column.get(name) for column in columns):
+            others = [] if best is None else [peer for peer in best if peer not in _OWN]
+            cells.append("-" if best is None else f"{_time(best['mriops'].cpu_ms)}, {_fastest(best, others)}")
+        if set(cells) != {"-"}:
+            lines.append(f"| {title} | {' | '.join(cells)} |")
+    origins = "".join(_origin(rows, ratios=False) + "\n" for rows in machines)
+    return "\n".join(lines) + "\n\n" + origins.rstrip("\n") + "\n"
+
+
 def rate_table(rows: Sequence[Row]) -> str:
     """Achieved rates of mriops beside this machine's peaks, and peak memory beside the leanest fast peer."""
     chosen = [(case, own) for case, own in _measured(rows) if any(row.gflops for row in own)]
@@ -305,8 +325,10 @@ _README_CASES = (
 
 def tables(rows: Sequence[Row]) -> dict[str, str]:
     """All tables by marker name."""
+    machines = [results.read(path) for path in results.files()]
     return {
         "summary": summary_table(rows, names=_README_CASES),
+        "machines": machine_table(machines, names=_README_CASES),
         "ratios": ratio_table(rows),
         "rates": rate_table(rows),
         "variants": variant_table(rows),

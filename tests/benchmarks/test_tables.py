@@ -96,6 +96,16 @@ def test_the_summary_names_the_fastest():
     assert "No measurement" in table.summary_table(_rows(), names=["gram-16x320x320-1d"])
 
 
+def test_machines_stand_side_by_side():
+    other = [replace(row, cpu="Other CPU", cpu_ms=row.cpu_ms / 2) for row in _rows()]
+    other += [replace(ROW, case="gram-16x320x320-1d", cpu="Other CPU", cpu_ms=1.0)]
+    text = table.machine_table([_rows(), other, []], names=["gram-16x320x320-2d", "gram-16x320x320-1d"])
+    assert text.splitlines()[0] == "| work | Some CPU | Other CPU |"
+    assert "2D mask | 4 ms, torch.fft 4.0x | 2 ms, torch.fft 4.0x |" in text
+    assert "1D mask | - | 1 ms, - |" in text
+    assert "Some CPU; 2000-01-01; commit `abc`" in text and "Other CPU; 2000" in text
+
+
 def test_a_forward_pass_of_ours_is_no_other_software():
     rows = [ROW, replace(ROW, peer="forward", cpu_ms=2.0, wall_ms=1.0)]
     text = table.summary_table(rows, names=[ROW.case])
