@@ -246,7 +246,8 @@ inline bool fusible(const Plan<T>& plan) {
     return !plan.convolution && plan.stages.size() > 1;
 }
 
-// forward_columns with data[i] = load(i) fused into the first stage.
+// forward_columns with data[i] = load(i) fused into the first stage, which reads rows far apart. Where they come from
+// main memory that costs more than a visit of the cache: read them in their order, then transform in place.
 template <class T, class Load>
 inline void forward_columns_from(const Plan<T>& plan, Cx<T>* data, Cx<T>* work, const Load& load) {
     if (fusible(plan)) {

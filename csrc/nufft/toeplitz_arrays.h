@@ -1,4 +1,4 @@
-// Where the arrays of a Toeplitz problem keep coil and batch item, and the coil multiply at load and at store.
+// Where the arrays of a Toeplitz problem keep coil and batch item.
 #pragma once
 #include <algorithm>
 #include <vector>
@@ -51,33 +51,6 @@ class ToeplitzArrays {
   private:
     const T* csm_;
     std::vector<T> ones_;
-};
-
-// map * image, read at row i: `step` is from one value of the map to the next, the image is planar.
-template <class T>
-struct MapTimes {
-    const T* map;
-    int64_t step;
-    const Cx<T>* image;
-    MRIOPS_INLINE Cx<T> operator()(int64_t i) const {
-        // The next tile: strided tiles defeat the hardware's prefetchers.
-        prefetch_row<T>(map + i * step + 2 * Lanes<T>::width);
-        return load_complex(map + i * step) * image[i];
-    }
-};
-
-// sum (+)= conj(map) * v; `first` overwrites.
-template <class T>
-struct AddConjMap {
-    const T* map;
-    int64_t step;
-    Cx<T>* sum;
-    bool first, ahead;  // ahead: the map's next tile is asked for, which is not in the cache yet
-    MRIOPS_INLINE void operator()(int64_t i, Cx<T> v) const {
-        if (ahead) prefetch_row<T>(map + i * step + 2 * Lanes<T>::width);
-        const Cx<T> u = mul_conj(load_complex(map + i * step), v);
-        sum[i] = first ? u : sum[i] + u;
-    }
 };
 
 }  // namespace

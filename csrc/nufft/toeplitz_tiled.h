@@ -1,8 +1,8 @@
 // Toeplitz operator of one plane of any size, in a cache-resident plane of tiles.
 //
 // For each half of the y axis and each coil: y transform of csm * image in the plane's tiles; for `width` rows at a
-// time both halves of the x axis; the inverse y transform, whose last stage multiplies by conj(csm) and adds to the sum
-// over coils. The factor w of the odd y frequencies is on the image and on the sum, not on the coils.
+// time both halves of the x axis; the inverse y transform, conj(csm) and the sum over coils.
+// The factor w of the odd y frequencies is on the image and on the sum, not on the coils.
 #pragma once
 #include "../core/scratch.h"
 #include "../fft/rows.h"
@@ -13,22 +13,27 @@
 namespace mriops {
 namespace {
 
-// y transform of map * image down the columns of one tile, and back with conj(map) and the sum.
+// y transform of map * image down the columns of one tile, and back with conj(map) and the sum. Maps are read in the
+// order of their rows, and those of the next tile asked for: strided tiles defeat the hardware's prefetchers.
 template <class T>
 __attribute__((noinline)) void toeplitz_expand(const Plan<T>& plan, const T* map, int64_t step, int lanes,
                                                const Cx<T>* image, Cx<T>* column, Cx<T>* work) {
-    if (lanes == Lanes<T>::width) return forward_columns_from(plan, column, work, MapTimes<T>{map, step, image});
-    for (int64_t i = 0; i < plan.n; ++i) column[i] = load_complex(map + i * step, lanes) * image[i];
+    for (int64_t i = 0; i < plan.n; ++i) {
+        const T* row = map + i * step;
+        prefetch_row<T>(row + 2 * Lanes<T>::width);
+        column[i] = load_complex(row, lanes) * image[i];
+    }
     forward_columns(plan, column, work);
 }
+// `ahead`: the maps of the next tile are not in the cache yet.
 template <class T>
 __attribute__((noinline)) void toeplitz_combine(const Plan<T>& plan, const T* map, int64_t step, int lanes, Cx<T>* sum,
                                                 bool first, bool ahead, Cx<T>* column, Cx<T>* work) {
-    if (lanes == Lanes<T>::width)
-        return inverse_columns_into(plan, column, work, AddConjMap<T>{map, step, sum, first, ahead});
     inverse_columns(plan, column, work);
     for (int64_t i = 0; i < plan.n; ++i) {
-        const Cx<T> u = mul_conj(load_complex(map + i * step, lanes), column[i]);
+        const T* row = map + i * step;
+        if (ahead) prefetch_row<T>(row + 2 * Lanes<T>::width);
+        const Cx<T> u = mul_conj(load_complex(row, lanes), column[i]);
         sum[i] = first ? u : sum[i] + u;
     }
 }

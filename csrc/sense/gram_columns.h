@@ -132,12 +132,6 @@ class ColumnGram {
         for (int64_t z = 0; z < depth_; ++z) {
             Cx<T>* column = data + z * pitch_;
             const auto load = expand(z);
-            if constexpr (Fast) {
-                if (axes_.y.plan) {
-                    forward_columns_from(*axes_.y.plan, column, work, load);
-                    continue;
-                }
-            }
             for (int64_t y = 0; y < ny; ++y) column[y] = load(y);
             if (axes_.y.plan) forward_columns(*axes_.y.plan, column, work);
         }
@@ -153,12 +147,6 @@ class ColumnGram {
         for (int64_t z = 0; z < depth_; ++z) {
             Cx<T>* column = data + z * pitch_;
             const auto store = combine(z);
-            if constexpr (Fast) {
-                if (axes_.y.plan) {
-                    inverse_columns_into(*axes_.y.plan, column, work, store);
-                    continue;
-                }
-            }
             if (axes_.y.plan) inverse_columns(*axes_.y.plan, column, work);
             for (int64_t y = 0; y < ny; ++y) store(y, column[y]);
         }

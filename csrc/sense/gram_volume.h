@@ -137,9 +137,6 @@ class VolumeGram {
                                                       at_.p.maps,
                                                       next.csm_part(t * part),
                                                       next.image_part(t * part)};
-                if constexpr (Fast) {
-                    if (axes_.y.plan) return forward_columns_from(*axes_.y.plan, column, work, load);
-                }
                 for (int64_t y = 0; y < axes_.y.n; ++y) column[y] = load(y);
                 if (axes_.y.plan) forward_columns(*axes_.y.plan, column, work);
             });
@@ -194,9 +191,6 @@ class VolumeGram {
                                                         step.first,
                                                         next.csm_part(t * part),
                                                         next.image_part(t * part)};
-                if constexpr (Fast) {
-                    if (axes_.y.plan) return inverse_columns_into(*axes_.y.plan, column, work, store);
-                }
                 if (axes_.y.plan) inverse_columns(*axes_.y.plan, column, work);
                 for (int64_t y = 0; y < axes_.y.n; ++y) store(y, column[y]);
             });
