@@ -196,8 +196,7 @@ def machine_table(machines: Sequence[Sequence[Row]], *, names: Sequence[str]) ->
             cells.append("-" if best is None else f"{_time(best['mriops'].cpu_ms)}, {_fastest(best, others)}")
         if set(cells) != {"-"}:
             lines.append(f"| {title} | {' | '.join(cells)} |")
-    origins = "".join(_origin(rows, ratios=False) + "\n" for rows in machines)
-    return "\n".join(lines) + "\n\n" + origins.rstrip("\n") + "\n"
+    return "\n".join(lines) + "\n\n" + "\n".join(_origin(rows, ratios=False) for rows in machines)
 
 
 def rate_table(rows: Sequence[Row]) -> str:

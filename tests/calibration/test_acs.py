@@ -90,3 +90,8 @@ def test_check_kspace_accepts_values_whose_sum_overflows():
         broken[1, 2, 3] = complex(0, float("nan"))
         broken[1, 3, 3] = float("-inf")
         check_kspace(broken, ndim=2)
+
+
+def test_axes_that_are_none():
+    with pytest.raises(ValueError, match="ndim: expected an integer >= 1, got 0"):
+        detect_acs(torch.ones(4, 4), ndim=0)

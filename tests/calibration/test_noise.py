@@ -115,3 +115,10 @@ def test_errors():
         noise_from_corners(kspace, fraction=0.7)
     with pytest.raises(ValueError, match="expected more acquired corner samples than coils"):
         noise_from_corners(torch.nn.functional.pad(kspace, (20, 20, 20, 20)))
+
+
+def test_noise_that_is_none():
+    with pytest.raises(TypeError, match=r"noise: expected a torch\.Tensor, got NoneType"):
+        noise_covariance(None)
+    with pytest.raises(TypeError, match="fraction: expected"):
+        noise_from_corners(torch.zeros(2, 8, 8, dtype=torch.complex64), fraction="0.1")

@@ -330,6 +330,9 @@ def test_contrast_agent(tmp_path):
     load = run(tmp_path, images, "tofts", "--fix", "vp=0", sequence=scan)
     np.testing.assert_allclose(load("ktrans"), ktrans, rtol=1e-3)
     np.testing.assert_allclose(load("ve"), ve, rtol=1e-3)
+    listed = ",".join(map(str, times.tolist()))
+    again = run(tmp_path, images, "tofts", "--fix", "vp=0", "--times", listed, sequence={"aif": aif.tolist()})
+    np.testing.assert_array_equal(again("ktrans"), load("ktrans"))
 
 
 def test_perfusion(tmp_path):
@@ -360,7 +363,7 @@ def test_velocity(tmp_path):
         (["--model", "flow", "--sequence", "scan.json"], "expected complex images for the model flow"),
         (["--model", "t2", "--times", "1,2,3,4", "--fix", "t2"], "--fix: expected NAME=NUMBER or NAME=FILE, got 't2'"),
         (["--model", "t2", "--times", "1,2,3,4", "--fix", "t3=1"], "fixed: expected names among m0, t2, got t3"),
-        (["--model", "looklocker", "--times", "1,2,3,4"], "--angles: expected one angle for the model looklocker"),
+        (["--model", "looklocker", "--times", "1,2,3,4"], "--angles: expected for the model looklocker"),
         (["--model", "mp2rage", "--sequence", "scan.json"], "expected the design delay, flip_angle"),
         (
             ["--model", "t2", "--times", "1,2,3,4", "--fix", "t2=no.npy"],

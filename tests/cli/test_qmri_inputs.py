@@ -123,7 +123,7 @@ def test_times_in_front_of_a_nifti_file_leave_the_other_axes_their_columns(tmp_p
 
 
 def t1_map(tmp_path, images, model, table, *options):
-    """T1 of real images with signs, or the line of the error."""
+    """T1 of real images with signs."""
     np.savez(tmp_path / "in.npz", images=images.numpy())
     (tmp_path / "scan.csv").write_text(table)
     command = ["qmri", "in.npz", "--model", model, "--signed", "--sequence", "scan.csv", *options, "-o", "out", "-q"]

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-import weakref
 
 import nibabel
 import numpy as np
@@ -15,8 +14,6 @@ from PIL import Image
 
 from mriops import phantoms, trajectories
 from mriops.cli import main
-from mriops.cli.interrupt import interruptible, stop_if_interrupted
-from mriops.cli.job import Job
 from mriops.io import RawData, read_image, write_bart, write_ismrmrd, write_npz
 from mriops.recon import reconstruct
 
@@ -333,98 +330,6 @@ def test_a_slab_of_two_partitions(tmp_path):
     write_npz(RawData(kspace=kspace, axes=("slice", "coil", "z", "y", "x")), tmp_path / "slab.npz")
     assert main(["recon", str(tmp_path / "slab.npz"), "-o", str(tmp_path / "out"), "-q"]) == 0
     assert nibabel.load(tmp_path / "out" / "image.nii.gz").shape == (40, 48, 2)
-
-
-def test_slices_of_five_digits_stay_in_order(tmp_path):
-    (tmp_path / "scan").touch()
-    job = Job(tmp_path / "out", tmp_path / "scan", {})
-    for number in (10000, 9999, 2):
-        job.save(number, np.full((1, 1), number), 0.0)
-    assert Job.finished_images(tmp_path / "out").ravel().tolist() == [2, 9999, 10000]
-
-
-def test_interrupt_is_not_an_error(scan_file, tmp_path, capsys, monkeypatch):
-    def interrupted(*_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("mriops.cli.recon.reconstruct", interrupted)
-    assert main(["recon", str(scan_file), "-o", str(tmp_path / "out")]) == 130
-    assert "the same command continues" in capsys.readouterr().err
-
-
-@pytest.fixture
-def interrupts():
-    """Interrupts as a process in the foreground has them."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    signal.signal(signal.SIGINT, before)
-
-
-def interrupt_in_a_callback():
-    """An interrupt while an object goes that is weakly referred to: Python drops its exception there."""
-
-    class Thing:
-        pass
-
-    thing = Thing()
-    reference = weakref.ref(thing, lambda _: signal.raise_signal(signal.SIGINT))
-    del thing
-    assert reference() is None
-
-
-def test_an_interrupt_that_python_drops(scan_file, tmp_path, capsys, monkeypatch, interrupts):
-    def interrupted(*arguments):
-        interrupt_in_a_callback()
-        return reconstruct(*arguments)
-
-    with monkeypatch.context() as patch:
-        patch.setattr("mriops.cli.recon.reconstruct", interrupted)
-        assert main(["recon", str(scan_file), "-o", str(tmp_path / "out")]) == 130
-    assert capsys.readouterr().err == (
-        "recon 1/3 \nmriops: interrupted; finished slices are kept, the same command continues\n"
-    )
-    assert main(["recon", str(scan_file), "-o", str(tmp_path / "out")]) == 0
-    assert "continuing: 1 of 3 slices" in capsys.readouterr().err
-
-
-def test_an_interrupt_ends_one_command_only(interrupts):
-    with pytest.raises(KeyboardInterrupt), interruptible():
-        signal.raise_signal(signal.SIGINT)
-    stop_if_interrupted()
-
-
-def test_an_interrupt_that_becomes_another_error(scan_file, tmp_path, capsys, monkeypatch, interrupts):
-    def interrupted(*_):
-        try:
-            signal.raise_signal(signal.SIGINT)
-        except KeyboardInterrupt:
-            raise RuntimeError("a callback failed") from None
-
-    monkeypatch.setattr("mriops.cli.recon.reconstruct", interrupted)
-    assert main(["recon", str(scan_file), "-o", str(tmp_path / "out")]) == 130
-    assert "interrupted" in capsys.readouterr().err
-
-
-def test_other_exceptions_that_python_drops_are_told(tmp_path, capsys, monkeypatch, interrupts):
-    class Thing:
-        def __del__(self):
-            raise ValueError("told")
-
-    dropped = []
-    monkeypatch.setattr("sys.unraisablehook", lambda what: dropped.append(str(what.exc_value)))
-    monkeypatch.setattr("mriops.cli.demo.run", lambda _: Thing() and 0)
-    assert main(["demo", "-o", str(tmp_path / "out")]) == 0
-    assert dropped == ["told"]
-
-
-def test_interrupted_commands_that_keep_nothing_do_not_say_so(tmp_path, capsys, monkeypatch):
-    def interrupted(_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("mriops.cli.demo.run", interrupted)
-    assert main(["demo", "-o", str(tmp_path / "out")]) == 130
-    assert capsys.readouterr().err == "mriops: interrupted\n"
 
 
 def test_brain_from_npz(data_dir, tmp_path):

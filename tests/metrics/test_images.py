@@ -161,3 +161,12 @@ def test_ssim_of_two_precisions_is_that_of_the_finer():
     found = ssim(a, b)
     assert found.dtype == torch.float64 and torch.equal(found, ssim(a.double(), b))
     torch.testing.assert_close(ssim(b, a), ssim(b, a.double()))
+
+
+@pytest.mark.filterwarnings("ignore:ComplexHalf")
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.complex32])
+def test_half_precision_has_the_range_for_squares(dtype):
+    image, reference = torch.full((16, 16), 288.0), torch.full((16, 16), 256.0)
+    half = (image.to(dtype), reference.to(dtype))
+    for metric in (nmse, nrmse, psnr, ssim):
+        torch.testing.assert_close(metric(*half), metric(image, reference))

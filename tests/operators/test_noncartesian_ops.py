@@ -332,3 +332,9 @@ def test_shapes_propagate_without_values(device: str) -> None:
         kspace = op(like(image))
         assert kspace.shape == (3, 4, 9) and op.H(kspace).shape == op.gram(like(image)).shape == (8, 10)
         assert ops.nufft(like(image), like(trajectory).flatten(0, 1)).shape == (36,)
+
+
+@pytest.mark.parametrize("im_size", [8, (8.7, 8)])
+def test_sizes_that_are_none(im_size):
+    with pytest.raises(TypeError, match=r"im_size: expected \(y, x\) or \(z, y, x\)"):
+        NufftOp(torch.zeros(4, 2), im_size)

@@ -70,3 +70,7 @@ def test_basis_takes_the_precision_of_the_images(basis: torch.dtype) -> None:
 def test_bad_input(make, error, message) -> None:
     with pytest.raises(error, match=message):
         make()
+
+
+def test_empty_batches_of_a_basis():
+    assert SubspaceOp(torch.ones(5, 3))(torch.zeros(0, 3, 4, 4)).shape == (0, 5, 4, 4)

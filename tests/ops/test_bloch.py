@@ -299,6 +299,7 @@ def test_memory_of_a_gradient_does_not_grow_with_spins_times_steps() -> None:
         ({"record": (2, 1)}, ValueError, "record: expected increasing"),
         ({"record": (5,)}, ValueError, r"\[0, 4\], got \(5,\)"),
         ({"record": (1.5,)}, TypeError, "record: expected integers, got 1.5"),
+        ({"record": (True,)}, TypeError, "record: expected integers, got True"),
         ({"integrator": "euler"}, ValueError, "integrator: expected 'exact' or 'split', got 'euler'"),
         ({"multi_transmit": True}, ValueError, "b1: expected an array of shape"),
         ({"gamma": "proton"}, TypeError, "gamma: expected a number"),
@@ -316,6 +317,12 @@ def test_what_does_not_fit_is_named(change: dict, kind: type, message: str) -> N
     }
     with pytest.raises(kind, match=message):
         ops.bloch(**{**arguments, **change})
+
+
+@pytest.mark.parametrize("record", [np.array([1, 3]), torch.tensor([1, 3]), (np.int64(1), 3), range(1, 4, 2)], ids=repr)
+def test_numbers_of_steps_of_any_kind(record) -> None:
+    rf, arguments = torch.full((4,), 1e-6, dtype=torch.complex64), (None, 1e-5, None, 1.0, 0.1)
+    assert torch.equal(ops.bloch(rf, *arguments, record=record), ops.bloch(rf, *arguments, record=(1, 3)))
 
 
 def test_third_derivatives_are_refused_in_words() -> None:

@@ -396,7 +396,7 @@ def simple(module=ops, **options):
 
 def test_integers_of_any_kind() -> None:
     for name, plain, others in (
-        ("spoil", [3], (range(3, 4), np.array([3]), torch.tensor([3]), (np.int64(3),))),
+        ("spoil", [3], (iter([3]), range(3, 4), np.array([3]), torch.tensor([3]), (np.int64(3),))),
         ("shift", 2, (np.int64(2), torch.tensor(2), [2] * 4, np.full(4, 2))),
         ("orders", 4, (np.int64(4),)),
     ):

@@ -10,7 +10,7 @@ from torch import Tensor
 
 import mriops.array
 from mriops import ops
-from mriops.testing import use_backend
+from mriops.testing import available_backends, use_backend
 
 from .epg_trains import DEGREE, INFINITE, constant, fingerprint, seconds
 
@@ -107,6 +107,7 @@ def test_diffusion_in_single_precision(off_resonance: float | None) -> None:
         assert float((narrow - wide).norm() / wide.norm()) < 10 * math.sqrt(300) * torch.finfo(torch.float32).eps
 
 
+@pytest.mark.skipif("emu" not in available_backends(), reason="the emulated kernels are not built")
 def test_diffusion_and_inversion_on_an_emulated_device() -> None:
     flips, times = fingerprint(40)
     shape = {"t1": (0.5, 2), "t2": (0.05, 0.3), "diffusion": (0.3e-9, 3e-9), "inversion_efficiency": (0.6, 1.0)}

@@ -173,3 +173,9 @@ def test_images_of_coils_are_maps_times_image():
 def test_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_coefficients_are_the_callers_own():
+    first = fourier_coils(2)
+    first.coefficients.mul_(3)
+    assert torch.equal(fourier_coils(2).coefficients * 3, first.coefficients)

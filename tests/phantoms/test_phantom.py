@@ -164,3 +164,8 @@ def test_bandlimited_image_is_the_inverse_of_ops_fft(size):
     # rounding of a transform of n points
     difference = ops.fft(image, tuple(range(-ndim, 0))) - kspace
     assert difference.abs().max() < 50 * EPS * float(kspace.abs().max())
+
+
+def test_one_coordinate():
+    phantom, k = shepp_logan(), torch.tensor([1.0, 2.0])
+    assert phantom.kspace(k).shape == () and torch.equal(phantom.kspace(k), phantom.kspace(k[None])[0])

@@ -46,11 +46,11 @@ def test_bad_dictionaries_are_named(entries):
     _, signals, parameters = entries
     broken = signals.clone()
     broken[:, 7] = 0
-    with pytest.raises(TypeError, match=r"parameters: expected torch.Tensor, got builtins.dict"):
+    with pytest.raises(TypeError, match=r"parameters: expected torch.Tensor, got dict"):
         Dictionary(torch.ones(2, 3), {"t1": torch.ones(3)})
-    with pytest.raises(TypeError, match=r"signals: expected torch.Tensor, got builtins.dict"):
+    with pytest.raises(TypeError, match=r"signals: expected torch.Tensor, got dict"):
         Dictionary({"t1": torch.ones(3)}, torch.ones(1, 3))
-    with pytest.raises(TypeError, match=r"dictionary: expected mriops.signals.Dictionary, got builtins.dict"):
+    with pytest.raises(TypeError, match=r"dictionary: expected mriops.signals.Dictionary, got dict"):
         match({}, torch.ones(2, 3))
     with pytest.raises(ValueError, match="expected finite entries that are not zero, got entry 7"):
         Dictionary(broken, parameters)

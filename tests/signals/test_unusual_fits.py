@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from mriops import ops
 from mriops.signals import SignalOp, fit
 
 F64 = torch.float64
@@ -231,3 +232,26 @@ def test_complex_m0_of_any_kind(magnitude) -> None:
         assert torch.allclose(op(m0=m0, t2=t2), expected, rtol=1e-15)
     single = op(m0=1.1 + 0.3j, t2=0.05)
     assert single.dtype == (torch.float32 if magnitude else torch.complex64) and single.shape == (4,)
+
+
+def test_complex_numbers_of_python_keep_their_digits():
+    m0, velocity = 1.1 + 0.3j, torch.linspace(-0.5, 0.5, 3, dtype=torch.float64)
+    op = SignalOp("phase_contrast", encoding=[[0.0, 0, 0], [3.0, 0, 0]])
+    velocity = torch.stack([velocity, velocity, velocity])
+    exact = torch.full((3,), m0, dtype=torch.complex128)
+    torch.testing.assert_close(op(m0=m0, velocity=velocity), op(m0=exact, velocity=velocity), rtol=1e-15, atol=0)
+    t2 = torch.tensor([0.05, 0.1, 0.2], dtype=torch.float64)
+    direct = ops.signal_mono_exponential(m0, t2, [0.01, 0.02])
+    assert direct.dtype == torch.complex128
+    torch.testing.assert_close(direct, ops.signal_mono_exponential(exact, t2, [0.01, 0.02]), rtol=1e-15, atol=0)
+    assert ops.signal_mono_exponential(m0, t2.float(), [0.01, 0.02]).dtype == torch.complex64
+
+
+def test_lists_of_complex_numbers_are_known_values(decay):
+    m0, velocity = [1 + 1j, 2 - 1j], torch.full((3, 2), 0.1, dtype=F64)
+    op = SignalOp("phase_contrast", encoding=[[0.0, 0, 0], [3.0, 0, 0], [0, 3.0, 0], [0, 0, 3.0]])
+    signal = op(m0=torch.tensor(m0, dtype=torch.complex128), velocity=velocity)
+    found = fit(op, signal, fixed={"m0": m0}).parameters
+    torch.testing.assert_close(found["velocity"], velocity, rtol=1e-6, atol=1e-9)
+    with pytest.raises(TypeError, match=r"noise: expected a real dtype, got torch\.complex128"):
+        fit(decay, decay(m0=1.0, t2=torch.tensor([0.05, 0.08])), noise=1j)

@@ -143,8 +143,11 @@ def test_voronoi_cells_of_a_triangle_fill_it():
     assert 23**2 / 2 < float(weights.sum()) < 25.5**2 / 2
 
 
-def test_spokes_towards_the_centre_weigh_as_those_from_it():
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("offset", [0.0, 0.5])
+def test_spokes_towards_the_centre_weigh_as_those_from_it(dtype, offset):
     k = trajectories.radial(SIZE, 21, 17, half=True, order="uniform", dtype=torch.float64)
+    k = (k + offset * (k[:, 1:2] - k[:, :1])).to(dtype)
     assert torch.equal(trajectories.dcf_radial(k.flip(1), SIZE), trajectories.dcf_radial(k, SIZE).flip(1))
     mixed = torch.where(torch.arange(21)[:, None, None] % 2 == 0, k, k.flip(1))
     assert float(trajectories.dcf_radial(mixed, SIZE).sum()) == pytest.approx(

@@ -95,7 +95,8 @@ def test_slices_thin_and_thick(pypulseq, tmp_path):
     for thick in (0.5, np.float32(0.5), (0.5, 0.2, 0.2)):
         found = trajectories.from_pulseq(path, samples=20, field_of_view=thick)
         assert torch.allclose(found.trajectory[:, 0, 0], torch.tensor([-0.6, 0.0, 0.6]), atol=1e-4), thick
-    assert trajectories.from_pulseq(path, samples=20, field_of_view=(2.0, 2.0)).trajectory.shape == (3, 20, 2)
+    for plane in ((2.0, 2.0), torch.tensor((2.0, 2.0))):
+        assert trajectories.from_pulseq(path, samples=20, field_of_view=plane).trajectory.shape == (3, 20, 2)
 
 
 def test_refusals(written, tmp_path, pypulseq):

@@ -121,6 +121,17 @@ def sizes(name: str, value: Any, expected: str, *axes: int) -> tuple[int, ...]:
     return found
 
 
+def integers(name: str, values: Any) -> tuple[int, ...]:
+    """Integers of any kind, in one axis."""
+    if not _is_sequence(values):
+        _refuse(TypeError, name, "integers", values)
+    given = tuple(values)
+    found = tuple(map(whole, given))
+    if None in found:
+        _refuse(TypeError, name, "integers", given[found.index(None)])
+    return found  # type: ignore[return-value]
+
+
 def image_size(im_size: Any, ndim: int | None = None) -> tuple[int, ...]:
     """Two or three positive lengths, or ``ndim`` of them."""
     if ndim is not None:

@@ -6,12 +6,12 @@ by the callers with the arithmetic of their arrays, as :func:`bloch_layout` says
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from math import prod
 from typing import Any, NamedTuple
 
-from .arguments import whole
+from .arguments import integers
 from .batches import Array, broadcast, once_or_each
 from .dtypes import COMPLEX_OF, DTYPE_CODE
 from .plan import Facts, NativeOp, Output, Plan
@@ -204,13 +204,7 @@ def check_record(record: Sequence[int] | None, steps: int) -> tuple[int, ...]:
     """
     if record is None:
         return (steps,)
-    if not isinstance(record, Iterable):
-        raise TypeError(f"record: expected integers, got {record!r}")
-    steps_given = tuple(record)
-    found = tuple(step for step in map(whole, steps_given) if step is not None)
-    if len(found) < len(steps_given):
-        strange = next(step for step in steps_given if whole(step) is None)
-        raise TypeError(f"record: expected integers, got {strange!r}")
+    found = integers("record", record)
     if not found or found[0] < 0 or found[-1] > steps or any(a >= b for a, b in pairwise(found)):
         shown = found if len(found) < 10 else f"({', '.join(map(str, found[:8]))}, ...)"
         raise ValueError(f"record: expected increasing numbers of steps in [0, {steps}], got {shown}")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple, Protocol
 
-from .arguments import numbers, whole
+from .arguments import integers, numbers, whole
 from .epg_shapes import ODD_ORDERS, OWN, REAL_SIGNAL, SEGMENT_ADIABATIC, SEGMENT_INVERTS, SEGMENT_SPOIL
 
 __all__ = [
@@ -178,25 +179,16 @@ def fast_spin_echo(
     return Train(flips, phases, words.join(half[:1], spacing), half, None, (flags, 1, 0, 0, 0, n, 1, 0, 1, 0))
 
 
-def _integers(name: str, values: Iterable[Any]) -> list[int]:
-    if isinstance(values, str) or not isinstance(values, Iterable) or getattr(values, "ndim", 1) != 1:
-        raise TypeError(f"{name}: expected integers, got {values!r}")
-    found = [whole(value) for value in values]
-    if None in found:
-        raise TypeError(f"{name}: expected integers, got {list(values)[found.index(None)]!r}")
-    return found  # type: ignore[return-value]
-
-
-def _per_segment(name: str, values: int | Sequence[int], n: int) -> list[int]:
+def _per_segment(name: str, values: int | Sequence[int], n: int) -> tuple[int, ...]:
     one = whole(values)
-    each = _integers(name, values) if one is None else [one] * n  # type: ignore[arg-type]
+    each = integers(name, values) if one is None else (one,) * n
     if len(each) != n:
         raise ValueError(f"{name}: expected an integer or {n} of them, got {len(each)}")
     return each
 
 
-def _segments_of(name: str, indices: Sequence[int], n: int) -> list[int]:
-    found = _integers(name, indices)
+def _segments_of(name: str, indices: Sequence[int], n: int) -> tuple[int, ...]:
+    found = integers(name, indices)
     for index in found:
         if not 0 <= index < n:
             raise ValueError(f"{name}: expected segments 0 to {n - 1}, got {index}")
@@ -219,9 +211,9 @@ def events(
 ) -> Train:
     """An arbitrary train, segment by segment."""
     flips, n = _flip_angles(words, flip_angle, like)
-    segments = list(range(n)) if sample_segment is None else _segments_of("sample_segment", sample_segment, n)
+    segments = tuple(range(n)) if sample_segment is None else _segments_of("sample_segment", sample_segment, n)
     n_samples = len(segments)
-    if segments != sorted(segments):
+    if any(a > b for a, b in pairwise(segments)):
         raise ValueError(f"sample_segment: expected segments in ascending order, got {segments}")
     shifts, offsets = _per_segment("shift", shift, n), _per_segment("sample_order", sample_order, n_samples)
     spoiled, unscaled = set(_segments_of("spoil", spoil, n)), set(_segments_of("adiabatic", adiabatic, n))

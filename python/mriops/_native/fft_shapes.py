@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-from .arguments import one_each, whole
+from .arguments import integers, one_each
 from .dtypes import DTYPE_CODE
 from .plan import Facts, NativeOp, Output, Plan
 
@@ -39,10 +39,7 @@ def normalize_dims(rank: int, dims: int | Sequence[int]) -> tuple[int, ...]:
         No axis, an axis twice, or an axis out of range.
     """
     result = []
-    for dim in one_each(dims, 1):
-        axis = whole(dim)
-        if axis is None:
-            raise TypeError(f"dims: expected integers, got {dim!r}")
+    for axis in integers("dims", one_each(dims, 1)):
         if not -rank <= axis < rank:
             raise ValueError(f"dims: expected axes in [{-rank}, {rank - 1}] for {rank} axes, got {axis}")
         result.append(axis if axis < 0 else axis - rank)

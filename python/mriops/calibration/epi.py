@@ -44,8 +44,6 @@ class EpiPhase(NamedTuple):
         TypeError
             If the trajectory is not of floating point.
         """
-        if not trajectory.is_floating_point():
-            raise TypeError(f"trajectory: expected a real floating-point dtype, got {trajectory.dtype}")
         way = _direction(trajectory)
         turn = torch.polar(torch.ones_like(self.phase), -self.phase).to(kspace.dtype)
         turned = torch.where(way > 0, turn, turn.conj())
@@ -93,8 +91,6 @@ def epi_phase(navigator: Tensor, trajectory: Tensor, n_x: int) -> EpiPhase:
     """
     if not navigator.is_complex():
         raise TypeError(f"navigator: expected a complex tensor, got {navigator.dtype}")
-    if not trajectory.is_floating_point():
-        raise TypeError(f"trajectory: expected a real floating-point dtype, got {trajectory.dtype}")
     if trajectory.ndim != 3 or trajectory.shape[0] < 3 or trajectory.shape[1] < 2:
         raise ValueError(f"trajectory: expected (lines >= 3, samples, ndim), got {tuple(trajectory.shape)}")
     if navigator.ndim < 3 or navigator.shape[-2:] != trajectory.shape[:2]:
@@ -119,6 +115,8 @@ def epi_phase(navigator: Tensor, trajectory: Tensor, n_x: int) -> EpiPhase:
 
 def _direction(trajectory: Tensor) -> Tensor:
     """+1 for lines towards +x, -1 for the others."""
+    if not trajectory.is_floating_point():
+        raise TypeError(f"trajectory: expected a real floating-point dtype, got {trajectory.dtype}")
     return (trajectory[:, -1, -1] - trajectory[:, 0, -1]).sign()
 
 

@@ -43,7 +43,8 @@ def measurement(arguments: argparse.Namespace, chosen: Mapping, series: Series) 
     ValueError
         Something is missing, comes from both, or is nothing that the model has.
     """
-    names = [d.name for d in model_named(chosen.model).design]
+    inputs = {d.name: d for d in model_named(chosen.model).design}
+    names = list(inputs)
     design = {} if arguments.sequence is None else _from_file(Path(arguments.sequence), chosen)
     refuse(arguments, ("--b1-grid", "--im-size"), "the model mrf")
     for option, arguments_of in _OPTIONS.items():
@@ -63,7 +64,8 @@ def measurement(arguments: argparse.Namespace, chosen: Mapping, series: Series) 
     for name in names:
         if name in _OPTIONS["--field"] and any(other in design for other in _OPTIONS["--field"]):
             continue  # both of them are the spectrum
-        if name not in design and (chosen.times or _given(arguments, name)):
+        expected = chosen.times and inputs[name].default is None
+        if name not in design and (expected or _given(arguments, name)):
             design |= _from_option(arguments, chosen, series, name)
     return design
 
@@ -97,7 +99,7 @@ def _from_option(arguments: argparse.Namespace, chosen: Mapping, series: Series,
     if name in _OPTIONS["--field"]:
         return fat_peaks(arguments.field, arguments.peaks)
     if name == "repetition_time":
-        return _repetition(arguments, optional=chosen.model == "inversion_recovery")
+        return _repetition(arguments)
     if name == "direction":
         return _directions(arguments, chosen, series)
     if name == "flip_angle":
@@ -106,7 +108,7 @@ def _from_option(arguments: argparse.Namespace, chosen: Mapping, series: Series,
         return {name: [v * 1e6 for v in _listed(arguments, chosen, series, "--b-values")]}
     if name in _OPTIONS["--times"]:
         values = [v * (1e-3 if arguments.ms else 1.0) for v in _listed(arguments, chosen, series, "--times")]
-        if max(values) > 30:
+        if chosen.times and not arguments.ms and max(values) > 30:
             raise ValueError(f"--times: expected seconds, got {max(values):g}; add --ms for milliseconds")
         return {name: values}
     return {}
@@ -123,17 +125,15 @@ def _listed(arguments: argparse.Namespace, chosen: Mapping, series: Series, opti
 
 
 def _angles(arguments: argparse.Namespace, chosen: Mapping, series: Series) -> float | list[float]:
+    angles = [math.radians(v) for v in _listed(arguments, chosen, series, "--angles")]
     if chosen.model != "look_locker":
-        return [math.radians(v) for v in _listed(arguments, chosen, series, "--angles")]
-    values = numbers(arguments.angles or "", series, "--angles")
-    if len(values) != 1:
-        raise ValueError(f"--angles: expected one angle for the model {arguments.model}, got {len(values)}")
-    return math.radians(values[0])
+        return angles
+    if len(angles) != 1:
+        raise ValueError(f"--angles: expected one angle for the model {arguments.model}, got {len(angles)}")
+    return angles[0]
 
 
-def _repetition(arguments: argparse.Namespace, *, optional: bool) -> dict[str, float]:
-    if arguments.tr is None and optional:
-        return {}
+def _repetition(arguments: argparse.Namespace) -> dict[str, float]:
     if arguments.tr is None:
         raise ValueError(f"--tr: expected the repetition time [s] for the model {arguments.model}, got nothing")
     return {"repetition_time": arguments.tr}

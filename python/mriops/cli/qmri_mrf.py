@@ -42,7 +42,7 @@ class _Kspace(NamedTuple):
     kspace: np.ndarray
     trajectory: Tensor | None
     mask: Tensor | None
-    csm: np.ndarray | None
+    csm: Tensor | None
     dcf: Tensor | None
     im_size: tuple[int, ...] | None
 
@@ -162,6 +162,7 @@ def _raw(file: Path, train: PulseTrain, arguments: argparse.Namespace) -> _Kspac
         if size not in (None, csm.shape[2:]):
             raise ValueError(f"--im-size: expected that of csm {csm.shape[2:]}, got {size}")
         size = csm.shape[2:]
+        csm = torch.from_numpy(csm.astype(np.complex64))
     frames, shots = "frames, shots, readout", kspace.shape[1:2] + kspace.shape[3:]
     trajectory = _stacked(file, arrays, "trajectory", f"{frames}, 2", (*shots, 2), len(kspace))
     if trajectory is None and "dcf" in arrays:
@@ -247,12 +248,9 @@ def _coefficients(raw: _Kspace, s: int, lookup: _Lookup, arguments: argparse.Nam
     basis = lookup.dictionary.basis
     if basis is None:  # a rank is always given
         raise RuntimeError("dictionary: expected a basis")
-    csm = None if raw.csm is None else torch.from_numpy(raw.csm).to(torch.complex64)
-    stacks = {"csm": csm, "trajectory": raw.trajectory, "dcf": raw.dcf, "mask": raw.mask}
+    stacks = {"csm": raw.csm, "trajectory": raw.trajectory, "dcf": raw.dcf, "mask": raw.mask}
     options: dict[str, Any] = {name: x[min(s, len(x) - 1)] for name, x in stacks.items() if x is not None}
-    options |= {"l2": arguments.l2, "max_iter": arguments.max_iter}
-    if raw.trajectory is not None:
-        options["im_size"] = raw.im_size
+    options |= {"l2": arguments.l2, "max_iter": arguments.max_iter, "im_size": raw.im_size}
     return recon.subspace_sense(torch.from_numpy(raw.kspace[s]), basis, **options)
 
 

@@ -86,6 +86,8 @@ def reconstruct_file(
     ValueError, OSError, ImportError
         If the file cannot be read, the settings do not fit it, or the folder cannot be written to or has the file
         among its results.
+    TypeError
+        If an option of the reader is unknown.
     """
     started = time.perf_counter()
     with open_raw(file, **options or {}) as raw_file:

@@ -39,10 +39,9 @@ def nmse(image: Tensor, reference: Tensor, *, ndim: int = 2) -> Tensor:
     ----------
     Zbontar et al. fastMRI: an open dataset and benchmarks for accelerated MRI. arXiv:1811.08839 (2018).
     """
-    _check(image, reference, ndim)
+    image, reference = _pair(image, reference, ndim)
     axes = tuple(range(-ndim, 0))
-    difference = image - reference
-    return _energy(difference).sum(axes) / _energy(reference).sum(axes)
+    return _energy(image - reference).sum(axes) / _energy(reference).sum(axes)
 
 
 def nrmse(image: Tensor, reference: Tensor, *, ndim: int = 2) -> Tensor:
@@ -88,14 +87,13 @@ def psnr(image: Tensor, reference: Tensor, *, data_range: float | Tensor | None 
     Raises
     ------
     ValueError, TypeError
-        As `nmse`.
+        As `nmse`, and if data_range is not positive.
 
     References
     ----------
     Zbontar et al. fastMRI: an open dataset and benchmarks for accelerated MRI. arXiv:1811.08839 (2018).
     """
-    _check(image, reference, ndim)
-    image, reference = _magnitude(image), _magnitude(reference)
+    image, reference = _magnitudes(image, reference, ndim)
     mean_square = (image - reference).square().mean(tuple(range(-ndim, 0)))
     peak = _data_range(data_range, reference, ndim)
     return 10.0 * torch.log10(peak.square() / mean_square)
@@ -141,24 +139,22 @@ def ssim(
     Returns
     -------
     Tensor (*batch,)
-        NaN where both images are zero, and no `data_range` is given.
+        NaN where the reference is zero, the image is constant in some window, and no `data_range` is given.
 
     Raises
     ------
     ValueError, TypeError
-        As `nmse`, and if the window is even or larger than the image.
+        As `nmse`, and if the window is even or larger than the image, data_range is not positive, or k1, k2 or sigma is
+        out of range.
 
     References
     ----------
     Wang, Bovik, Sheikh, Simoncelli. Image quality assessment: from error visibility to structural similarity. IEEE TIP
     13:600 (2004).
     """
-    _check(image, reference, ndim)
+    x, y = _magnitudes(image, reference, ndim)
     for name, constant in (("k1", k1), ("k2", k2)):
         number(name, constant, "a finite number >= 0", not_negative)
-    x, y = _magnitude(image), _magnitude(reference)
-    dtype = torch.promote_types(x.dtype, y.dtype)
-    x, y = x.to(dtype), y.to(dtype)
     weights = _window(gaussian_weights, win_size, sigma, x)
     side = weights.numel()
     if min(x.shape[-ndim:]) < side:
@@ -181,7 +177,8 @@ def ssim(
     return similarity.mean(tuple(range(-ndim, 0)))
 
 
-def _check(image: Tensor, reference: Tensor, ndim: int) -> None:
+def _pair(image: Tensor, reference: Tensor, ndim: int) -> tuple[Tensor, Tensor]:
+    """Both, checked; in single precision at least, as sums of squares leave the range of half."""
     for name, tensor in (("image", image), ("reference", reference)):
         if not isinstance(tensor, Tensor):
             raise TypeError(f"{name}: expected a torch.Tensor, got {type(tensor).__name__}")
@@ -195,6 +192,8 @@ def _check(image: Tensor, reference: Tensor, ndim: int) -> None:
         )
     if image.device != reference.device:
         raise ValueError(f"image: expected device {reference.device} (that of reference), got {image.device}")
+    image, reference = (x.to(torch.promote_types(x.dtype, torch.float32)) for x in (image, reference))
+    return image, reference
 
 
 def _energy(x: Tensor) -> Tensor:
@@ -202,8 +201,11 @@ def _energy(x: Tensor) -> Tensor:
     return x.real.square() + x.imag.square() if x.is_complex() else x.square()
 
 
-def _magnitude(x: Tensor) -> Tensor:
-    return x.abs() if x.is_complex() else x
+def _magnitudes(image: Tensor, reference: Tensor, ndim: int) -> tuple[Tensor, Tensor]:
+    """Of a pair, in one precision; real images are taken as they are."""
+    x, y = (x.abs() if x.is_complex() else x for x in _pair(image, reference, ndim))
+    dtype = torch.promote_types(x.dtype, y.dtype)
+    return x.to(dtype), y.to(dtype)
 
 
 def _data_range(data_range: float | Tensor | None, reference: Tensor, ndim: int) -> Tensor:

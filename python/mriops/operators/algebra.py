@@ -335,11 +335,8 @@ class ScaledOp(LinearOperator):
         return self.op.range_shape
 
     def _scalar(self) -> Any:
-        if not isinstance(self.scalar, torch.Tensor):
-            return self.scalar
-        # zero-dimensional, so that the product keeps the precision of the other factor; whole numbers have no squares
-        scalar = self.scalar.reshape(())
-        return scalar if scalar.is_floating_point() or scalar.is_complex() else scalar.to(torch.get_default_dtype())
+        # zero-dimensional, so that the product keeps the precision of the other factor
+        return self.scalar.reshape(()) if isinstance(self.scalar, torch.Tensor) else self.scalar
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self._scalar() * self.op(x)
@@ -383,6 +380,7 @@ def _shared_lead(a: Shape, b: Shape) -> int:
 
 
 def joined(a: Shape | None, b: Shape | None) -> Shape | None:
+    """Shape that both broadcast to, None being no shape yet."""
     return b if a is None else a if b is None else tuple(torch.broadcast_shapes(a, b))
 
 

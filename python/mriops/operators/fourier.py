@@ -12,8 +12,8 @@ from mriops.operators.sampling import (
     check_mask_shape,
     compress_mask,
     shape_of,
+    weights_like,
 )
-from mriops.ops.reference.precision import real_of
 
 
 class FourierOp(LinearOperator):
@@ -92,6 +92,4 @@ class FourierOp(LinearOperator):
         return ops.ifft(self._weigh(self._weigh(ops.fft(image, axes))), axes)
 
     def _weigh(self, kspace: torch.Tensor) -> torch.Tensor:
-        if self.mask is None:
-            return kspace
-        return kspace * (self.mask if self.mask.dtype == torch.bool else self.mask.to(real_of(kspace.dtype)))
+        return kspace if self.mask is None else kspace * weights_like(self.mask, kspace)

@@ -3,6 +3,7 @@
 import torch
 
 from mriops.ops._guards import lasting, outside_transforms, visible
+from mriops.ops.reference.precision import complex_of, real_of
 
 Shape = tuple[int, ...]
 
@@ -137,6 +138,16 @@ def in_precision(tensor: torch.Tensor, precision: torch.dtype) -> torch.Tensor:
     if not isinstance(tensor, torch.Tensor) or isinstance(tensor, torch.nn.Parameter) or tensor.requires_grad:
         return tensor
     return tensor.to(precision) if tensor.is_floating_point() else tensor
+
+
+def weights_like(mask: torch.Tensor, kspace: torch.Tensor) -> torch.Tensor:
+    """A mask as it is, or weights in the precision of the data."""
+    return mask if mask.dtype == torch.bool else mask.to(real_of(kspace.dtype))
+
+
+def basis_like(basis: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """A temporal basis in the precision of the data; a complex one stays complex, and makes real data so."""
+    return basis.to(complex_of(dtype) if basis.is_complex() else dtype)
 
 
 def shape_of(x: object) -> str:

@@ -13,8 +13,8 @@ from mriops.operators.sampling import (
     compress_mask,
     image_axes,
     in_precision,
+    weights_like,
 )
-from mriops.ops.reference.precision import real_of
 
 
 class SenseOp(LinearOperator):
@@ -125,8 +125,7 @@ class SenseOp(LinearOperator):
             return kspace if root is None else kspace * root.unsqueeze(-self.n_samples_axes - 1)
         if self.mask is None:
             return kspace
-        mask = self.mask if self.mask.dtype == torch.bool else self.mask.to(real_of(kspace.dtype))
-        return kspace * mask.unsqueeze(-self.ndim - 1)
+        return kspace * weights_like(self.mask, kspace).unsqueeze(-self.ndim - 1)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Image ``(*batch, [maps,] *im_size)`` to k-space ``(*batch, coils, *im_size)``, or ``(..., *samples)``."""

@@ -1,6 +1,7 @@
 """Operators below each other, with one image and several data."""
 
 import functools
+import itertools
 from collections.abc import Iterable
 
 import torch
@@ -36,12 +37,11 @@ class StackOp(LinearOperator):
                 raise TypeError(f"operators: expected LinearOperators, got {type(op).__name__}")
         if not operators:
             raise ValueError("operators: expected at least one, got none")
-        first = operators[0]
-        for op in operators[1:]:
-            if not may_add(first, op):
+        for a, b in itertools.combinations(operators, 2):
+            if not may_add(a, b):
                 raise ValueError(
-                    f"operators: expected the same domain and range, got {first.extra_repr()} "
-                    f"({type(first).__name__}) and {op.extra_repr()} ({type(op).__name__})"
+                    f"operators: expected the same domain and range, got {a.extra_repr()} ({type(a).__name__}) and "
+                    f"{b.extra_repr()} ({type(b).__name__})"
                 )
         self.operators, self.dim = torch.nn.ModuleList(operators), dim
 

@@ -9,9 +9,8 @@ from mriops._native.batches import broadcasts_to
 from mriops.operators.algebra import Shape
 from mriops.operators.nufft import NufftOp
 from mriops.operators.remembered import RememberingOp, Tensors
-from mriops.operators.sampling import check_argument, check_csm, in_precision, shape_of
+from mriops.operators.sampling import basis_like, check_argument, check_csm, in_precision, shape_of
 from mriops.ops._guards import transformed
-from mriops.ops.reference.precision import complex_of
 
 
 class SubspaceNufftOp(RememberingOp):
@@ -90,8 +89,7 @@ class SubspaceNufftOp(RememberingOp):
 
     def _basis(self, like: torch.Tensor) -> torch.Tensor:
         """As what multiplies k-space ``(coefficients, coils, frames, samples)``."""
-        dtype = complex_of(like.dtype) if self.basis.is_complex() else like.dtype
-        return self.basis.to(dtype).T[:, None, :, None]
+        return basis_like(self.basis, like.dtype).T[:, None, :, None]
 
     def forward(self, coefficients: torch.Tensor) -> torch.Tensor:
         """Coefficient images ``(*batch, coefficients, *im_size)`` to ``(*batch, frames, coils, shots, readout)``."""

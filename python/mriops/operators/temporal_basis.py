@@ -6,7 +6,8 @@ import torch
 
 from mriops._native.arguments import instance
 from mriops.operators.algebra import LinearOperator
-from mriops.ops.reference.precision import complex_of, real_of
+from mriops.operators.sampling import basis_like
+from mriops.ops.reference.precision import real_of
 
 
 class SubspaceOp(LinearOperator):
@@ -65,9 +66,8 @@ class SubspaceOp(LinearOperator):
                 f"{name}: expected shape (*batch, {matrix.shape[1]}, ...) with {self.ndim} trailing axes, got "
                 f"{tuple(x.shape)}"
             )
-        # The basis takes the data's precision, as weights do; a complex one makes real images complex.
         wide = x if x.is_floating_point() or x.is_complex() else x.to(real_of(matrix.dtype))
-        dtype = complex_of(wide.dtype) if matrix.is_complex() else wide.dtype
+        matrix = basis_like(matrix, wide.dtype)
         lead, im = x.shape[: x.ndim - self.ndim - 1], x.shape[x.ndim - self.ndim :]
-        flat = x.to(dtype).reshape(*lead, matrix.shape[1], prod(im))
-        return (matrix.to(dtype) @ flat).reshape(*lead, matrix.shape[0], *im)
+        flat = x.to(matrix.dtype).reshape(*lead, matrix.shape[1], prod(im))
+        return (matrix @ flat).reshape(*lead, matrix.shape[0], *im)

@@ -61,15 +61,14 @@ class TorchWords:
 
 
 def _tensor_of(name: str, value: Any, dtype: torch.dtype, device: Any = None) -> Tensor:
+    kind = type(value)
+    refusal = TypeError(f"{name}: expected torch.Tensor or numbers, got {kind.__module__}.{kind.__qualname__}")
+    if getattr(getattr(value, "dtype", None), "kind", "") == "c":  # NumPy would drop the imaginary part
+        raise refusal
     try:
-        if getattr(getattr(value, "dtype", None), "kind", "") == "c":  # NumPy would drop the imaginary part
-            raise TypeError
         return torch.as_tensor(value, dtype=dtype, device=device)
     except (TypeError, ValueError, RuntimeError):
-        kind = type(value)
-        raise TypeError(
-            f"{name}: expected torch.Tensor or numbers, got {kind.__module__}.{kind.__qualname__}"
-        ) from None
+        raise refusal from None
 
 
 def own(t1: Any) -> Tensor:

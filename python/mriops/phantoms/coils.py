@@ -7,7 +7,7 @@ import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -50,8 +50,8 @@ def coil_maps(
 
     Raises
     ------
-    ValueError
-        If im_size is not 2D or 3D, or n_coils or n_rings is not positive.
+    TypeError, ValueError
+        If im_size is not 2D or 3D, or n_coils, n_rings, distance or loop_radius is not positive.
 
     References
     ----------
@@ -60,7 +60,7 @@ def coil_maps(
     size = image_size(im_size)
     axes = [(torch.arange(n, dtype=torch.float64, device=device) - n // 2) / n for n in size]
     points = torch.cartesian_prod(*axes).reshape(-1, len(size))
-    wires = _loops(n_coils, *_checked_rings(n_coils, len(size), n_rings, distance, loop_radius))
+    wires = _loops(*_checked_loops(n_coils, len(size), n_rings, distance, loop_radius))
     return _sensitivity(points, wires).reshape(n_coils, *size).to(dtype)
 
 
@@ -161,23 +161,32 @@ def fourier_coils(
 
     Raises
     ------
-    ValueError
-        If ndim is not 2 or 3, or n_coils, order or n_rings is not positive.
+    TypeError, ValueError
+        If ndim is not 2 or 3, or n_coils, order, period, n_rings, distance or loop_radius is not positive.
     """
     integer("ndim", ndim, 2, "2 or 3", 3)
     order = (4 if ndim == 2 else 3) if order is None else integer("order", order, 1, "a positive int")
-    rings = _checked_rings(n_coils, ndim, n_rings, distance, loop_radius)
-    fitted = _fitted(n_coils, ndim, order, integer("period", period, 1, "a positive int"), *rings)
+    loops = _checked_loops(n_coils, ndim, n_rings, distance, loop_radius)
+    fitted = _fitted(ndim, order, integer("period", period, 1, "a positive int"), loops)
     return dataclasses.replace(fitted, coefficients=fitted.coefficients.clone())
 
 
+class _Loops(NamedTuple):
+    """Coils in rings at a distance from the centre; the radius of a loop follows from these where it is None."""
+
+    n_coils: int
+    n_rings: int
+    distance: float
+    loop_radius: float | None
+
+
 @functools.lru_cache(maxsize=16)
-def _fitted(n_coils: int, ndim: int, order: int, period: int, *loops: Any) -> FourierCoils:
+def _fitted(ndim: int, order: int, period: int, loops: _Loops) -> FourierCoils:
     n = 40 if ndim == 2 else 20
     axis = (torch.arange(n, dtype=torch.float64) + 0.5) / n - 0.5
     points = torch.cartesian_prod(*[axis] * ndim)
     points = points[torch.linalg.vector_norm(points, dim=1) <= 0.5]
-    target = _sensitivity(points, _loops(n_coils, *loops))
+    target = _sensitivity(points, _loops(*loops))
     terms = torch.arange(-order, order + 1, dtype=torch.float64) / period
     angle = (2.0 * math.pi) * (points @ torch.cartesian_prod(*[terms] * ndim).T)
     basis = torch.complex(torch.cos(angle), torch.sin(angle))
@@ -185,25 +194,25 @@ def _fitted(n_coils: int, ndim: int, order: int, period: int, *loops: Any) -> Fo
     gram += (1e-7 * points.shape[0]) * torch.eye(gram.shape[0], dtype=gram.dtype)
     solution = torch.linalg.solve(gram, basis.mH @ target.T)
     residual = torch.linalg.vector_norm(basis @ solution - target.T) / torch.linalg.vector_norm(target)
-    return FourierCoils(solution.T.reshape([n_coils] + [2 * order + 1] * ndim).contiguous(), period, float(residual))
+    coefficients = solution.T.reshape([loops.n_coils] + [2 * order + 1] * ndim).contiguous()
+    return FourierCoils(coefficients, period, float(residual))
 
 
-def _checked_rings(
-    n_coils: int, ndim: int, n_rings: int | None, distance: float, loop_radius: float | None
-) -> tuple[int, float, float | None]:
-    """Rings of loops, their distance, and the radius of loops if it is given."""
-    integer("n_coils", n_coils, 1, "a positive int")
+def _checked_loops(n_coils: int, ndim: int, n_rings: int | None, distance: float, loop_radius: float | None) -> _Loops:
+    n_coils = integer("n_coils", n_coils, 1, "a positive int")
     if n_rings is None:
         n_rings = 2 if ndim == 3 and n_coils >= 8 else 1
-    integer("n_rings", n_rings, 1, f"1 to n_coils = {n_coils}", n_coils)
+    n_rings = integer("n_rings", n_rings, 1, f"1 to n_coils = {n_coils}", n_coils)
     distance = number("distance", distance, "a positive number", positive)
-    return n_rings, distance, loop_radius and number("loop_radius", loop_radius, "a positive number", positive)
+    if loop_radius is not None:
+        loop_radius = number("loop_radius", loop_radius, "a positive number", positive)
+    return _Loops(n_coils, n_rings, distance, loop_radius)
 
 
 def _loops(n_coils: int, n_rings: int, distance: float, loop_radius: float | None) -> Tensor:
     """Wire points (coils, segments, 3) in (z, y, x)."""
     per_ring = [n_coils // n_rings + (ring < n_coils % n_rings) for ring in range(n_rings)]
-    radius = loop_radius or min(0.45, 1.2 * math.pi * distance / max(per_ring))
+    radius = min(0.45, 1.2 * math.pi * distance / max(per_ring)) if loop_radius is None else loop_radius
     turn = torch.arange(WIRE_SEGMENTS, dtype=torch.float64) * (2.0 * math.pi / WIRE_SEGMENTS)
     loops = []
     for ring, count in enumerate(per_ring):

@@ -99,8 +99,8 @@ def noise_samples(
 
     Raises
     ------
-    ValueError
-        If the number of coils is unknown or contradictory, or as `add_noise` does.
+    TypeError, ValueError
+        If the number of coils is unknown or contradictory, n_samples is not positive, or as `add_noise` does.
     """
     if n_coils is None:
         if not isinstance(covariance, Tensor) or covariance.ndim != 2:

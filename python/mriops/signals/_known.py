@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -34,7 +35,10 @@ def _tensor(name: str, value: Any) -> Tensor:
         try:
             if hasattr(value, "dtype"):
                 return torch.as_tensor(value.copy() if hasattr(value, "copy") else value)  # strides below zero
-            return torch.tensor(value, dtype=torch.complex128 if isinstance(value, complex) else torch.float64)
+            array = np.array(value)
+            if array.dtype.kind not in "biufc":
+                raise TypeError(f"{array.dtype} is no number")
+            return torch.from_numpy(array.astype(np.complex128 if array.dtype.kind == "c" else np.float64))
         except (TypeError, ValueError, RuntimeError) as refused:
             error = refused
     shown = repr(value)
@@ -70,9 +74,11 @@ def pair(name: str, bounds: Any) -> tuple[float, float]:
     return lower, upper
 
 
-def deviation_of(noise: float | Tensor, signal: Tensor, inside: Tensor) -> Tensor:
+def deviation_of(noise: float | Tensor, signal: Tensor, inside: Any) -> Tensor:
     """Standard deviation of the noise: one for all, or one per voxel inside the mask."""
     sigma = _tensor("noise", noise).cpu()
+    if sigma.is_complex():
+        raise TypeError(f"noise: expected a real dtype, got {sigma.dtype}")
     if sigma.ndim:
         try:
             sigma = sigma.expand(signal.shape[1:]).reshape(-1)[inside]

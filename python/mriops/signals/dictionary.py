@@ -63,10 +63,7 @@ class Dictionary:
 
     def __init__(self, signals: Tensor, parameters: Tensor, *, rank: int | None = None) -> None:
         for name, value in {"signals": signals, "parameters": parameters}.items():
-            if not isinstance(value, Tensor):
-                raise TypeError(
-                    f"{name}: expected torch.Tensor, got {type(value).__module__}.{type(value).__qualname__}"
-                )
+            instance(name, value, Tensor, "torch.Tensor")
         if signals.ndim != 2 or parameters.ndim != 2 or signals.shape[1] != parameters.shape[1]:
             raise ValueError(
                 f"parameters: expected (parameters, entries) for signals (times, entries) {tuple(signals.shape)}, "
@@ -189,9 +186,7 @@ def match(dictionary: Dictionary, signal: Tensor, *, refine: bool = False, block
     ----------
     Ma D, et al. Magnetic resonance fingerprinting. Nature 2013;495:187-192.
     """
-    if not isinstance(dictionary, Dictionary):
-        kind = f"{type(dictionary).__module__}.{type(dictionary).__qualname__}"
-        raise TypeError(f"dictionary: expected mriops.signals.Dictionary, got {kind}")
+    instance("dictionary", dictionary, Dictionary, "mriops.signals.Dictionary")
     block = integer("block", block, 1)
     entries, kept = dictionary.entries, dictionary.compress(signal)
     voxels = tuple(signal.shape[1:])

@@ -150,18 +150,16 @@ def fit(
     problem, scale = posed(samples)
     share = None if sigma is None else sigma / scale.signal
 
+    @torch.no_grad()
     def solve(problem: Problem) -> Solution:
         if rician and share is not None:
             return rician_fit(problem, share, max_iter=max_iter, tol=tol)
         return least_squares(problem, max_iter=max_iter, tol=tol, estimate_noise=share is None)
 
-    with torch.no_grad():
-        solution = solve(problem)
+    solution = solve(problem)
     if turned and not (unsigned and start is None):  # nothing else takes up the half turn
         opposite = posed(-samples)[0]
-        with torch.no_grad():
-            other = solve(opposite)
-        problem, solution = of_either_sign((problem, opposite), (solution, other))
+        problem, solution = of_either_sign((problem, opposite), (solution, solve(opposite)))
     parameters, deviation = solution.parameters, solution.deviation
     if problem.samples.requires_grad:
         parameters = implicit_step(problem, parameters, share if rician else None)

@@ -108,30 +108,28 @@ class SignalOp:
         TypeError
             Names that are missing or unknown, a complex m0 of a real model.
         """
-        defaults = {name: default for name, default in signature_of(self.model) if name in self.names}
-        missing = [n for n, default in defaults.items() if default is None and n not in parameters]
-        if missing or set(parameters) - set(defaults):
-            raise TypeError(f"{self.name}: expected the parameters {', '.join(defaults)}, got {', '.join(parameters)}")
-        stacked, factor = stack_parameters(self.model, tuple(parameters.get(n, defaults[n]) for n in self.names))
+        stacked, factor = self._stacked(parameters)
         if factor is not None:
             raise TypeError(f"m0: expected a real dtype, got {factor.dtype}")
         return stacked
 
+    def _stacked(self, parameters: dict[str, Any]) -> tuple[Tensor, Tensor | None]:
+        """Real parameters, and a complex m0 that a real model leaves outside."""
+        defaults = {name: default for name, default in signature_of(self.model) if name in self.names}
+        missing = [n for n, default in defaults.items() if default is None and n not in parameters]
+        if missing or set(parameters) - set(defaults):
+            raise TypeError(f"{self.name}: expected the parameters {', '.join(defaults)}, got {', '.join(parameters)}")
+        return stack_parameters(self.model, tuple(parameters.get(n, defaults[n]) for n in self.names))
+
     def __call__(self, **parameters: Any) -> Tensor:
         """Signal ``(times, *voxels)``; parameters as :meth:`stack` takes them, a complex m0 too."""
-        factor = None
-        m0 = parameters.get("m0")
-        if not self.model.is_complex:
-            if isinstance(m0, complex):
-                factor, parameters = m0, {**parameters, "m0": 1.0}
-            elif isinstance(m0, Tensor) and m0.is_complex():
-                factor, parameters = m0, {**parameters, "m0": torch.ones_like(m0.real)}
-        signal = self.of_stack(self.stack(**parameters))
+        stacked, factor = self._stacked(parameters)
+        signal = self.of_stack(stacked)
         if self.is_complex:
             signal = torch.view_as_complex(signal)
         if factor is None:
             return signal
-        return signal * (abs(factor) if self.magnitude else factor)
+        return signal * (factor.abs() if self.magnitude else factor)
 
     def of_stack(self, parameters: Tensor) -> Tensor:
         """Signal of stacked parameters, ``(times, *voxels[, 2])``, real."""

@@ -206,14 +206,16 @@ def irgnm(
             if adjoint_data.is_complex() and not point.value.is_complex():
                 raise TypeError(f"adjoint_data: expected real data, as model(x0) is, got {adjoint_data.dtype}")
             metric: Operator = (lambda d: d) if penalty is None else penalty(x)
-            smooth: Operator | None = None if smoothing is None else smoothing(x)
-            outward = metric(x - pull) if smooth is None else metric(x - pull) + smooth(x)
+            outward = metric(x - pull)
+            if smoothing is not None:
+                smooth = smoothing(x)
+                outward, metric = outward + smooth(x), _sum(metric, smooth)
             right = point.cotangent(adjoint_data - normal(point.value)) - weight * outward
             if not bool(torch.isfinite(right).all()):
                 raise ValueError(
                     f"model, gram or adjoint_data: expected finite values, got NaN or infinity in step {step}"
                 )
-            system = _system(point, normal, weight, metric, smooth)
+            system = _system(point, normal, weight, metric)
             if proximal is None:
                 moved = x + cg(system, right, max_iter=cg_iter, tol=cg_tol)
             else:
@@ -231,13 +233,13 @@ def irgnm(
     return x
 
 
-def _system(
-    point: Linearization, normal: Operator, weight: float, metric: Operator, smooth: Operator | None
-) -> Operator:
-    """``v -> J^H A^H A J v + weight (Q + S) v``."""
-    if smooth is None:
-        return lambda v: point.cotangent(normal(point.tangent(v))) + weight * metric(v)
-    return lambda v: point.cotangent(normal(point.tangent(v))) + weight * (metric(v) + smooth(v))
+def _sum(a: Operator, b: Operator) -> Operator:
+    return lambda v: a(v) + b(v)
+
+
+def _system(point: Linearization, normal: Operator, weight: float, metric: Operator) -> Operator:
+    """``v -> J^H A^H A J v + weight metric(v)``."""
+    return lambda v: point.cotangent(normal(point.tangent(v))) + weight * metric(v)
 
 
 def _split_step(

@@ -101,8 +101,8 @@ def lsqr(
     Returns
     -------
     torch.Tensor or (torch.Tensor, SolverInfo)
-        Solution, shape ``(*batch, *n)``; differentiable with respect to `b`, `damping` and all that `A` and `AH` close
-        over.
+        Solution, shape ``(*batch, *n)``; differentiable with respect to `b`, `x0`, `damping` and all that `A` and `AH`
+        close over.
 
     Raises
     ------

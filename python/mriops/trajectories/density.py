@@ -47,8 +47,9 @@ def dcf_radial(trajectory: Tensor, im_size: Sequence[int]) -> Tensor:
     """
     k, scale = _normalised(trajectory, im_size)
     ndim = k.shape[-1]
-    # Inward spokes end within half a spacing of the centre: half, but for rounding, where it lies between samples.
-    inward = (k[..., -1, :].norm(dim=-1) < 0.5 * (k[..., -1, :] - k[..., -2, :]).norm(dim=-1) + 1e-9)[..., None]
+    # Inward spokes end within half a spacing of the centre: half, but for the rounding of coordinates, where it lies
+    # between samples.
+    inward = (k[..., -1, :].norm(dim=-1) < 0.51 * (k[..., -1, :] - k[..., -2, :]).norm(dim=-1))[..., None]
     k = torch.where(inward[..., None], k.flip(-2), k)
     unit = k[..., -1, :] - k[..., 0, :]
     length = unit.norm(dim=-1, keepdim=True)

@@ -154,7 +154,9 @@ def mask_random(
     ValueError
         If the centre alone has more, or the allowed region fewer, points than the acceleration asks for.
     """
-    return _mask_weighted(im_size, acceleration, acs, seed, partial_fourier, frames, None)
+    return mask_gaussian(
+        im_size, acceleration, acs=acs, seed=seed, sigma=math.inf, partial_fourier=partial_fourier, frames=frames
+    )
 
 
 def mask_gaussian(
@@ -173,12 +175,10 @@ def mask_gaussian(
 
     Parameters
     ----------
-    im_size, acceleration, acs, seed
+    im_size, acceleration, acs, seed, partial_fourier, frames
         As in `mask_random`.
     sigma : float
-        Standard deviation as a fraction of the axis.
-    partial_fourier, frames
-        As in `mask_random`.
+        Standard deviation as a fraction of the axis; infinite, this is `mask_random`.
 
     Returns
     -------
@@ -190,8 +190,23 @@ def mask_gaussian(
         If sigma is not positive, the centre alone has more, or the allowed region fewer, points than the acceleration
         asks for.
     """
-    number("sigma", sigma, "a positive number", lambda value: value > 0)
-    return _mask_weighted(im_size, acceleration, acs, seed, partial_fourier, frames, sigma)
+    sigma = number("sigma", sigma, "a positive number", lambda value: value > 0)
+    n, lift = _phase_axes(im_size, None)
+    centre, allowed = centre_box(n, acs), allowed_region(n, partial_fourier)
+    extra = target_count(n, acceleration, centre, allowed) - int(centre.sum())
+    candidates = np.flatnonzero(allowed & ~centre)
+    place = np.stack(np.unravel_index(candidates, n), -1)
+    away = (place - np.array([m // 2 for m in n])) / np.array(n)
+    log_weight = -(away**2).sum(-1) / (2.0 * sigma**2)
+    rng = generator_of(seed)
+    drawn = []
+    for _ in range(frame_count(frames)):
+        # Gumbel keys: the largest `extra` of them are a weighted draw without replacement
+        key = log_weight + rng.gumbel(size=candidates.size)
+        mask = centre.copy()
+        mask.flat[candidates[np.argpartition(-key, extra - 1)[:extra] if extra else []]] = True
+        drawn.append(mask)
+    return stack_frames(drawn, frames, lift)
 
 
 def acceleration(mask: Tensor) -> float:
@@ -215,35 +230,6 @@ def acceleration(mask: Tensor) -> float:
     if sampled == 0:
         raise ValueError("mask: expected at least one sampled entry, got none")
     return mask.numel() / sampled
-
-
-def _mask_weighted(
-    im_size: Sequence[int],
-    rate: float,
-    acs: int | Sequence[int],
-    seed: int,
-    partial_fourier: float,
-    frames: int | None,
-    sigma: float | None,
-) -> Tensor:
-    n, lift = _phase_axes(im_size, None)
-    centre, allowed = centre_box(n, acs), allowed_region(n, partial_fourier)
-    extra = target_count(n, rate, centre, allowed) - int(centre.sum())
-    candidates = np.flatnonzero(allowed & ~centre)
-    log_weight = np.zeros(candidates.size)
-    if sigma is not None:
-        place = np.stack(np.unravel_index(candidates, n), -1)
-        away = (place - np.array([m // 2 for m in n])) / np.array(n)
-        log_weight = -(away**2).sum(-1) / (2.0 * sigma**2)
-    rng = generator_of(seed)
-    drawn = []
-    for _ in range(frame_count(frames)):
-        # Gumbel keys: the largest `extra` of them are a weighted draw without replacement
-        key = log_weight + rng.gumbel(size=candidates.size)
-        mask = centre.copy()
-        mask.flat[candidates[np.argpartition(-key, extra - 1)[:extra] if extra else []]] = True
-        drawn.append(mask)
-    return stack_frames(drawn, frames, lift)
 
 
 def _phase_axes(im_size: Sequence[int], rate: int | Sequence[int] | None) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -109,7 +109,7 @@ def from_pulseq(
             raise ValueError(f"field_of_view: expected a length [m], as {path} defines no FOV; got None")
         lengths = dict(zip("xyz", (float(v) for v in stated)))
     else:
-        names = axes or ("yx" if np.size(field_of_view) == 2 else "zyx")
+        names = axes or ("yx" if np.size(np.asarray(field_of_view)) == 2 else "zyx")
         lengths = dict(zip(names, check_fov(field_of_view, len(names))))
     if axes is None:
         axes = "zyx" if "z" in lengths and np.ptp(k[..., 2]) * lengths["z"] > 1.0 else "yx"

@@ -24,7 +24,8 @@ def _tensor(name: str, value: Any, device: torch.device) -> Tensor:
     if isinstance(value, (bool, str, bytes)) or value is None:
         raise TypeError(f"{name}: expected a tensor or a number, got {value!r}")
     if isinstance(value, (int, float, complex, list, tuple)):
-        return torch.tensor(value, dtype=None if isinstance(value, complex) else torch.float64, device=device)
+        dtype = torch.complex128 if isinstance(value, complex) else torch.float64  # all digits of Python's numbers
+        return torch.tensor(value, dtype=dtype, device=device)
     raise TypeError(f"{name}: expected a tensor or a number, got {type(value).__module__}.{type(value).__qualname__}")
 
 
