@@ -189,6 +189,13 @@ def test_mapping_says_what_to_do_instead(transform, solver):
     torch.testing.assert_close(jacobian, torch.eye(4, dtype=torch.float64) / 2)
 
 
+@pytest.mark.parametrize("solver", [cg, lsqr])
+def test_mapping_over_the_damping_too(solver):
+    operators, b = [lambda x: 2.0 * x] * (1 + (solver is lsqr)), vector(4, dtype=torch.float64)
+    with pytest.raises(NotImplementedError, match=r"torch\.func\.vmap of a solver"):
+        torch.func.hessian(lambda d: solver(*operators, b, damping=d).square().sum())(torch.tensor(0.1))
+
+
 def test_mapping_over_what_an_operator_closes_over_too():
     scales, b = torch.tensor([1.0, 2.0]), torch.ones(3)
     with pytest.raises(NotImplementedError, match=r"torch\.func\.vmap of a solver"):

@@ -132,6 +132,7 @@ def lsqr(
     weight = _expand(damping, x, batch_ndim)
 
     def inverse(g: torch.Tensor, order: int | None) -> torch.Tensor:
+        not_mapped(g)  # before anything looks at the weight, whose transform may have ended
         options = {"max_iter": max_iter, "tol": tol, "damping": weight, "batch_ndim": batch_ndim}
         return cg(lambda v: AH(A(v)), g, check_every=check_every, implicit_grad=order != 0, **options)  # type: ignore
 
