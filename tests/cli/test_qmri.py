@@ -11,9 +11,9 @@ from PIL import Image
 
 from mriops import ops
 from mriops.cli import main
-from mriops.cli.main import QMRI_MODELS
 from mriops.cli.qmri_derived import derived
 from mriops.cli.qmri_models import MODELS
+from mriops.cli.qmri_options import QMRI_MODELS
 from mriops.cli.qmri_water_fat import fat_peaks
 from mriops.signals import FitResult, SignalOp, fat_spectrum, fit
 

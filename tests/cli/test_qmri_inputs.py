@@ -196,6 +196,8 @@ def test_water_and_fat_with_times_from_a_file(tmp_path):
         ("t2", {"time": TE}, ["--field", "1"], "--field: expected a model with fat_frequency or fat_amplitude, got t2"),
         ("t2", {"time": TE}, ["--ms"], "--ms: expected --times, which are in milliseconds, got none"),
         ("t2", {"time": TE}, ["--b1-grid", "1"], "--b1-grid: expected the model mrf, got t2"),
+        ("t2", {"time": TE}, ["--rank", "10"], "--rank: expected the model mrf, got t2"),
+        ("t2", {"time": TE}, ["--max-iter", "30"], "--max-iter: expected the model mrf, got t2"),
         ("t2", {"time": TE}, ["--im-size", "1,1"], "--im-size: expected the model mrf, got t2"),
         ("vfa", {"flip_angle": TE}, [], "--tr: expected the repetition time [s] for the model vfa, got nothing"),
         ("vfa", {"repetition_time": 1}, [], "--angles: expected for the model vfa, got nothing"),

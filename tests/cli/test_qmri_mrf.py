@@ -206,6 +206,7 @@ def test_sequences_that_are_none(tmp_path, capsys, text, message) -> None:
         (["--sequence", "SEQUENCE", "--tr", "1"], "--tr: expected another model, got mrf"),
         (["--sequence", "SEQUENCE", "--times", "1"], "--times: expected another model, got mrf"),
         (["--sequence", "SEQUENCE", "--im-size", "1,2"], "--im-size: expected k-space in"),
+        (["--sequence", "SEQUENCE", "--max-iter", "30"], "--max-iter: expected k-space in"),
     ],
 )
 def test_arguments_that_are_none(tmp_path, sequence, capsys, extra, message) -> None:

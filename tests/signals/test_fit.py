@@ -541,6 +541,11 @@ def test_derivative_for_the_signal():
         (ValueError, lambda op, s: fit(op, s, fixed={"m0": 1.0, "t2": 0.1}), "fixed: expected at least one parameter"),
         (TypeError, lambda op, s: fit(op, s, fixed={"t1": 1.0}), "fixed: expected names among m0, t2, got t1"),
         (TypeError, lambda op, s: fit(op, s, free=["b1"]), "free: expected names among m0, t2, got b1"),
+        (
+            ValueError,
+            lambda op, s: fit(op, s, free=["t2"], fixed={"t2": 0.1}),
+            "free: expected parameters that are not fixed, got t2",
+        ),
         (TypeError, lambda op, s: fit(op, s, start={"t2": 0.1}), "start: expected all of m0, t2"),
         (ValueError, lambda op, s: fit(op, s, start={"m0": -1.0, "t2": 0.1}), "start: expected m0 within its bounds"),
         (ValueError, lambda op, s: fit(op, s, noise=torch.ones(3)), "noise: expected one number or voxels"),

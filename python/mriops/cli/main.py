@@ -13,13 +13,9 @@ from importlib.util import find_spec
 
 from mriops import __version__
 from mriops.cli.interrupt import interruptible
+from mriops.cli.qmri_options import FINGERPRINT_DEFAULTS, QMRI_MODELS
 
 OK, FAILED, INTERRUPTED = 0, 1, 130
-#: What `mriops qmri --model` takes; here, so that --help needs no torch.
-QMRI_MODELS = (
-    *("t2", "t2star", "t1rho", "biexp", "stretched", "ir", "sr", "molli", "looklocker", "vfa", "mp2rage", "bssfp"),
-    *("mrf", "adc", "ivim", "dti", "dki", "tofts", "pcasl", "pasl", "flow", "waterfat"),
-)
 _EXIT_CODES = "exit codes: 0 done, 1 failed (one line says why), 2 wrong arguments, 130 interrupted"
 
 
@@ -138,12 +134,13 @@ def _add_qmri(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     c.add_argument("--slice-axis", type=int, metavar="N", help="axis of the slices of an npz or npy file")
     c.add_argument("--restart", action="store_true", help="drop finished slices of an earlier run")
     m = c.add_argument_group("mrf", "fingerprinting: from images, or from kspace (and trajectory) in an npz file")
-    m.add_argument("--t1", default="0.05:5:70", metavar="GRID", help="FIRST:LAST:COUNT or LIST [s] (%(default)s)")
-    m.add_argument("--t2", default="0.005:2:70", metavar="GRID", help="FIRST:LAST:COUNT or LIST [s] (%(default)s)")
+    known = FINGERPRINT_DEFAULTS
+    m.add_argument("--t1", metavar="GRID", help=f"FIRST:LAST:COUNT or LIST [s] ({known['t1']})")
+    m.add_argument("--t2", metavar="GRID", help=f"FIRST:LAST:COUNT or LIST [s] ({known['t2']})")
     m.add_argument("--b1-grid", metavar="GRID", help="find B1 too, among these; with --b1 the steps it is rounded to")
-    m.add_argument("--rank", type=_positive, default=10, metavar="N", help="singular vectors (default: %(default)s)")
-    m.add_argument("--l2", type=_not_negative, default=1e-3, help="k-space: Tikhonov weight (default: %(default)s)")
-    m.add_argument("--max-iter", type=_positive, default=30, metavar="N", help="k-space: CG iterations (%(default)s)")
+    m.add_argument("--rank", type=_positive, metavar="N", help=f"singular vectors (default: {known['rank']})")
+    m.add_argument("--l2", type=_not_negative, help=f"k-space: Tikhonov weight (default: {known['l2']})")
+    m.add_argument("--max-iter", type=_positive, metavar="N", help=f"k-space: CG iterations ({known['max_iter']})")
     m.add_argument("--im-size", metavar="Y,X", help="k-space along a trajectory without csm: size of the images")
     _add_common(c)
 

@@ -12,6 +12,7 @@ from mriops._native.signal_models import model_named
 from mriops.cli.qmri_design import read_columns, read_directions, unit_vectors
 from mriops.cli.qmri_files import Series, numbers, numbers_of
 from mriops.cli.qmri_models import Mapping
+from mriops.cli.qmri_options import FINGERPRINT_DEFAULTS
 from mriops.cli.qmri_water_fat import fat_peaks
 
 __all__ = ["measurement", "refuse"]
@@ -26,6 +27,8 @@ _OPTIONS = {
     "--field": ("fat_frequency", "fat_amplitude"),
     "--peaks": ("fat_frequency", "fat_amplitude"),
 }
+#: Options of fingerprints alone.
+_FINGERPRINTS = [f"--{name.replace('_', '-')}" for name in FINGERPRINT_DEFAULTS]
 #: Arguments that are one number for the whole measurement, which a column of a table repeats.
 _SINGLE = {
     "look_locker": ("flip_angle", "repetition_time"),
@@ -46,7 +49,7 @@ def measurement(arguments: argparse.Namespace, chosen: Mapping, series: Series) 
     inputs = {d.name: d for d in model_named(chosen.model).design}
     names = list(inputs)
     design = {} if arguments.sequence is None else _from_file(Path(arguments.sequence), chosen)
-    refuse(arguments, ("--b1-grid", "--im-size"), "the model mrf")
+    refuse(arguments, (*_FINGERPRINTS, "--b1-grid", "--im-size"), "the model mrf")
     for option, arguments_of in _OPTIONS.items():
         made = [name for name in arguments_of if name in names]
         if not made:

@@ -24,6 +24,7 @@ from mriops.cli.qmri_figure import draw_map
 from mriops.cli.qmri_files import Series, inside, read_map, read_series, whole, write_map
 from mriops.cli.qmri_measurement import refuse
 from mriops.cli.qmri_models import FINGERPRINT_UNITS, result_files
+from mriops.cli.qmri_options import FINGERPRINT_DEFAULTS
 from mriops.signals import Dictionary, PulseTrain, fingerprint_deviation, fingerprints, match
 
 __all__ = ["run_fingerprints"]
@@ -34,6 +35,9 @@ _FOREIGN = (
     *("--times", "--ms", "--angles", "--b-values", "--directions", "--tr", "--field", "--peaks"),
     *("--no-decay", "--two-parameter", "--fix", "--rician"),
 )
+
+#: Options of reconstructions.
+_KSPACE = ("--im-size", "--l2", "--max-iter")
 
 
 class _Kspace(NamedTuple):
@@ -67,6 +71,10 @@ def run_fingerprints(arguments: argparse.Namespace) -> int:
         The sequence, the grid or the data do not fit, or an option is of other models, named in one line.
     """
     refuse(arguments, _FOREIGN, "another model")
+    given = {option for option in _KSPACE if getattr(arguments, option[2:].replace("-", "_")) is not None}
+    for name, default in FINGERPRINT_DEFAULTS.items():
+        if getattr(arguments, name) is None:
+            setattr(arguments, name, default)
     started = time.perf_counter()
     device = choose_device("cpu", arguments.threads)
     if arguments.sequence is None:
@@ -80,8 +88,8 @@ def run_fingerprints(arguments: argparse.Namespace) -> int:
         if (raw is None)
         else Series(np.empty((0, *_volume(raw)), np.float32), None, {})
     )
-    if raw is None and arguments.im_size is not None:
-        raise ValueError(f"--im-size: expected k-space in {file}, got images")
+    if raw is None and given:
+        raise ValueError(f"{min(given)}: expected k-space in {file}, got images")
     if raw is None and len(series.images) != len(train):
         raise ValueError(f"{file}: expected {len(train)} images, as many as pulses, got {len(series.images)}")
     b1 = read_map(arguments.b1, series, "--b1").astype(np.float32) if arguments.b1 else None

@@ -210,6 +210,9 @@ def _problem(
     known = named(op, fixed, "fixed")
     begin = named(op, start or {}, "start")
     limits = named(op, bounds, "bounds")
+    both = [name for name in wanted if name in known]
+    if both:
+        raise ValueError(f"free: expected parameters that are not fixed, got {', '.join(both)}")
     forced = (*_FREE_ALL_THE_SAME.get(op.name, ()), *named(op, dict.fromkeys(wanted), "free"))
     free = [p.name for p in op.model.parameters if p.name not in known and (p.default is None or p.name in forced)]
     if not free:
