@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "../core/hostdevice.h"
+#include "nufft.h"
 
 namespace mriops {
 
@@ -46,5 +47,23 @@ MRIOPS_HD T wrapped(T coordinate, double n) {
 
 // Samples are sorted by tiles of this many cells along each axis, the slowest axis first.
 constexpr int64_t kTileCells = 8;
+
+// In planes with many samples beside cells also by cell within a tile: most samples then share their cells with a
+// neighbour. Larger planes would need a larger table than the caches hold.
+inline bool sorted_by_cell(const NufftProblem& p) {
+    const int64_t cells = p.gy * p.gx;
+    return p.ndim == 2 && p.samples >= cells / 2 && cells <= 1 << 22;
+}
+
+// What samples of a problem are sorted by, one axis after the other, the slowest first.
+struct SortKey {
+    int64_t tile = 0, within = 0;
+
+    MRIOPS_HD void add(int64_t cell, int64_t tiles) {
+        tile = tile * tiles + cell / kTileCells;
+        within = within * kTileCells + cell % kTileCells;
+    }
+    MRIOPS_HD int64_t value(bool by_cell) const { return by_cell ? tile * (kTileCells * kTileCells) + within : tile; }
+};
 
 }  // namespace mriops

@@ -1,4 +1,4 @@
-// nufft_points: wraps coordinates into one period and sorts samples by tile of the grid.
+// nufft_points: wraps coordinates into one period and sorts samples by where they are on the grid.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -28,31 +28,30 @@ struct AxisTiles {
                                 (p.trajectories() > 1 ? " of trajectory " + std::to_string(item) : ""));
 }
 
-// Tiles of samples [begin, end) of trajectory number `item`. The loop without branches, which the compiler can put into
-// vectors, serves blocks that need no wrapping.
-template <int D, class T>
-void find_tiles(const NufftProblem& p, const AxisTiles* axis, int64_t item, const T* trajectory, int64_t begin,
-                int64_t end, int32_t* tile) {
+// Sort keys of samples [begin, end) of trajectory number `item`. The loop without branches, which the compiler can put
+// into vectors, serves blocks that need no wrapping.
+template <int D, bool ByCell, class T>
+void find_keys(const NufftProblem& p, const AxisTiles* axis, int64_t item, const T* trajectory, int64_t begin,
+               int64_t end, int32_t* keys) {
     int outside = 0;
     for (int64_t s = begin; s < end; ++s)
         for (int a = 0; a < D; ++a) {
             const double k = trajectory[s * D + a];
             outside |= !(k >= -axis[a].n / 2) | !(k < axis[a].n / 2);
         }
-    const auto key = [&](int64_t s, const auto& coordinate) MRIOPS_LAMBDA_INLINE {
-        int64_t key = 0;
-        for (int a = 0; a < D; ++a) {
-            const Place at = place(coordinate(trajectory[s * D + a], a), axis[a].scale, axis[a].grid, p.width);
-            key = key * axis[a].tiles + at.cell / kTileCells;
-        }
-        tile[s] = int32_t(key);
+    const auto find = [&](int64_t s, const auto& coordinate) MRIOPS_LAMBDA_INLINE {
+        SortKey key;
+        for (int a = 0; a < D; ++a)
+            key.add(place(coordinate(trajectory[s * D + a], a), axis[a].scale, axis[a].grid, p.width).cell,
+                    axis[a].tiles);
+        keys[s] = int32_t(key.value(ByCell));
     };
     if (!outside) {
-        for (int64_t s = begin; s < end; ++s) key(s, [](T k, int) MRIOPS_LAMBDA_INLINE { return k; });
+        for (int64_t s = begin; s < end; ++s) find(s, [](T k, int) MRIOPS_LAMBDA_INLINE { return k; });
         return;
     }
     for (int64_t s = begin; s < end; ++s)
-        key(s, [&](T k, int a) {
+        find(s, [&](T k, int a) {
             if (!std::isfinite(k)) refuse(p, item, s, a, k);
             return wrapped(k, axis[a].n);
         });
@@ -63,17 +62,19 @@ template <int D, class T>
 void sort_points(const NufftProblem& p, int64_t item, const T* trajectory, T* points, int32_t* order) {
     const AxisTiles axes[] = {{p.nz, p.gz}, {p.ny, p.gy}, {p.nx, p.gx}};
     const AxisTiles* axis = axes + (3 - D);
-    int64_t tiles = 1;
-    for (int a = 0; a < D; ++a) tiles *= axis[a].tiles;
-    std::vector<int32_t> tile(static_cast<size_t>(p.samples));
-    std::vector<int64_t> start(static_cast<size_t>(tiles + 1), 0);
+    const bool by_cell = sorted_by_cell(p);
+    int64_t count = by_cell ? kTileCells * kTileCells : 1;
+    for (int a = 0; a < D; ++a) count *= axis[a].tiles;
+    std::vector<int32_t> keys(static_cast<size_t>(p.samples)), start(static_cast<size_t>(count + 1), 0);
     constexpr int64_t kBlock = 1024;
-    for (int64_t s = 0; s < p.samples; s += kBlock)
-        find_tiles<D>(p, axis, item, trajectory, s, std::min(p.samples, s + kBlock), tile.data());
-    for (int64_t s = 0; s < p.samples; ++s) ++start[size_t(tile[size_t(s)] + 1)];
-    for (int64_t t = 0; t < tiles; ++t) start[size_t(t + 1)] += start[size_t(t)];
+    for (int64_t s = 0; s < p.samples; s += kBlock) {
+        const auto find = by_cell ? find_keys<D, true, T> : find_keys<D, false, T>;
+        find(p, axis, item, trajectory, s, std::min(p.samples, s + kBlock), keys.data());
+    }
+    for (int64_t s = 0; s < p.samples; ++s) ++start[size_t(keys[size_t(s)] + 1)];
+    for (int64_t k = 0; k < count; ++k) start[size_t(k + 1)] += start[size_t(k)];
     for (int64_t s = 0; s < p.samples; ++s) {
-        const int64_t to = start[size_t(tile[size_t(s)])]++;
+        const int64_t to = start[size_t(keys[size_t(s)])]++;
         order[to] = int32_t(s);
         for (int a = 0; a < D; ++a) points[to * D + a] = wrapped(trajectory[s * D + a], axis[a].n);
     }

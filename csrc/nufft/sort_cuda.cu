@@ -1,4 +1,4 @@
-// nufft_points on the device: a stable radix sort by tile, so that the plan is the one the CPU makes.
+// nufft_points on the device: a stable radix sort by the same key, so that the plan is the one the CPU makes.
 #include "gridding.cuh"
 
 namespace mriops::cuda::gridding {
@@ -13,6 +13,7 @@ struct SortAxis {
 };
 struct Sort {
     int ndim, width, samples, blocks;
+    bool by_cell;
     SortAxis axis[3];
 };
 
@@ -27,13 +28,13 @@ __global__ void __launch_bounds__(kThreads)
     const int s = int(blockIdx.x) * kThreads + int(threadIdx.x);
     if (s >= a.samples) return;
     const int64_t at = int64_t(blockIdx.y) * a.samples + s;
-    int64_t key = 0;
+    SortKey key;
     for (int d = 0; d < a.ndim; ++d) {
         const SortAxis& axis = a.axis[3 - a.ndim + d];
         const T k = wrapped(finite_or_zero(trajectory[at * a.ndim + d]), axis.n);
-        key = key * axis.tiles + place(static_cast<double>(k), axis.scale, axis.grid, a.width).cell / kTileCells;
+        key.add(place(static_cast<double>(k), axis.scale, axis.grid, a.width).cell, axis.tiles);
     }
-    keys[at] = static_cast<unsigned>(key);
+    keys[at] = static_cast<unsigned>(key.value(a.by_cell));
     index[at] = s;
 }
 
@@ -166,12 +167,17 @@ constexpr int64_t kMostTrajectories = 65535;
 template <class T>
 void launch_sort(const NufftProblem& p, const T* trajectory, T* points, int32_t* order, Memory& memory) {
     const int64_t volumes[] = {p.nz, p.ny, p.nx}, grids[] = {p.gz, p.gy, p.gx};
-    Sort a{p.ndim, p.width, static_cast<int>(p.samples), static_cast<int>((p.samples + kChunk - 1) / kChunk), {}};
-    int64_t tiles = 1;
+    Sort a{p.ndim,
+           p.width,
+           static_cast<int>(p.samples),
+           static_cast<int>((p.samples + kChunk - 1) / kChunk),
+           sorted_by_cell(p),
+           {}};
+    int64_t count_of_keys = a.by_cell ? kTileCells * kTileCells : 1;
     for (int d = 3 - p.ndim; d < 3; ++d) {
         a.axis[d] = {static_cast<double>(volumes[d]), position_scale(volumes[d], grids[d]), grids[d],
                      grids[d] / kTileCells + 1};
-        tiles *= a.axis[d].tiles;
+        count_of_keys *= a.axis[d].tiles;
     }
     const int64_t group = p.trajectories() < kMostTrajectories ? p.trajectories() : kMostTrajectories;
     unsigned* keys[2];
@@ -189,7 +195,7 @@ void launch_sort(const NufftProblem& p, const T* trajectory, T* points, int32_t*
         const dim3 samples = blocks_for(p.samples, kThreads, count), chunks = blocks_for(p.samples, kChunk, count);
         MRIOPS_LAUNCH(make_keys<T>, samples, dim3(kThreads), 0, stream, a, from, keys[0], index[0]);
         int now = 0;
-        for (int shift = 0; shift < 32 && (tiles - 1) >> shift > 0; shift += 8, now = 1 - now) {
+        for (int shift = 0; shift < 32 && (count_of_keys - 1) >> shift > 0; shift += 8, now = 1 - now) {
             MRIOPS_LAUNCH(count_digits, chunks, dim3(kThreads), 0, stream, a, keys[now], shift, counts);
             MRIOPS_LAUNCH(scan_counts, dim3(unsigned(count)), dim3(kThreads), 0, stream, a, counts);
             MRIOPS_LAUNCH(move_digits, chunks, dim3(kThreads), 0, stream, a, keys[now], index[now], shift, counts,

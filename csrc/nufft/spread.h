@@ -39,24 +39,42 @@ struct RowWeights {
         return total;
     }
     MRIOPS_INLINE void add_to(T* row, T* behind, const Sum& value) const {
+        update(
+            row, behind, [&](Vec<T> v, int j, int i) MRIOPS_LAMBDA_INLINE { return v + w[j] * value.v[i]; },
+            [&](Rest v, int j) MRIOPS_LAMBDA_INLINE { return v + of_rest(j) * value.tail; });
+    }
+    // Of two samples that have their taps in the same cells, this one first.
+    MRIOPS_INLINE void add_both_to(T* row, T* behind, const Sum& value, const RowWeights& next,
+                                   const Sum& next_value) const {
+        update(
+            row, behind,
+            [&](Vec<T> v, int j, int i)
+                MRIOPS_LAMBDA_INLINE { return v + w[j] * value.v[i] + next.w[j] * next_value.v[i]; },
+            [&](Rest v, int j)
+                MRIOPS_LAMBDA_INLINE { return v + of_rest(j) * value.tail + next.of_rest(j) * next_value.tail; });
+    }
+
+  private:
+    using Rest = typename Sum::Rest;
+    // whole(v, tap, vector) and rest(v, group) become what v was.
+    template <class Whole, class Tail>
+    static MRIOPS_INLINE void update(T* row, T* behind, const Whole& of_whole, const Tail& of_tail) {
 #pragma GCC unroll 16
         for (int j = 0; j < W; ++j) {
 #pragma GCC unroll 16
             for (int i = 0; i < Sum::whole; ++i) {
                 T* const at = row + j * whole + i * Sum::L;
-                store_unaligned(at, load_unaligned(at) + w[j] * value.v[i]);
+                store_unaligned(at, of_whole(load_unaligned(at), j, i));
             }
         }
 #pragma GCC unroll 16
         for (int j = 0; j < rests; ++j) {
             T* const at = behind + j * rest_step;
-            Sum::store_rest(at, Sum::load_rest(at) + of_rest(j) * value.tail);
+            Sum::store_rest(at, of_tail(Sum::load_rest(at), j));
         }
     }
-
-  private:
-    MRIOPS_INLINE typename Sum::Rest of_rest(int j) const {
-        typename Sum::Rest out;
+    MRIOPS_INLINE Rest of_rest(int j) const {
+        Rest out;
         std::memcpy(&out, together > 1 ? &group[j] : &w[j], sizeof out);
         return out;
     }
@@ -105,6 +123,16 @@ struct RowWeights<T, N, 0> {
         for (int j = 0; j < width; ++j) {
             Sum cell = Sum::load(row + j * whole, behind + j * rest);
             cell.add(w[j] - Vec<T>{}, value);
+            cell.store(row + j * whole, behind + j * rest);
+        }
+    }
+    MRIOPS_INLINE void add_both_to(T* row, T* behind, const Sum& value, const RowWeights& next,
+                                   const Sum& next_value) const {
+        behind += lead * rest;
+        for (int j = 0; j < width; ++j) {
+            Sum cell = Sum::load(row + j * whole, behind + j * rest);
+            cell.add(w[j] - Vec<T>{}, value);
+            cell.add(next.w[j] - Vec<T>{}, next_value);
             cell.store(row + j * whole, behind + j * rest);
         }
     }
@@ -160,12 +188,13 @@ __attribute__((noinline)) void interpolate(const Block<T>& b, const SampleCells&
 // The transpose: the grid gains weight * values[s].
 template <class T, int N, int W, int D>
 __attribute__((noinline)) void spread(const Block<T>& b, const SampleCells& cell, const T* values) {
+    using Row = RowWeights<T, N, W>;
+    using Sum = typename Row::Sum;
     const int rows = W ? W : b.width;
     for (int s = 0; s < b.count; ++s) {
         const int at = s * kWidest;
         cell.prefetch<T, N, 0>(values, s);
-        const RowWeights<T, N, W> x(b.weight[2] + at, b.width, b.lead[s]);
-        using Sum = typename RowWeights<T, N, W>::Sum;
+        const Row x(b.weight[2] + at, b.width, b.lead[s]);
         const int64_t behind = b.rest[s];
         T* const* const line = b.lines + b.row[s];
         const int64_t offset = b.offset[s];
@@ -180,6 +209,41 @@ __attribute__((noinline)) void spread(const Block<T>& b, const SampleCells& cell
                 T* row = line[i] + offset;
                 for (int j = 0; j < rows; ++j, row += b.row_step)
                     x.add_to(row, row + behind, plane.times(y[j] - Vec<T>{}));
+            }
+        }
+    }
+}
+
+// The same in planes where many samples that follow each other share their cells: those are added two at a time, so
+// that each cell is read and written once. It is stores that spreading takes longest for.
+template <class T, int N, int W>
+__attribute__((noinline)) void spread_in_twos(const Block<T>& b, const SampleCells& cell, const T* values) {
+    using Row = RowWeights<T, N, W>;
+    using Sum = typename Row::Sum;
+    const int rows = W ? W : b.width;
+    const auto weights = [&](int s) MRIOPS_LAMBDA_INLINE { return Row(b.weight[2] + s * kWidest, b.width, b.lead[s]); };
+    const auto value_of = [&](int s) MRIOPS_LAMBDA_INLINE {
+        cell.prefetch<T, N, 0>(values, s);
+        return Sum::load_sample(values + cell(s) * N);
+    };
+    for (int s = 0; s < b.count; ++s) {
+        const Row x = weights(s);
+        const Sum value = value_of(s);
+        const int64_t offset = b.offset[s], behind = b.rest[s];
+        T* const* const line = b.lines + b.row[s];
+        const T* const y = b.weight[1] + s * kWidest;
+        if (b.shared_with_next(s)) {
+            const Row next_x = weights(++s);
+            const Sum next = value_of(s);
+            for (int i = 0; i < rows; ++i) {
+                T* const row = line[i] + offset;
+                x.add_both_to(row, row + behind, value.times(y[i] - Vec<T>{}), next_x,
+                              next.times(y[kWidest + i] - Vec<T>{}));
+            }
+        } else {
+            for (int i = 0; i < rows; ++i) {
+                T* const row = line[i] + offset;
+                x.add_to(row, row + behind, value.times(y[i] - Vec<T>{}));
             }
         }
     }
@@ -248,7 +312,10 @@ inline void interpolate_block(int64_t stored, const Block<T>& block, T* values, 
 template <class T>
 inline void spread_block(int64_t stored, const Block<T>& block, const T* values, const SampleCells& cell = {}) {
     with_constants(stored, block, [&](auto n, auto w, auto axes) {
-        spread<T, decltype(n)::value, decltype(w)::value, decltype(axes)::value>(block, cell, values);
+        constexpr int N = decltype(n)::value, W = decltype(w)::value, D = decltype(axes)::value;
+        if constexpr (D == 2)
+            if (block.by_cell) return spread_in_twos<T, N, W>(block, cell, values);
+        spread<T, N, W, D>(block, cell, values);
     });
 }
 

@@ -93,9 +93,10 @@ __attribute__((noinline)) void evaluate(const T* coefficients, int degree, const
 template <class T>
 struct Taps {
     int ndim, width;
+    bool by_cell;           // samples are sorted so
     AxisKernel<T> axis[3];  // the last ndim are set: z, y, x
 
-    explicit Taps(const NufftProblem& p) : ndim(p.ndim), width(p.width) {
+    explicit Taps(const NufftProblem& p) : ndim(p.ndim), width(p.width), by_cell(sorted_by_cell(p)) {
         if (ndim == 3) axis[0].set(p.nz, p.gz, width);
         axis[1].set(p.ny, p.gy, width);
         axis[2].set(p.nx, p.gx, width);
@@ -122,6 +123,7 @@ struct Ring {
 template <class T>
 struct Block {
     int count, width, ndim;
+    bool by_cell;      // sorted so
     int64_t row_step;  // 3D: between rows of a plane, in units of T
     int64_t first;     // position in sorted order of the first of these samples
     T* const* lines;   // the ring's
@@ -131,6 +133,11 @@ struct Block {
     // them it is
     int64_t rest[kBlockSamples];
     int lead[kBlockSamples];
+    // Samples s and s + 1 have their taps in the same cells.
+    MRIOPS_INLINE bool shared_with_next(int s) const {
+        return s + 1 < count && row[s + 1] == row[s] && offset[s + 1] == offset[s] && rest[s + 1] == rest[s] &&
+               lead[s + 1] == lead[s];
+    }
     // [axis][count][kWidest]: weights along z, y, x and their derivatives by the position; the last ndim are set
     alignas(64) T weight[3][kBlockSamples * kWidest];
     alignas(64) T slope[3][kBlockSamples * kWidest];
@@ -173,6 +180,7 @@ void make_block(const Taps<T>& taps, const Ring<T>& ring, const T* points, bool 
     const int w = taps.width, ndim = taps.ndim, outer = 3 - ndim, count = b.count;
     b.width = w;
     b.ndim = ndim;
+    b.by_cell = taps.by_cell;
     b.row_step = ring.row_step;
     Places<T> at[3];
     for (int a = outer; a < 3; ++a) {

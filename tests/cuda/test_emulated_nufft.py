@@ -153,9 +153,10 @@ def test_points_are_those_of_the_cpu(call: Caller, p: Problem, dtype: Any) -> No
         np.testing.assert_array_equal(points, case.points)
 
 
-def test_points_of_a_long_trajectory(call: Caller) -> None:
+@pytest.mark.parametrize("grid", [(180, 160), (96, 84)], ids=["by tile", "by cell"])
+def test_points_of_a_long_trajectory(call: Caller, grid: tuple[int, int]) -> None:
     """More than one block of the sort, and digits of more than eight bits."""
-    p = Problem(1, 1, 5000, (90, 80), 1, 1, (180, 160), 4)
+    p = Problem(1, 1, 5000, (90, 80), 1, 1, grid, 4)
     case = Case(p, np.complex64)
     order = np.full_like(case.order, -1)
     points = call("nufft_points", [case.trajectory], case.points, p.sizes, also=order)

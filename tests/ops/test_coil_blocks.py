@@ -42,14 +42,15 @@ DENSE = ((12, 14), (4, 5, 6))
 
 
 # Kernels of 4 to 8 points have loops of their own, others have not. 405 samples: not a whole number of blocks, nor of
-# squares that are turned. More samples than cells go in blocks of up to 16 coils, fewer in blocks of up to 8 unless
-# there are 12; volumes in blocks of 4, or 8 where there are a quarter as many samples as cells.
+# squares that are turned. More samples than cells go in blocks of up to 16 coils and those in one cell two at a time,
+# fewer in blocks of up to 8 unless there are 12; volumes in blocks of 4, or 8 where there are a quarter as many samples
+# as cells.
 @pytest.mark.parametrize("backend", [*available_backends(), *SLOWER])
 @pytest.mark.parametrize(
     ("im", "coils"),
     [
         *(((19, 23), n) for n in (1, 2, 3, 4, 5, 7, 8, 11, 12, 15, 17)),
-        *((DENSE[0], n) for n in (12, 15, 17)),
+        *((DENSE[0], n) for n in (1, 2, 3, 5, 7, 12, 15, 17)),
         *(((7, 9, 11), n) for n in (1, 2, 4, 8, 11)),
         *((DENSE[1], n) for n in (7, 9)),
     ],

@@ -245,6 +245,23 @@ def test_a_plan_gives_the_same_bits() -> None:
         assert torch.allclose(sorted_points, frame[order.long()], rtol=0, atol=8 * torch.finfo(F32).eps)
 
 
+# The order is what the speed of the loops rests on: samples of a tile of 8 x 8 cells follow each other, and where there
+# are half as many as cells, those of a cell.
+@pytest.mark.parametrize(("samples", "together"), [(500, 8), (5000, 1)])
+def test_neighbours_in_a_plan_are_neighbours_on_the_grid(samples: int, together: int) -> None:
+    im = (40, 52)
+    plan = ops.nufft_plan(points(samples, im=im), im, eps=1e-6, upsampling=2)
+    grid = torch.tensor(plan.grid)
+    assert (samples >= math.prod(plan.grid) / 2) == (together == 1)
+    position = torch.remainder(plan.points * grid / torch.tensor(im), grid)
+    leftmost = torch.ceil(position - plan.width / 2).long() + plan.width // 2
+    place = leftmost // together
+    changes = int((place[1:] != place[:-1]).any(1).sum())
+    assert changes == len(torch.unique(place, dim=0)) - 1
+    tiles = leftmost // 8
+    assert torch.equal(tiles, tiles[np.lexsort((tiles[:, 1], tiles[:, 0]))])
+
+
 def test_plans_for_something_else_are_refused() -> None:
     image, trajectory = random(8, 10, dtype=C64), points(20, im=(8, 10), dtype=F32)
     with pytest.raises(ValueError, match=r"plan: expected one for images of size \(8, 10\), got one for \(10, 8\)"):
