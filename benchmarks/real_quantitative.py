@@ -20,7 +20,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -187,9 +187,16 @@ def add_pyqmri(scan: Scan, python: Path, steps: int, table: Path) -> None:
     t1 = with_pyqmri(scan, python, steps)
     found = rows_of(name, method, t1, reference, _cpu() - begin)
     say(found)
+    write_rows(rows_of_others(table, {method}) + found, table)
+
+
+def rows_of_others(table: Path, methods: Collection[str]) -> list[Row]:
+    """What the file has of other methods."""
+    if not table.exists():
+        return []
     with table.open(newline="") as file:
         kept = [Row(r["scan"], r["method"], r["measure"], float(r["value"])) for r in csv.DictReader(file)]
-    write_rows([r for r in kept if r.method != method] + found, table)
+    return [r for r in kept if r.method not in methods]
 
 
 def say(found: list[Row]) -> None:
@@ -230,7 +237,7 @@ def main() -> int:
             found = rows_of(name, method, t1, reference, seconds)
             rows += found
             say(found)
-    write_rows(rows, table)
+    write_rows(rows + rows_of_others(table, METHODS), table)
     draw(maps, arguments.out / "docs" / "images" / "real_quantitative.png")
     return 0
 

@@ -93,7 +93,7 @@ __attribute__((noinline)) void evaluate(const T* coefficients, int degree, const
 template <class T>
 struct Taps {
     int ndim, width;
-    bool by_cell;           // samples are sorted so
+    bool by_cell;           // how samples are sorted, see points.h
     AxisKernel<T> axis[3];  // the last ndim are set: z, y, x
 
     explicit Taps(const NufftProblem& p) : ndim(p.ndim), width(p.width), by_cell(sorted_by_cell(p)) {
@@ -123,7 +123,7 @@ struct Ring {
 template <class T>
 struct Block {
     int count, width, ndim;
-    bool by_cell;      // sorted so
+    bool by_cell;      // how they are sorted, see points.h
     int64_t row_step;  // 3D: between rows of a plane, in units of T
     int64_t first;     // position in sorted order of the first of these samples
     T* const* lines;   // the ring's

@@ -1,10 +1,11 @@
 """Results files, and the texts that show them."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from benchmarks import results, table
+from benchmarks import real_noncartesian, real_quantitative, results, table
 from benchmarks.cases import CASES, by_name
 from benchmarks.results import Row
 
@@ -184,3 +185,11 @@ def test_other_tables(tmp_path):
     path.write_text("scan,acceleration,sampled,method,nrmse,ssim\nbrain,2,0.5,mriops,0.0371,0.9818\n")
     assert "| brain | 2 | 0.037, 0.982 |" in table.real_data_table(path)
     assert "No measurement" in table.real_data_table(tmp_path / "absent.csv")
+
+
+def test_rows_of_methods_that_did_not_run_stay(tmp_path: Path) -> None:
+    table = tmp_path / "measured.csv"
+    assert real_quantitative.rows_of_others(table, {"fit"}) == []
+    rows = [real_noncartesian.Row("34 spokes", method, "white matter [s]", 1.025) for method in ("fit", "other")]
+    real_noncartesian.write_rows(rows, table)
+    assert real_quantitative.rows_of_others(table, {"fit"}) == rows[1:]

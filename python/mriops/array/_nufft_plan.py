@@ -23,7 +23,8 @@ class NufftPlan(NamedTuple):
     Attributes
     ----------
     points
-        The trajectory, wrapped into ``[-N/2, N/2)`` and sorted into tiles, ``(*batch, samples, ndim)``.
+        The trajectory, ``(*batch, samples, ndim)``, wrapped into ``[-N/2, N/2)`` and sorted by tiles of the grid; in
+        planes with many samples beside cells by cell too.
     order
         Place of each sorted point in the trajectory, int32, ``(*batch, samples)``.
     im_size
