@@ -145,7 +145,8 @@ struct SampleCells {
 
     MRIOPS_INLINE int64_t operator()(int s) const { return order ? (*order)[first + s] : s; }
     // Asks for the cell of a sample that comes soon: cells lie in short runs, and no hardware looks ahead from one to
-    // the next. Into L1: from L2 they came half as fast again or not, by what had passed through the caches before.
+    // the next. Into L1: on Zen 5, once a pass before has filled the caches, they come from L2 so late that the taps
+    // take twice as long.
     template <class T, int N, int Write>
     MRIOPS_INLINE void prefetch(const T* values, int s) const {
         constexpr int64_t kAhead = 16;
@@ -185,21 +186,38 @@ __attribute__((noinline)) void interpolate(const Block<T>& b, const SampleCells&
     }
 }
 
-// The transpose: the grid gains weight * values[s].
-template <class T, int N, int W, int D>
+// The transpose: the grid gains weight * values[s]. InTwos: samples that follow each other and share their cells are
+// added together, so that each cell is read and written once; it is stores that spreading takes longest for. In 2D.
+template <class T, int N, int W, int D, bool InTwos>
 __attribute__((noinline)) void spread(const Block<T>& b, const SampleCells& cell, const T* values) {
     using Row = RowWeights<T, N, W>;
     using Sum = typename Row::Sum;
     const int rows = W ? W : b.width;
+    const auto weights_of = [&](int s)
+                                MRIOPS_LAMBDA_INLINE { return Row(b.weight[2] + s * kWidest, b.width, b.lead[s]); };
+    const auto value_of = [&](int s) MRIOPS_LAMBDA_INLINE {
+        cell.prefetch<T, N, 0>(values, s);
+        return Sum::load_sample(values + cell(s) * N);
+    };
     for (int s = 0; s < b.count; ++s) {
         const int at = s * kWidest;
-        cell.prefetch<T, N, 0>(values, s);
-        const Row x(b.weight[2] + at, b.width, b.lead[s]);
+        const Row x = weights_of(s);
+        const Sum value = value_of(s);
         const int64_t behind = b.rest[s];
         T* const* const line = b.lines + b.row[s];
         const int64_t offset = b.offset[s];
         const T* const y = b.weight[1] + at;
-        const Sum value = Sum::load_sample(values + cell(s) * N);
+        if constexpr (InTwos)
+            if (b.same_cells_as_next(s)) {
+                const Row next_x = weights_of(++s);
+                const Sum next = value_of(s);
+                for (int i = 0; i < rows; ++i) {
+                    T* const row = line[i] + offset;
+                    x.add_both_to(row, row + behind, value.times(y[i] - Vec<T>{}), next_x,
+                                  next.times(y[kWidest + i] - Vec<T>{}));
+                }
+                continue;
+            }
         for (int i = 0; i < rows; ++i) {
             if constexpr (D == 2) {
                 T* const row = line[i] + offset;
@@ -209,41 +227,6 @@ __attribute__((noinline)) void spread(const Block<T>& b, const SampleCells& cell
                 T* row = line[i] + offset;
                 for (int j = 0; j < rows; ++j, row += b.row_step)
                     x.add_to(row, row + behind, plane.times(y[j] - Vec<T>{}));
-            }
-        }
-    }
-}
-
-// The same in planes where many samples that follow each other share their cells: those are added two at a time, so
-// that each cell is read and written once. It is stores that spreading takes longest for.
-template <class T, int N, int W>
-__attribute__((noinline)) void spread_in_twos(const Block<T>& b, const SampleCells& cell, const T* values) {
-    using Row = RowWeights<T, N, W>;
-    using Sum = typename Row::Sum;
-    const int rows = W ? W : b.width;
-    const auto weights = [&](int s) MRIOPS_LAMBDA_INLINE { return Row(b.weight[2] + s * kWidest, b.width, b.lead[s]); };
-    const auto value_of = [&](int s) MRIOPS_LAMBDA_INLINE {
-        cell.prefetch<T, N, 0>(values, s);
-        return Sum::load_sample(values + cell(s) * N);
-    };
-    for (int s = 0; s < b.count; ++s) {
-        const Row x = weights(s);
-        const Sum value = value_of(s);
-        const int64_t offset = b.offset[s], behind = b.rest[s];
-        T* const* const line = b.lines + b.row[s];
-        const T* const y = b.weight[1] + s * kWidest;
-        if (b.shared_with_next(s)) {
-            const Row next_x = weights(++s);
-            const Sum next = value_of(s);
-            for (int i = 0; i < rows; ++i) {
-                T* const row = line[i] + offset;
-                x.add_both_to(row, row + behind, value.times(y[i] - Vec<T>{}), next_x,
-                              next.times(y[kWidest + i] - Vec<T>{}));
-            }
-        } else {
-            for (int i = 0; i < rows; ++i) {
-                T* const row = line[i] + offset;
-                x.add_to(row, row + behind, value.times(y[i] - Vec<T>{}));
             }
         }
     }
@@ -314,8 +297,8 @@ inline void spread_block(int64_t stored, const Block<T>& block, const T* values,
     with_constants(stored, block, [&](auto n, auto w, auto axes) {
         constexpr int N = decltype(n)::value, W = decltype(w)::value, D = decltype(axes)::value;
         if constexpr (D == 2)
-            if (block.by_cell) return spread_in_twos<T, N, W>(block, cell, values);
-        spread<T, N, W, D>(block, cell, values);
+            if (block.by_cell) return spread<T, N, W, D, true>(block, cell, values);
+        spread<T, N, W, D, false>(block, cell, values);
     });
 }
 

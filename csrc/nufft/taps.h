@@ -133,8 +133,8 @@ struct Block {
     // them it is
     int64_t rest[kBlockSamples];
     int lead[kBlockSamples];
-    // Samples s and s + 1 have their taps in the same cells.
-    MRIOPS_INLINE bool shared_with_next(int s) const {
+    // Of the taps of samples s and s + 1.
+    MRIOPS_INLINE bool same_cells_as_next(int s) const {
         return s + 1 < count && row[s + 1] == row[s] && offset[s + 1] == offset[s] && rest[s + 1] == rest[s] &&
                lead[s + 1] == lead[s];
     }
