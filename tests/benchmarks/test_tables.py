@@ -188,8 +188,8 @@ def test_other_tables(tmp_path):
 
 
 def test_rows_of_methods_that_did_not_run_stay(tmp_path: Path) -> None:
-    table = tmp_path / "measured.csv"
-    assert real_quantitative.rows_of_others(table, {"fit"}) == []
+    measured = tmp_path / "measured.csv"
+    assert real_quantitative.rows_of_others(measured, {"fit"}) == []
     rows = [real_noncartesian.Row("34 spokes", method, "white matter [s]", 1.025) for method in ("fit", "other")]
-    real_noncartesian.write_rows(rows, table)
-    assert real_quantitative.rows_of_others(table, {"fit"}) == rows[1:]
+    real_noncartesian.write_rows(rows, measured)
+    assert real_quantitative.rows_of_others(measured, {"fit"}) == rows[1:]
