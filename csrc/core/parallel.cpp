@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <exception>
 #include <mutex>
@@ -20,6 +21,8 @@ namespace mriops {
 namespace {
 
 constexpr int max_workers = 255;
+using Clock = std::chrono::steady_clock;
+constexpr Clock::duration longest_wait_awake = std::chrono::milliseconds(1);
 // About 20 us on current machines: longer than the gap between two kernels of a solver, too short to be felt elsewhere.
 constexpr int spins_before_sleep = 500;
 
@@ -98,8 +101,9 @@ class Pool {
             else
                 wake_.notify_all();
         }
+        const Clock::time_point begun = Clock::now();
         job.work(0);
-        for (int i = 0; i < spins_before_sleep && job.running.load(std::memory_order_relaxed) > 0; ++i) pause_briefly();
+        wait_awake(job, begun);
         std::unique_lock<std::mutex> lock(mutex_);
         Job** link = &jobs_;
         while (*link != &job) link = &(*link)->following;
@@ -110,6 +114,18 @@ class Pool {
     int workers() const { return workers_.load(std::memory_order_relaxed); }
 
   private:
+    // Until the workers are done, but no longer than a quarter of the time that the job took so far: to be woken takes
+    // a tenth of a millisecond, in which the workers fall asleep as well.
+    static void wait_awake(const Job& job, Clock::time_point begun) {
+        const Clock::time_point now = Clock::now(), until = now + std::min((now - begun) / 4, longest_wait_awake);
+        do {
+            for (int i = 0; i < spins_before_sleep; ++i) {
+                if (job.running.load(std::memory_order_relaxed) == 0) return;
+                pause_briefly();
+            }
+        } while (Clock::now() < until);
+    }
+
     // Needs the mutex. A system that refuses more threads leaves the job with those there are.
     void start_workers(int wanted) {
         wanted = std::min(wanted, max_workers);

@@ -47,10 +47,12 @@ struct ImagePass {
 
     template <class F>
     void over_groups(int threads, const F& f) const {
-        const int64_t groups = (grid.tiles + kGroup - 1) / kGroup;
+        // Where there are few rows, as many groups for each thread.
+        const int64_t share = grid.rows >= 8 * threads ? 1 : threads, whole = (grid.tiles + kGroup - 1) / kGroup,
+                      groups = std::min(grid.tiles, (whole + share - 1) / share * share);
         parallel_for(grid.rows * groups, threads, [&](int64_t i, int) {
-            const int64_t t0 = i % groups * kGroup;
-            f(i / groups, t0, std::min(t0 + kGroup, grid.tiles));
+            const int64_t g = i % groups;
+            f(i / groups, g * grid.tiles / groups, (g + 1) * grid.tiles / groups);
         });
     }
 

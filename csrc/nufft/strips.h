@@ -1,8 +1,8 @@
 // Walks over the samples in sorted order, strip by strip of the outermost grid axis, with only the grid lines of one
 // strip in memory: transformed just before they are read, and back as soon as nothing more is added to them.
 //
-// The strips are cut into a number of chunks that depends on the problem alone; threads take chunks. Lines that two
-// chunks add to are joined at the seams (seams.h), so results do not depend on the number of threads.
+// The grid is cut into chunks of about equal work, which threads take. Lines that two chunks add to are joined at the
+// seams (seams.h): there the cuts depend on the problem alone, so that results do not depend on the number of threads.
 #pragma once
 #include <vector>
 
@@ -17,6 +17,7 @@ namespace {
 
 struct Chunk {
     int64_t cells_begin, cells_end;  // of leftmost taps
+    int64_t seam, next_seam;         // where it begins and ends
     bool last;
 };
 
@@ -30,26 +31,33 @@ class Strips {
           samples_(p.samples),
           span_(p.ndim == 3 ? kTileCells : 2 * kTileCells),
           capacity_(span_ + p.width + grid.lines_at_once()) {
-        const int64_t cells = grid.outer.grid;
-        strips_ = cells / span_ + 1;
-        for (int64_t i = 0; i <= strips_; ++i) start_.push_back(first_at(i * span_));
-        start_.back() = samples_;
-        cut(p);
+        const int64_t tiles = grid.outer.grid / kTileCells + 1;
+        for (int64_t i = 0; i < tiles; ++i)
+            start_.push_back(first_where(start_.empty() ? 0 : start_.back(), samples_, [&](int64_t s) {
+                return taps_.cell(points_, s, taps_.outer()) >= i * kTileCells;
+            }));
+        start_.push_back(samples_);
+        // Many batch items keep the threads busy as they are, and little work is not worth cutting.
+        const bool whole = p.batch >= 16 || samples_ * grid_.stored < 32768;
+        most_ = whole ? 1 : grid.ndim == 3 ? 4 : 8;
+        summed_ = cut(most_);
     }
-    int64_t chunks() const { return int64_t(chunks_.size()); }
     // Memory that `spread` and `gram` need for the seams between chunks.
-    int64_t seams_size() const { return Seams<T>::size(chunks(), grid_.width, grid_.line_reals); }
+    int64_t seams_size() const { return Seams<T>::size(int64_t(summed_.size()), grid_.width, grid_.line_reals); }
     void set_seams(T* memory) { seams_ = memory; }
 
     // visit(block) for every block of samples, with lines of cells in place.
     template <class Visit>
     void interpolate(const Cx<T>* spectrum, bool slopes, int threads, const Visit& visit) const {
-        parallel_for(chunks(), threads, [&](int64_t j, int) {
+        // Lines that two chunks read are made twice.
+        const std::vector<Chunk> chunks = cut(threads == 1 || most_ == 1 ? 1 : std::max<int64_t>(most_, 2 * threads));
+        parallel_for(int64_t(chunks.size()), threads, [&](int64_t j, int) {
+            const Chunk& chunk = chunks[size_t(j)];
             Walk walk(*this, 1);
-            int64_t produced = chunks_[size_t(j)].cells_begin;
-            for_each_strip(j, [&](int64_t base, int64_t from, int64_t to) {
+            int64_t produced = chunk.cells_begin;
+            for_each_strip(chunk, [&](int64_t base, int64_t from, int64_t to) {
                 if (from == to) return;
-                make_lines(spectrum, j, base, produced, walk.ring[0]);
+                make_lines(spectrum, chunk, base, produced, walk.ring[0]);
                 const Ring<T> ring = ring_at(walk, 0, base);
                 for_each_block(walk, ring, from, to, slopes, visit);
             });
@@ -59,19 +67,20 @@ class Strips {
     // visit(block) adds to the lines, which go to the spectrum.
     template <class Visit>
     void spread(Cx<T>* spectrum, int threads, const Visit& visit) const {
-        Seams<T> seams(chunks(), grid_.width, grid_.line_reals, seams_);
-        parallel_for(chunks(), threads, [&](int64_t j, int) {
+        Seams<T> seams(int64_t(summed_.size()), grid_.width, grid_.line_reals, seams_);
+        parallel_for(int64_t(summed_.size()), threads, [&](int64_t j, int) {
+            const Chunk& chunk = summed_[size_t(j)];
             Walk walk(*this, 1);
-            int64_t absorbed = chunks_[size_t(j)].cells_begin, opened = absorbed;
-            for_each_strip(j, [&](int64_t base, int64_t from, int64_t to) {
-                open_lines(j, base, opened, walk.ring[0]);
+            int64_t absorbed = chunk.cells_begin, opened = absorbed;
+            for_each_strip(chunk, [&](int64_t base, int64_t from, int64_t to) {
+                open_lines(chunk, base, opened, walk.ring[0]);
                 for_each_sum(walk, ring_at(walk, 0, base), 0, from, to, [&](Block<T>& block, const auto& to_sums) {
                     to_sums(block);
                     visit(block);
                 });
-                take_lines(spectrum, seams, j, base + span_, absorbed, walk.ring[0]);
+                take_lines(spectrum, seams, chunk, base + span_, absorbed, walk.ring[0]);
             });
-            finish_chunk(spectrum, seams, j, absorbed, walk.ring[0]);
+            finish_chunk(spectrum, seams, chunk, absorbed, walk.ring[0]);
         });
     }
 
@@ -79,19 +88,20 @@ class Strips {
     // place.
     template <class Visit>
     void gram(Cx<T>* spectrum, int threads, const Visit& visit) const {
-        Seams<T> seams(chunks(), grid_.width, grid_.line_reals, seams_);
-        parallel_for(chunks(), threads, [&](int64_t j, int) {
+        Seams<T> seams(int64_t(summed_.size()), grid_.width, grid_.line_reals, seams_);
+        parallel_for(int64_t(summed_.size()), threads, [&](int64_t j, int) {
+            const Chunk& chunk = summed_[size_t(j)];
             Walk walk(*this, 2);
-            int64_t produced = chunks_[size_t(j)].cells_begin, absorbed = produced, opened = produced;
-            for_each_strip(j, [&](int64_t base, int64_t from, int64_t to) {
-                if (from != to) make_lines(spectrum, j, base, produced, walk.ring[0]);
-                open_lines(j, base, opened, walk.ring[1]);
+            int64_t produced = chunk.cells_begin, absorbed = produced, opened = produced;
+            for_each_strip(chunk, [&](int64_t base, int64_t from, int64_t to) {
+                if (from != to) make_lines(spectrum, chunk, base, produced, walk.ring[0]);
+                open_lines(chunk, base, opened, walk.ring[1]);
                 const Ring<T> in = ring_at(walk, 0, base);
                 const std::ptrdiff_t apart = walk.ring[1] - walk.ring[0];
                 for_each_sum(walk, in, apart, from, to, visit);
-                take_lines(spectrum, seams, j, base + span_, absorbed, walk.ring[1]);
+                take_lines(spectrum, seams, chunk, base + span_, absorbed, walk.ring[1]);
             });
-            finish_chunk(spectrum, seams, j, absorbed, walk.ring[1]);
+            finish_chunk(spectrum, seams, chunk, absorbed, walk.ring[1]);
         });
     }
 
@@ -122,41 +132,47 @@ class Strips {
         }
         return low;
     }
-    int64_t first_at(int64_t cell) const {
-        return first_where(0, samples_, [&](int64_t s) { return taps_.cell(points_, s, taps_.outer()) >= cell; });
-    }
 
-    // Chunks of about equal work, each longer than a kernel is wide.
-    void cut(const NufftProblem& p) {
-        const int64_t least = std::max<int64_t>(2 * span_, (p.width + span_ - 1) / span_ * span_),
-                      cells = grid_.outer.grid;
-        // Many batch items keep the threads busy as they are, and little work is not worth cutting.
-        const bool whole = p.batch >= 16 || samples_ * grid_.stored < 32768;
-        const int64_t most = whole ? 1 : std::min<int64_t>(grid_.ndim == 3 ? 4 : 8, cells / (2 * least));
-        const double line_work = double(grid_.line_reals) / double(2 * grid_.stored) * 8,
-                     total = line_work * double(cells) + double(samples_) * taps_.rows() * p.width;
+    // At most so many chunks of about equal work, each at least as long as a kernel is wide.
+    std::vector<Chunk> cut(int64_t most) const {
+        const int64_t cells = grid_.outer.grid,
+                      least = std::max(span_, (grid_.width + kTileCells - 1) / kTileCells * kTileCells);
+        // In units of a tap; the transforms of a cell take as long as so many.
+        const double of_cell = grid_.ndim == 3 ? 5 : 10,
+                     of_line = of_cell * double(grid_.line_reals) / double(2 * grid_.stored),
+                     of_sample = double(taps_.rows() * grid_.width);
+        const auto before = [&](int64_t cell) {
+            return of_line * double(cell) + of_sample * double(start_[size_t(cell / kTileCells)]);
+        };
+        const double all = of_line * double(cells) + of_sample * double(samples_);
+        std::vector<Chunk> chunks;
         int64_t begin = 0;
-        for (int64_t i = 1; i < strips_; ++i) {
-            const double done = line_work * double(i * span_) + double(start_[size_t(i)]) * taps_.rows() * p.width;
-            const int64_t cell = i * span_;
-            if (int64_t(chunks_.size()) + 1 < most && done * double(most) >= total * double(chunks_.size() + 1) &&
-                cell - begin >= least && cells - cell >= least) {
-                chunks_.push_back({begin, cell, false});
-                begin = cell;
-            }
+        const auto close = [&](int64_t end) {
+            const int64_t i = int64_t(chunks.size());
+            chunks.push_back({begin, end, i, i + 1, false});
+            begin = end;
+        };
+        for (int64_t i = 1; i < most; ++i) {
+            const double wanted = all * double(i) / double(most);
+            int64_t end = begin + least;
+            while (end + kTileCells <= cells - least && before(end) + before(end + kTileCells) < 2 * wanted)
+                end += kTileCells;
+            if (end <= cells - least) close(end);
         }
-        chunks_.push_back({begin, cells, true});
+        close(cells);
+        chunks.back().next_seam = 0;
+        chunks.back().last = true;
+        return chunks;
     }
 
+    // f(first cell, first sample, last sample) for the strips of a chunk.
     template <class F>
-    void for_each_strip(int64_t j, const F& f) const {
-        const Chunk& chunk = chunks_[size_t(j)];
+    void for_each_strip(const Chunk& chunk, const F& f) const {
+        const int64_t tiles = int64_t(start_.size()) - 1;
         // A cell at `grid` itself belongs to the last chunk.
-        for (int64_t base = chunk.cells_begin; chunk.last ? base <= chunk.cells_end : base < chunk.cells_end;
-             base += span_) {
-            const size_t i = size_t(base / span_);
-            if (i + 1 < start_.size()) f(base, start_[i], start_[i + 1]);
-        }
+        const int64_t end = chunk.last ? tiles * kTileCells : chunk.cells_end;
+        for (int64_t base = chunk.cells_begin; base < end; base += span_)
+            f(base, start_[size_t(base / kTileCells)], start_[size_t(std::min(base + span_, end) / kTileCells)]);
     }
 
     TileOrigin tile_of(int64_t sample) const {
@@ -217,15 +233,14 @@ class Strips {
         return {walk.lines.data(), base, span_, grid_.row_step, grid_.cells};
     }
     // Zeros for the lines that the strip at `base` is the first to add to.
-    void open_lines(int64_t j, int64_t base, int64_t& opened, T* ring) const {
-        const int64_t end = std::min(base + span_, chunks_[size_t(j)].cells_end) + grid_.width;
+    void open_lines(const Chunk& chunk, int64_t base, int64_t& opened, T* ring) const {
+        const int64_t end = std::min(base + span_, chunk.cells_end) + grid_.width;
         for (; opened < end; ++opened) std::fill_n(line_at(ring, opened), grid_.line_reals, T(0));
     }
 
     // Brings lines up to the last tap of the strip at `base` into the ring.
-    void make_lines(const Cx<T>* spectrum, int64_t j, int64_t base, int64_t& produced, T* ring) const {
-        const int64_t end = chunks_[size_t(j)].cells_end + grid_.width,
-                      need = std::min(base + span_ + grid_.width - 1, end);
+    void make_lines(const Cx<T>* spectrum, const Chunk& chunk, int64_t base, int64_t& produced, T* ring) const {
+        const int64_t end = chunk.cells_end + grid_.width, need = std::min(base + span_ + grid_.width - 1, end);
         produced = std::max(produced, base);
         while (produced < need) {
             T* to[Lanes<T>::width];
@@ -237,14 +252,13 @@ class Strips {
     }
 
     // Lines before `end` are complete, but for those at the seam that the chunk begins with.
-    void take_lines(Cx<T>* spectrum, Seams<T>& seams, int64_t j, int64_t end, int64_t& absorbed, T* ring,
+    void take_lines(Cx<T>* spectrum, Seams<T>& seams, const Chunk& chunk, int64_t end, int64_t& absorbed, T* ring,
                     bool all = false) const {
-        const Chunk& chunk = chunks_[size_t(j)];
         end = std::min(end, chunk.cells_end);
         const int64_t body = std::min(chunk.cells_begin + grid_.width, end);
         for (int64_t count; absorbed < body; absorbed += count) {
             count = std::min(grid_.lines_at_once(), body - absorbed);
-            join(spectrum, seams, j, absorbed, count, absorbed - chunk.cells_begin, ring);
+            join(spectrum, seams, chunk.seam, absorbed, count, absorbed - chunk.cells_begin, ring);
         }
         for (int64_t count; absorbed < end; absorbed += count) {
             count = std::min(grid_.lines_at_once(), end - absorbed);
@@ -252,11 +266,11 @@ class Strips {
             absorb(spectrum, absorbed, count, ring, [](int64_t, T*) { return true; });
         }
     }
-    void finish_chunk(Cx<T>* spectrum, Seams<T>& seams, int64_t j, int64_t& absorbed, T* ring) const {
-        const int64_t end = chunks_[size_t(j)].cells_end;
-        take_lines(spectrum, seams, j, end, absorbed, ring, true);
+    void finish_chunk(Cx<T>* spectrum, Seams<T>& seams, const Chunk& chunk, int64_t& absorbed, T* ring) const {
+        const int64_t end = chunk.cells_end;
+        take_lines(spectrum, seams, chunk, end, absorbed, ring, true);
         for (int64_t first = 0; first < grid_.width; first += grid_.lines_at_once())
-            join(spectrum, seams, (j + 1) % chunks(), end + first, std::min(grid_.lines_at_once(), grid_.width - first),
+            join(spectrum, seams, chunk.next_seam, end + first, std::min(grid_.lines_at_once(), grid_.width - first),
                  first, ring);
     }
     // Lines of cells first .. first + count, which are lines i ... of a seam: absorbed where both shares are there.
@@ -279,9 +293,9 @@ class Strips {
     const Taps<T>& taps_;
     const T* points_;
     T* seams_ = nullptr;
-    int64_t samples_, span_, capacity_, strips_;
-    std::vector<int64_t> start_;  // first sample of each strip
-    std::vector<Chunk> chunks_;
+    int64_t samples_, span_, capacity_, most_;
+    std::vector<int64_t> start_;  // first sample of each tile of cells, and their number
+    std::vector<Chunk> summed_;   // the chunks of what is added to
 };
 
 }  // namespace

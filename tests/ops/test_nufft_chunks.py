@@ -11,30 +11,31 @@ def random(*shape: int, seed: int) -> torch.Tensor:
     return torch.randn(shape, dtype=torch.complex128, generator=torch.Generator().manual_seed(seed))
 
 
-# Long enough along the first axis for three and four chunks, with samples enough that cutting is worth it.
-@pytest.mark.parametrize("im", [(160, 20), (112, 6, 7)])
+# Long enough along the first axis for several chunks, with samples enough that cutting is worth it. Grids that tiles
+# fill and that they do not.
+@pytest.mark.parametrize("im", [(160, 20), (149, 20), (112, 6, 7)])
 def test_seams_between_chunks(im: tuple[int, ...]) -> None:
     coils, samples = 4, 9000
     uniform = torch.rand((samples, len(im)), dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     trajectory = (uniform - 0.5) * torch.tensor(im)
     csm, kspace, image = random(coils, *im, seed=1), random(coils, samples, seed=2), random(*im, seed=3)
 
-    def calls() -> tuple[torch.Tensor, torch.Tensor]:
+    def calls() -> tuple[torch.Tensor, ...]:
+        forward = ops.sense_nufft(image, csm, trajectory, eps=1e-9)
         adjoint = ops.sense_nufft_adjoint(kspace, csm, trajectory, eps=1e-9)
-        return adjoint, ops.sense_nufft_gram(image, csm, trajectory, eps=1e-9)
+        return forward, adjoint, ops.sense_nufft_gram(image, csm, trajectory, eps=1e-9)
 
-    adjoint, gram = calls()
+    forward, adjoint, gram = calls()
     exact = ops.sense_nufft_adjoint(kspace, csm, trajectory, method="exact")
     assert relative_error(adjoint, exact) < 1e-8
     there = ops.sense_nufft(image, csm, trajectory, method="exact")
+    assert relative_error(forward, there) < 1e-8
     assert relative_error(gram, ops.sense_nufft_adjoint(there, csm, trajectory, method="exact")) < 1e-8
     before = torch.get_num_threads()
     torch.set_num_threads(4)
     try:
         for _ in range(10):  # threads come to a seam in any order
-            several = calls()
-            assert torch.equal(several[0], adjoint)
-            assert torch.equal(several[1], gram)
+            assert all(torch.equal(*pair) for pair in zip(calls(), (forward, adjoint, gram), strict=True))
     finally:
         torch.set_num_threads(before)
 
