@@ -241,12 +241,12 @@ def variant_table(rows: Sequence[Row]) -> str:
 
 
 def peak_table(rows: Sequence[Row]) -> str:
-    """Peaks of one core of the machines in ``rows``."""
+    """Peaks of one core, and of two where it says so, of the machines in ``rows``."""
     lines = ["| machine | peak | |", "|---|---|---|"]
     for cpu in dict.fromkeys(row.cpu for row in rows):
         for name, value in machine_peaks.load(cpu, measure_if_missing=False).items():
             unit = "GFlop/s" if name.startswith("fma") else "GB/s"
-            lines.append(f"| {cpu} | {name.replace('_', ' ', 1)} | {value:.1f} {unit} |")
+            lines.append(f"| {cpu} | {name.replace('_', ' ')} | {value:.1f} {unit} |")
     return "\n".join(lines) + "\n" if len(lines) > 2 else _NONE
 
 

@@ -1,4 +1,4 @@
-"""Measures what this machine's core can do at most: copy bandwidth per cache level, multiply-add rate per ISA.
+"""Measures what this machine's core can do at most: bandwidth per cache level, also of two cores, multiply-add rate.
 
 The numbers stand beside every achieved rate in the results; `python -m benchmarks peaks` writes them to
 `benchmarks/results/<cpu>.peaks.json`.
@@ -36,12 +36,12 @@ def working_sets() -> dict[str, int]:
 
 
 def _peaks(isa: str, arguments: list[str]) -> dict[str, float]:
-    lines = run(SOURCE, isa, arguments, (f"-DLANES={ISAS.get(isa, 4)}", "-ffp-contract=fast"))
+    lines = run(SOURCE, isa, arguments, (f"-DLANES={ISAS.get(isa, 4)}", "-ffp-contract=fast", "-pthread"))
     return {name: float(value) for name, value in (line.split() for line in lines)}
 
 
 def measure() -> dict[str, float]:
-    """Measure all peaks of one core: ``fma_<isa>`` in [GFlop/s], ``copy_*`` and ``read_*`` in [GB/s]."""
+    """Measure ``fma_<isa>`` in [GFlop/s], ``copy_*`` and ``read_*`` in [GB/s]; of two cores where the name says so."""
     peaks: dict[str, float] = {}
     isas = supported_isas()
     for isa in isas:

@@ -1,5 +1,6 @@
-// Peaks of one core: bandwidth of copy, read and non-temporal store per working-set size, and multiply-add rate.
-// Prints "name value" lines; GB/s count bytes read plus bytes written, GFlop/s count a multiply-add as two.
+// Peaks of one core: bandwidth of copy and read per working-set size, and multiply-add rate; bandwidths of two cores at
+// once, each with a working set of its own. Arguments: levels and their bytes. Prints "name value" lines; GB/s
+// count bytes read plus bytes written, GFlop/s count a multiply-add as two.
 // Compiled once per instruction set (-march=...): LANES is the vector width in floats.
 #include <chrono>
 #include <cstdint>
@@ -7,6 +8,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <thread>
+#include <vector>
 
 #ifndef LANES
 #define LANES 4
@@ -19,47 +22,61 @@ static double now() {
     return duration<double>(steady_clock::now().time_since_epoch()).count();
 }
 
-// Best of `tries` runs of at least 20 ms each: the peak, not the mood of a shared machine.
+// Best of some runs of at least 20 ms each: the peak, not the mood of a shared machine. body(core) on each of `cores`.
 template <class F>
-static double best_rate(double work, F&& body) {
+static double best_rate(double work, F&& body, int cores = 1) {
     double best = 0;
     int64_t repeats = 1;
     for (int tries = 0; tries < 12;) {
         const double t0 = now();
-        for (int64_t r = 0; r < repeats; ++r) body();
+        const auto repeat = [&](int core) {
+            for (int64_t r = 0; r < repeats; ++r) body(core);
+        };
+        std::vector<std::thread> others;
+        for (int core = 1; core < cores; ++core) others.emplace_back(repeat, core);
+        repeat(0);
+        for (std::thread& other : others) other.join();
         const double t = now() - t0;
         if (t < 0.02) {
             repeats *= 2;
             continue;
         }
-        const double rate = work * double(repeats) / t;
+        const double rate = work * double(cores) * double(repeats) / t;
         best = rate > best ? rate : best;
         ++tries;
     }
     return best * 1e-9;
 }
 
-static void bandwidth(const char* level, int64_t bytes) {
+static void bandwidth(int cores, const char* level, int64_t bytes) {
     const int64_t n = bytes / 2 / int64_t(sizeof(vec));
-    vec* a = static_cast<vec*>(std::aligned_alloc(4096, size_t(n) * sizeof(vec)));
-    vec* b = static_cast<vec*>(std::aligned_alloc(4096, size_t(n) * sizeof(vec)));
-    if (!a || !b) std::exit(1);
-    std::memset(static_cast<void*>(a), 0, size_t(n) * sizeof(vec));
-    std::memset(static_cast<void*>(b), 0, size_t(n) * sizeof(vec));
+    std::vector<vec*> from, to;
+    for (int core = 0; core < cores; ++core)
+        for (std::vector<vec*>* arrays : {&from, &to}) {
+            vec* const array = static_cast<vec*>(std::aligned_alloc(4096, size_t(n) * sizeof(vec)));
+            if (!array) std::exit(1);
+            std::memset(static_cast<void*>(array), 0, size_t(n) * sizeof(vec));
+            arrays->push_back(array);
+        }
     const double copied = double(2 * n) * sizeof(vec);
-    const double copy = best_rate(copied, [&] {
+    const auto copy = [&](int core) {
+        const vec* const a = from[size_t(core)];
+        vec* const b = to[size_t(core)];
         for (int64_t i = 0; i < n; ++i) b[i] = a[i];
         asm volatile("" : : "r"(b) : "memory");
-    });
-    const double read = best_rate(copied, [&] {
+    };
+    const auto read = [&](int core) {
+        const vec *const a = from[size_t(core)], *const b = to[size_t(core)];
         vec s0{}, s1{}, s2{}, s3{};
         for (int64_t i = 0; i + 2 <= n; i += 2) s0 += a[i], s1 += a[i + 1], s2 += b[i], s3 += b[i + 1];
         s0 += s1 + s2 + s3;
         asm volatile("" : : "r"(&s0) : "memory");
-    });
-    std::printf("copy_%s %.3f\nread_%s %.3f\n", level, copy, level, read);
-    std::free(a);
-    std::free(b);
+    };
+    const double copies = best_rate(copied, copy, cores), reads = best_rate(copied, read, cores);
+    const char* const of_two = cores == 1 ? "" : "_two_cores";
+    std::printf("copy_%s%s %.3f\nread_%s%s %.3f\n", level, of_two, copies, level, of_two, reads);
+    for (std::vector<vec*>* arrays : {&from, &to})
+        for (vec* array : *arrays) std::free(array);
 }
 
 static void multiply_add() {
@@ -70,7 +87,7 @@ static void multiply_add() {
     asm volatile("" : "+m"(x), "+m"(y));
     const vec xx = x, yy = y;
     const int64_t steps = 4096;
-    const double rate = best_rate(double(steps) * 12 * LANES * 2, [&] {
+    const double rate = best_rate(double(steps) * 12 * LANES * 2, [&](int) {
         vec r0 = acc[0], r1 = acc[1], r2 = acc[2], r3 = acc[3], r4 = acc[4], r5 = acc[5];
         vec r6 = acc[6], r7 = acc[7], r8 = acc[8], r9 = acc[9], ra = acc[10], rb = acc[11];
         for (int64_t i = 0; i < steps; ++i) {
@@ -87,6 +104,7 @@ static void multiply_add() {
 
 int main(int argc, char** argv) {
     multiply_add();
-    for (int i = 1; i + 1 < argc; i += 2) bandwidth(argv[i], std::atoll(argv[i + 1]));
+    for (int i = 1; i + 1 < argc; i += 2)
+        for (int cores = 1; cores <= 2; ++cores) bandwidth(cores, argv[i], std::atoll(argv[i + 1]));
     return 0;
 }

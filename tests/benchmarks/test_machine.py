@@ -36,7 +36,8 @@ def test_working_sets_leave_their_caches():
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
 def test_every_instruction_set_and_level_is_measured():
     peaks = machine_peaks.measure()
-    copies = {f"{what}_{level}" for what in ("copy", "read") for level in machine_peaks.working_sets()}
+    levels = [f"{level}{cores}" for level in machine_peaks.working_sets() for cores in ("", "_two_cores")]
+    copies = {f"{what}_{level}" for what in ("copy", "read") for level in levels}
     assert set(peaks) == {f"fma_{isa}" for isa in supported_isas()} | copies
     assert all(0 < value < math.inf for value in peaks.values())
 
