@@ -29,7 +29,8 @@ def run_case(
     with_memory: bool = True,
     log: Log = lambda text: None,
 ) -> list[Row]:
-    """Time one case in both columns, take errors, the memory of each peer's fastest variant, and return its rows."""
+    """Time one case in both columns, take errors, the memory of each peer's fastest variant and of all of mriops, and
+    return its rows."""
     seconds, rounds, patience = (1.0, 3, 1.0) if quick else (case.seconds, 5, 2.0)
     built = case.build(peers)
     for text in built.missing:
@@ -46,7 +47,8 @@ def run_case(
             two = clock.interleave(some, **bounds, gap=_GAP)
     cost = built.cost
     del built  # inputs go before the memory runs
-    peaks = memory.measure(case.name, names) if case.memory and with_memory and not quick else {}
+    weighed = [c.name for c in contenders if c.name in names or c.peer == "mriops"]
+    peaks = memory.measure(case.name, weighed) if case.memory and with_memory and not quick else {}
     return [
         _row(case.name, cost, c, one[c.name], two.get(c.name, []), errors[c.name], peaks.get(c.name, 0.0))
         for c in contenders

@@ -17,6 +17,7 @@ from benchmarks import machine_peaks, results
 from benchmarks.case import Case
 from benchmarks.cases import CASES
 from benchmarks.machine import RESULTS, ROOT, slug
+from benchmarks.peers.nufft import ONE_COIL
 from benchmarks.results import Row
 
 #: Files that carry tables.
@@ -37,8 +38,9 @@ _MRI_PACKAGES += ("mrphy",)
 _PEERS = ("torch.fft", _COIL_LOOP, "ducc0", "finufft", "sigpy", "mrpro", "deepinv", "bart", "mri-nufft")
 _PEERS += ("pytorch-finufft", "torchkbnufft", "torch.compile", "torch", "numba", "torchsim", "mrphy", "scipy")
 _PEERS += ("scalar C++", "C++ in float", "torch C++ op", "torch custom_op", "forward")
-#: Not other software: the forward pass of mriops, beside gradients.
-_OWN = ("mriops", "forward")
+_LEAN = f"mriops, {ONE_COIL}"
+#: Not other software: mriops with less memory, and its forward pass beside gradients.
+_OWN = ("mriops", _LEAN, "forward")
 _NONE = "No measurement is recorded yet: run `python -m benchmarks run`.\n"
 
 
@@ -72,12 +74,14 @@ def _wall(best: Mapping[str, Row]) -> str:
 
 
 def _memory(best: Mapping[str, Row]) -> str:
-    """Peak above the inputs, and that of the leanest other software."""
+    """Peak above the inputs, also with one coil at a time, and that of the leanest other software."""
     ours = best["mriops"]
     others = {peer: row.peak_mib for peer, row in best.items() if peer not in _OWN and row.peak_mib}
     if not ours.peak_mib:
         return "-"
     text = f"{_number(ours.peak_mib)} MiB"
+    if _LEAN in best and best[_LEAN].peak_mib:
+        text += f", {ONE_COIL} {_number(best[_LEAN].peak_mib)}"
     leanest = min(others, key=others.__getitem__, default="")
     return f"{text} ({leanest} {_number(others[leanest])})" if others else text
 
@@ -105,8 +109,11 @@ def _measured(rows: Sequence[Row]) -> Iterator[tuple[Case, list[Row]]]:
 
 
 def _columns(rows: Sequence[Row]) -> dict[str, Row]:
-    """Best variant per column: as `results.best_by_peer`, loops over coils apart from the other ways of torch.fft."""
-    best = results.best_by_peer(row for row in rows if "coil loop" not in row.variant)
+    """Best variant per column: as `results.best_by_peer`, coil by coil apart from the other ways."""
+    lean = [row for row in rows if row.peer == "mriops" and ONE_COIL in row.variant]
+    best = results.best_by_peer(row for row in rows if "coil loop" not in row.variant and row not in lean)
+    if lean:
+        best[_LEAN] = lean[0]
     loops = [row for row in rows if "coil loop" in row.variant]
     if loops:
         best[_COIL_LOOP] = min(loops, key=lambda row: row.cpu_ms)

@@ -28,14 +28,16 @@ inline int64_t weight_stride(const NufftProblem& p, int64_t dcf_stride) {
     return dcf_stride;
 }
 
-#define MRIOPS_NUFFT_SHAPE                                                                       \
-    int64_t batch, int64_t coils, int64_t samples, int64_t nz, int64_t ny, int64_t nx, int ndim, \
-        int64_t batch_per_csm, int64_t batch_per_traj, int64_t gz, int64_t gy, int64_t gx, int width
-#define MRIOPS_NUFFT_PROBLEM \
-    make_nufft_problem(batch, coils, samples, nz, ny, nx, ndim, batch_per_csm, batch_per_traj, gz, gy, gx, width)
+#define MRIOPS_NUFFT_SHAPE                                                                            \
+    int64_t batch, int64_t coils, int64_t samples, int64_t nz, int64_t ny, int64_t nx, int ndim,      \
+        int64_t batch_per_csm, int64_t batch_per_traj, int64_t gz, int64_t gy, int64_t gx, int width, \
+        int64_t coils_at_once
+#define MRIOPS_NUFFT_PROBLEM                                                                                      \
+    make_nufft_problem(batch, coils, samples, nz, ny, nx, ndim, batch_per_csm, batch_per_traj, gz, gy, gx, width, \
+                       coils_at_once)
 #define MRIOPS_NUFFT_SHAPE_NAMES                                                                                \
     "batch"_a, "coils"_a, "samples"_a, "nz"_a, "ny"_a, "nx"_a, "ndim"_a, "batch_per_csm"_a, "batch_per_traj"_a, \
-        "gz"_a, "gy"_a, "gx"_a, "width"_a
+        "gz"_a, "gy"_a, "gx"_a, "width"_a, "coils_at_once"_a
 
 template <class Backend>
 void register_nufft(nb::module_& m) {

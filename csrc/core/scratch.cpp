@@ -25,18 +25,18 @@ thread_local Buffers buffers;
 
 }  // namespace
 
-void* scratch_bytes(Scratch purpose, size_t bytes) {
+void* scratch_bytes(Scratch purpose, size_t bytes, bool compact) {
     const int i = int(purpose);
     if (buffers.bytes[i] >= bytes && buffers.data[i]) return buffers.data[i];
     buffers.release(i);
     // A plane of a megabyte lies on one huge page: a pass down its columns touches a page of memory with every row, and
     // small pages scattered over memory crowd some sets of the cache while others stay empty.
     constexpr size_t kWorthOne = kHugePage / 4;
-    const size_t alignment = bytes >= kWorthOne ? kHugePage : 64;
+    const size_t alignment = bytes >= kWorthOne && !compact ? kHugePage : 64;
     const size_t rounded = (bytes / alignment + 1) * alignment;
     void* p = std::aligned_alloc(alignment, rounded);
     if (!p) throw std::bad_alloc();
-    prefer_huge_pages(p, rounded);
+    if (!compact) prefer_huge_pages(p, rounded);
     buffers.data[i] = p;
     buffers.bytes[i] = rounded;
     return p;

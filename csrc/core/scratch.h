@@ -8,12 +8,12 @@ namespace mriops {
 enum class Scratch : int { image, accumulator, columns, rows, lines, weights, work, count };
 
 // At least `bytes` bytes, 64-byte aligned, contents undefined; valid until this thread asks for more of the same
-// purpose.
-void* scratch_bytes(Scratch purpose, size_t bytes);
+// purpose. `compact`: on small pages, as large ones are used in whole.
+void* scratch_bytes(Scratch purpose, size_t bytes, bool compact = false);
 
 template <class T>
-T* scratch(Scratch purpose, size_t count) {
-    return static_cast<T*>(scratch_bytes(purpose, count * sizeof(T)));
+T* scratch(Scratch purpose, size_t count, bool compact = false) {
+    return static_cast<T*>(scratch_bytes(purpose, count * sizeof(T), compact));
 }
 
 // Gives back what the calling thread holds.

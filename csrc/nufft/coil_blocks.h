@@ -23,8 +23,9 @@ int64_t coils_per_block(const NufftProblem& p) {
         most = p.samples >= cells / 4 ? kMostCoilsOfVolumes<T> : 4;
     else if (p.samples < cells && p.coils > 12)  // 12 are quicker together than as 8 and 4
         most = 8;
-    const int64_t blocks = (p.coils + most - 1) / most;
-    return std::min(most, ((p.coils + blocks - 1) / blocks + 3) / 4 * 4);
+    const int64_t blocks = (p.coils + most - 1) / most,
+                  even = std::min(most, ((p.coils + blocks - 1) / blocks + 3) / 4 * 4);
+    return p.coils_at_once > 0 ? std::min(even, p.coils_at_once) : even;
 }
 
 }  // namespace

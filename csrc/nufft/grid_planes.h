@@ -20,6 +20,7 @@ struct GridPlanes {
     int64_t tiles, rows;      // rows of pixels in a plane, 1 in 2D
     int64_t pitch;            // of a frequency of the outer axis, in Cx
     bool streams;             // the spectrum is too large for the caches and written round them
+    bool compact;             // working memory is to be as small as it can be
     CellPlaces cells;         // of a row
     int64_t row_step;         // of a row of cells
     int64_t line_reals;
@@ -38,6 +39,7 @@ struct GridPlanes {
           // One more than needed: strides of a power of two would fall into the same few sets of the caches.
           pitch(rows * coils * tiles + 1),
           streams(kStreams<T> && spectrum_size() * int64_t(sizeof(Cx<T>)) >= 8 << 20),
+          compact(p.coils_at_once > 0),
           cells(cell_places<T>(stored, p.gx + width)),
           row_step(odd_lines(cells.size + 64 / int64_t(sizeof(T)))),
           line_reals(ndim == 3 ? (p.gy + width) * row_step : row_step),
@@ -113,7 +115,7 @@ struct GridPlanes {
         std::fill_n(b.zeros, tiles, Cx<T>{});
         std::fill_n(b.unwanted + tiles, spare, Cx<T>{});
         b.work = scratch<Cx<T>>(Scratch::work, size_t(std::max(x.plan->work_rows(), y.plan->work_rows())));
-        b.plane = ndim == 3 ? scratch<Cx<T>>(Scratch::accumulator, size_t(y.grid * plane_pitch())) : nullptr;
+        b.plane = ndim == 3 ? scratch<Cx<T>>(Scratch::accumulator, size_t(y.grid * plane_pitch()), compact) : nullptr;
         return b;
     }
 

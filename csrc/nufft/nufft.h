@@ -24,6 +24,7 @@ struct NufftProblem {
     int64_t batch_per_traj;  // trajectory of batch item b is trajectory[b / batch_per_traj]
     int64_t gz, gy, gx;      // the grid; gz == 1 when ndim == 2
     int width;               // of the spreading kernel, in grid cells along each axis
+    int64_t coils_at_once;   // at most, for less memory; 0: as many as are quick together
 
     int64_t trajectories() const { return batch / batch_per_traj; }
 };

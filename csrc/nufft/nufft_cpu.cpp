@@ -48,7 +48,7 @@ struct Passes {
         : grid(p, coils),
           image(p, grid),
           strips(p, taps, grid, points),
-          spectrum(scratch<Cx<T>>(Scratch::columns, memory_size(turns ? p.samples : 0))),
+          spectrum(scratch<Cx<T>>(Scratch::columns, memory_size(turns ? p.samples : 0), grid.compact)),
           turn(turns ? p.samples : 0, grid.stored, reinterpret_cast<T*>(spectrum + grid.spectrum_size())),
           cell_reals(2 * grid.stored) {
         strips.set_seams(turn.end());

@@ -76,14 +76,16 @@ class Nufft {
     void trajectory_grad() {
         for (int64_t t = 0; t < p_.trajectories(); ++t) {
             bool add = false;
-            for_each_chunk(p_.batch_per_traj, p_.coils, volume_bytes(), p_.batch_per_traj, [&](Chunk c) {
-                if (t == 0 && first(c)) take_grid(c);
-                c.first_item += t * p_.batch_per_traj;
-                passes_.forward(a_.image, grid_, c);
-                sample_user(c);
-                if (!memory_.dry()) launch_interpolate_grad(g_, a_.trajectory_out, add, memory_.stream());
-                add = true;
-            });
+            for_each_chunk(p_.batch_per_traj, p_.coils, volume_bytes(), p_.batch_per_traj, p_.coils_at_once,
+                           [&](Chunk c) {
+                               if (t == 0 && first(c)) take_grid(c);
+                               c.first_item += t * p_.batch_per_traj;
+                               passes_.forward(a_.image, grid_, c);
+                               sample_user(c);
+                               if (!memory_.dry())
+                                   launch_interpolate_grad(g_, a_.trajectory_out, add, memory_.stream());
+                               add = true;
+                           });
         }
     }
 
@@ -96,7 +98,7 @@ class Nufft {
     }
     template <class F>
     void chunked(F&& f) {
-        for_each_chunk(p_.batch, p_.coils, volume_bytes(), p_.batch, [&](const Chunk& c) {
+        for_each_chunk(p_.batch, p_.coils, volume_bytes(), p_.batch, p_.coils_at_once, [&](const Chunk& c) {
             if (first(c)) take_grid(c);
             f(c);
         });

@@ -15,7 +15,7 @@ constexpr int64_t kLargestGrid = 1 << 17;  // of one axis; see points.h
 
 inline NufftProblem make_nufft_problem(int64_t batch, int64_t coils, int64_t samples, int64_t nz, int64_t ny,
                                        int64_t nx, int ndim, int64_t batch_per_csm, int64_t batch_per_traj, int64_t gz,
-                                       int64_t gy, int64_t gx, int width) {
+                                       int64_t gy, int64_t gx, int width, int64_t coils_at_once) {
     at_least("batch", batch, 0);
     at_least("coils", coils, 1);
     at_least("samples", samples, 0);
@@ -42,11 +42,12 @@ inline NufftProblem make_nufft_problem(int64_t batch, int64_t coils, int64_t sam
         at_least(name, divisor, 1);
         if (batch % divisor != 0) refuse(name, "a divisor of batch = " + std::to_string(batch), divisor);
     }
+    at_least("coils_at_once", coils_at_once, 0);
     elements("image", batch, coils, nz, ny, nx);
     elements("kspace", batch, coils, samples);
     elements("trajectory", batch, samples, int64_t{3});
     elements("grid", coils, gz + width, gy + width, gx + width);
-    return {batch, coils, samples, nz, ny, nx, ndim, batch_per_csm, batch_per_traj, gz, gy, gx, width};
+    return {batch, coils, samples, nz, ny, nx, ndim, batch_per_csm, batch_per_traj, gz, gy, gx, width, coils_at_once};
 }
 
 inline SampleLayout make_sample_layout(int layout) {

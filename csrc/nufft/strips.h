@@ -114,7 +114,7 @@ class Strips {
         DenseTile<T> dense;
         Walk(const Strips& s, int rings) : lines(size_t(s.span_ + s.grid_.width)), dense(s.grid_) {
             const int64_t size = s.capacity_ * s.grid_.line_reals;
-            ring[0] = scratch<T>(Scratch::image, size_t(rings * size));
+            ring[0] = scratch<T>(Scratch::image, size_t(rings * size), s.grid_.compact);
             ring[1] = ring[0] + size;
             block = scratch<Block<T>>(Scratch::weights, 1);
         }

@@ -26,7 +26,7 @@ std::size_t run(const ToeplitzProblem& p, const void* image, const void* csm, co
     const int64_t volume = passes.fused() ? passes.volume() / 2 : passes.volume();
     const int64_t bytes = volume * int64_t(sizeof(Complex<T>));
     Complex<T>* grid = nullptr;
-    for_each_chunk(p.batch, p.coils, bytes, p.batch, [&](const Chunk& c) {
+    for_each_chunk(p.batch, p.coils, bytes, p.batch, 0, [&](const Chunk& c) {
         if (c.first_item == 0 && c.first_coil == 0) {  // the first chunk is the largest
             grid = memory.template take<Complex<T>>(c.volumes() * volume);
             passes.prepare(c.volumes());

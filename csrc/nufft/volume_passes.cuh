@@ -17,9 +17,11 @@ struct Chunk {
     int64_t volumes() const { return items * coils; }
 };
 
+// `most`: coil images of a chunk, 0 for as many as fit.
 template <class F>
-void for_each_chunk(int64_t batch, int64_t coils, int64_t volume_bytes, int64_t items_together, F&& f) {
-    const int64_t fit = kChunkBytes / volume_bytes > 0 ? kChunkBytes / volume_bytes : 1;
+void for_each_chunk(int64_t batch, int64_t coils, int64_t volume_bytes, int64_t items_together, int64_t most, F&& f) {
+    int64_t fit = kChunkBytes / volume_bytes > 0 ? kChunkBytes / volume_bytes : 1;
+    if (most > 0 && most < fit) fit = most;
     const int64_t step_coils = fit < coils ? fit : coils;
     int64_t step_items = fit / coils > 0 ? fit / coils : 1;
     if (step_items > items_together) step_items = items_together;

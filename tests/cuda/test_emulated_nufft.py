@@ -28,12 +28,13 @@ class Problem(NamedTuple):
     per_traj: int
     grid: tuple[int, ...]
     width: int
+    coils_at_once: int = 0
 
     @property
     def sizes(self) -> list[int]:
         im, grid = ((1,) * (3 - len(size)) + size for size in (self.im, self.grid))
         shared = [self.per_csm, self.per_traj]
-        return [self.batch, self.coils, self.samples, *im, len(self.im), *shared, *grid, self.width]
+        return [self.batch, self.coils, self.samples, *im, len(self.im), *shared, *grid, self.width, self.coils_at_once]
 
 
 # Both dimensions; odd, prime and tiny sizes; maps shared or not; more coils than a block takes, more samples than a
@@ -47,8 +48,10 @@ PROBLEMS = [
     Problem(1, 2, 50, (40, 6), 1, 1, (67, 12), 6),
     Problem(3, 2, 64, (31, 33), 3, 3, (64, 66), 12),
     Problem(1, 1, 1, (6, 5), 1, 1, (12, 10), 6),
+    Problem(2, 5, 90, (12, 10), 1, 2, (24, 20), 6, coils_at_once=2),
+    Problem(1, 3, 90, (5, 6, 7), 1, 1, (10, 12, 16), 5, coils_at_once=1),
 ]
-IDS = ["x".join(map(str, p.im)) + f"-{p.coils}coils-w{p.width}" for p in PROBLEMS]
+IDS = ["x".join(map(str, p.im)) + f"-{p.coils}coils{p.coils_at_once or ''}-w{p.width}" for p in PROBLEMS]
 
 
 def real(dtype: Any) -> Any:

@@ -44,7 +44,8 @@ NufftProblem random_problem() {
     const int64_t per_csm = between(1, 2), per_traj = between(1, 2);
     const int64_t samples = one_in(6) ? 0 : one_in(5) ? 1 : one_in(8) ? between(250, 600) : between(2, 120);
     return mriops::make_nufft_problem(per_csm * per_traj, between(1, one_in(6) ? 19 : 5), samples, nz, ny, nx, ndim,
-                                      per_csm, per_traj, ndim == 3 ? grid(nz) : 1, grid(ny), grid(nx), width);
+                                      per_csm, per_traj, ndim == 3 ? grid(nz) : 1, grid(ny), grid(nx), width,
+                                      one_in(3) ? between(1, 6) : 0);
 }
 
 template <class T>

@@ -22,6 +22,8 @@ from benchmarks.scans import Scan
 
 Call = Callable[[], Any]
 
+#: The variant of mriops with the least memory.
+ONE_COIL = "one coil at a time"
 #: Module of this folder by name of the software, in the order in which they take turns.
 PEERS = {
     "mriops": "mriops_ops",
@@ -39,7 +41,7 @@ class Way:
     """One way of a software: a ladder of settings, and how to do the work with one of them.
 
     ``make`` prepares a call (plans, layouts); ``canonical`` turns its result into the project's layout and scale.
-    ``same_as`` is the variant whose setting serves here, too.
+    ``same_as`` is the variant whose setting serves here, too. A way is for scans of at least ``least_coils``.
     """
 
     variant: str
@@ -48,6 +50,7 @@ class Way:
     canonical: Callable[[Scan, Any], torch.Tensor]
     label: Callable[[Any], str] = field(default=lambda setting: f"eps {setting:.1e}")
     same_as: str | None = None
+    least_coils: int = 1
 
     def attempt(self, scan: Scan, setting: Any) -> torch.Tensor:
         """Do the work once."""
@@ -85,10 +88,12 @@ def contenders(
             missing.append(f"{peer}: {str(error)[:200]}")  # not installed, or not with this torch
             continue
         for way in ways:
+            if scan.csm.shape[0] < way.least_coils:
+                continue
             name = f"{peer} {way.variant}".strip()
             try:
                 ladder = way.ladder[:1] if tiny else way.ladder
-                key = f"{peer} {way.same_as}" if way.same_as else name
+                key = name if way.same_as is None else f"{peer} {way.same_as}".strip()
                 setting = accuracy.settle(key, ladder, scan, work, target, way.attempt)
                 label = ", ".join(filter(None, (way.variant, way.label(setting))))
                 found.append(Contender(peer, label, way.make(scan, setting), partial(way.canonical, scan)))

@@ -6,9 +6,10 @@ broadcast. The kernels see one flat batch, in which item ``b`` uses trajectory `
 batch_per_csm``. Without maps, everything that shares a trajectory is one item with many coils, because the kernel's
 weights are then evaluated once for all of it.
 
-Every rule ends with ``(grid, width, coils, analytic)``: size of the oversampled grid, width of the kernel, 0 for the
-exact sum, whether kspace has an axis of coils, that is, whether there are maps, and how the trajectory's gradient is
-taken, which shapes do not depend on.
+Every rule ends with ``(grid, width, coils, analytic, coils_at_once)``: size of the oversampled grid, width of the
+kernel, 0 for the exact sum, whether kspace has an axis of coils, that is, whether there are maps, how the trajectory's
+gradient is taken, which shapes do not depend on, and how many coils share the grid's memory at most, 0 for as many as
+are quick together.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import NamedTuple
 
-from .arguments import image_size
+from .arguments import image_size, integer
 from .batches import Array, broadcast, flatten, lay_out, leading, pad, take_apart
 from .dtypes import DTYPE_CODE, REAL_OF
 from .nufft_kernel import MAX_WIDTH
@@ -30,6 +31,7 @@ __all__ = [
     "NUFFT_POINTS",
     "NUFFT_TRAJECTORY_GRAD",
     "NUFFT_TRAJECTORY_JVP",
+    "check_coils_at_once",
     "check_im_size",
     "place_of",
 ]
@@ -44,6 +46,11 @@ def check_im_size(im_size: object, ndim: int | None = None) -> Shape:
     if ndim is not None and len(size) != ndim:
         raise ValueError(f"im_size: expected {ndim} axes, the components of the trajectory, got {size}")
     return size
+
+
+def check_coils_at_once(coils_at_once: object) -> int:
+    """A positive integer, or 0 for ``None``; else an error that names it."""
+    return 0 if coils_at_once is None else integer("coils_at_once", coils_at_once, 1)
 
 
 def place_of(where: Shape, shape: Shape) -> str:
@@ -95,7 +102,9 @@ class _Problem(NamedTuple):
     csm_layout: Shape | None
 
 
-def _problem(im: Shape, csm: Facts | None, rows: list[Array], others: list[Array], grid: Shape, width: int) -> _Problem:
+def _problem(
+    im: Shape, csm: Facts | None, rows: list[Array], others: list[Array], grid: Shape, width: int, coils_at_once: int
+) -> _Problem:
     """``rows``: the trajectory and what must have one row for each of its own; ``others``: first the data."""
     ndim = len(im)
     if len(grid) != ndim or not 0 <= width <= MAX_WIDTH:
@@ -108,7 +117,7 @@ def _problem(im: Shape, csm: Facts | None, rows: list[Array], others: list[Array
     groups = leading([row.batch for row in rows], batch)
     flat = flatten(batch, groups, maps)
     sizes = (flat.batch, flat.coils, rows[0].core[0], *pad(im, 3), ndim, flat.per_csm, flat.per_group)
-    arguments = (*sizes, *pad(tuple(grid), 3), width)
+    arguments = (*sizes, *pad(tuple(grid), 3), width, coils_at_once)
     return _Problem(batch, groups, () if maps is None else maps.core[:1], arguments, flat.csm_layout)
 
 
@@ -169,7 +178,7 @@ def _row_layouts(t: Array, groups: Shape) -> tuple[Shape | None, Shape | None]:
 def _nufft_points(trajectory: Facts, im_size: Sequence[int], grid: Sequence[int], width: int) -> Plan:
     im = tuple(im_size)
     t = _trajectory(trajectory, len(im))
-    p = _problem(im, None, [t], [t], tuple(grid), width)
+    p = _problem(im, None, [t], [t], tuple(grid), width, 0)
     shape = tuple(trajectory.shape)
     return Plan(
         outputs=(Output(shape, trajectory.dtype), Output(shape[:-1], "int32")),
@@ -192,12 +201,13 @@ def _nufft(
     width: int,
     coils: bool,
     analytic: bool,
+    coils_at_once: int,
 ) -> Plan:
     ndim = len(grid)
     x, t = _image(image, ndim), _trajectory(trajectory, ndim)
     _check_coils(csm, coils)
     _check_plan(trajectory, points, order, width)
-    p = _problem(x.core, csm, [t], [x], tuple(grid), width)
+    p = _problem(x.core, csm, [t], [x], tuple(grid), width, coils_at_once)
     rows = t.core[:1]
     layouts = (
         lay_out(x, p.batch),
@@ -220,12 +230,13 @@ def _nufft_adjoint(
     width: int,
     coils: bool,
     analytic: bool,
+    coils_at_once: int,
 ) -> Plan:
     im = tuple(im_size)
     t = _trajectory(trajectory, len(im))
     k, w = _kspace(kspace, csm, coils, t.core[0], len(im)), _weights(dcf, t.core[0])
     _check_plan(trajectory, points, order, width)
-    p = _problem(im, csm, [t] if w is None else [t, w], [k], tuple(grid), width)
+    p = _problem(im, csm, [t] if w is None else [t, w], [k], tuple(grid), width, coils_at_once)
     stride, dcf_layout = _dcf_plan(w, p.groups)
     layouts = (
         lay_out(k, p.batch),
@@ -248,13 +259,14 @@ def _nufft_gram(
     width: int,
     coils: bool,
     analytic: bool,
+    coils_at_once: int,
 ) -> Plan:
     ndim = len(grid)
     x, t = _image(image, ndim), _trajectory(trajectory, ndim)
     _check_coils(csm, coils)
     w = _weights(dcf, t.core[0])
     _check_plan(trajectory, points, order, width)
-    p = _problem(x.core, csm, [t] if w is None else [t, w], [x], tuple(grid), width)
+    p = _problem(x.core, csm, [t] if w is None else [t, w], [x], tuple(grid), width, coils_at_once)
     stride, dcf_layout = _dcf_plan(w, p.groups)
     layouts = (
         lay_out(x, p.batch),
@@ -280,12 +292,13 @@ def _nufft_trajectory_grad(
     width: int,
     coils: bool,
     analytic: bool,
+    coils_at_once: int,
 ) -> Plan:
     ndim = len(grid)
     x, t = _image(image, ndim), _trajectory(trajectory, ndim)
     k = _kspace(kspace, csm, coils, t.core[0], ndim)
     _check_plan(trajectory, points, order, width)
-    p = _problem(x.core, csm, [t], [x, k], tuple(grid), width)
+    p = _problem(x.core, csm, [t], [x, k], tuple(grid), width, coils_at_once)
     layouts = (
         lay_out(x, p.batch),
         p.csm_layout,
@@ -309,6 +322,7 @@ def _nufft_trajectory_jvp(
     width: int,
     coils: bool,
     analytic: bool,
+    coils_at_once: int,
 ) -> Plan:
     ndim = len(grid)
     x, t = _image(image, ndim), _trajectory(trajectory, ndim)
@@ -316,7 +330,7 @@ def _nufft_trajectory_jvp(
     _same("tangent", "samples and components", "trajectory", t.core, v.core)
     _check_coils(csm, coils)
     _check_plan(trajectory, points, order, width)
-    p = _problem(x.core, csm, [t, v], [x], tuple(grid), width)
+    p = _problem(x.core, csm, [t, v], [x], tuple(grid), width, coils_at_once)
     layouts = (
         lay_out(x, p.batch),
         p.csm_layout,

@@ -10,7 +10,7 @@ import numpy as np
 from mriops._native import native_on_cpu
 from mriops._native.dtypes import REAL_OF
 from mriops._native.nufft_kernel import choose_kernel, grid_size
-from mriops._native.nufft_shapes import NUFFT_POINTS, check_im_size, place_of
+from mriops._native.nufft_shapes import NUFFT_POINTS, check_coils_at_once, check_im_size, place_of
 
 from ._call import array_facts, array_module, call
 
@@ -33,6 +33,8 @@ class NufftPlan(NamedTuple):
         Size of the oversampled grid.
     width
         Width of the kernel in grid points.
+    coils_at_once
+        Coil images that share the memory of a grid, at most; 0 for as many as are quick together.
     """
 
     points: Any
@@ -40,6 +42,7 @@ class NufftPlan(NamedTuple):
     im_size: tuple[int, ...]
     grid: tuple[int, ...]
     width: int
+    coils_at_once: int = 0
 
 
 def ndim_of(trajectory: Any) -> int:
@@ -70,7 +73,7 @@ def prepare(
     accuracy: tuple[float, float | None, str, NufftPlan | None],
     trajectory_gradient: str = "exact",
 ) -> tuple[tuple[Any, Any, Any], tuple]:
-    """``(trajectory, points, order)`` and ``(grid, width, coils, analytic)`` of a call."""
+    """``(trajectory, points, order)`` and ``(grid, width, coils, analytic, coils_at_once)`` of a call."""
     facts = array_facts(name, data)
     eps, upsampling, method, plan = accuracy
     if trajectory_gradient not in ("exact", "analytic"):
@@ -84,7 +87,7 @@ def prepare(
     analytic = trajectory_gradient == "analytic"
     if method == "exact":
         _check_finite(trajectory)
-        return (trajectory, None, None), (im, 0, coils, analytic)
+        return (trajectory, None, None), (im, 0, coils, analytic, 0)
     if method != "auto":
         raise ValueError(f"method: expected 'auto' or 'exact', got {method!r}")
     if plan is None:
@@ -93,7 +96,7 @@ def prepare(
         raise TypeError(f"plan: expected what mriops.array.nufft_plan returns, got {type(plan).__name__}")
     elif plan.im_size != im:
         raise ValueError(f"plan: expected one for images of size {im}, got one for {plan.im_size}")
-    return (trajectory, plan.points, plan.order), (plan.grid, plan.width, coils, analytic)
+    return (trajectory, plan.points, plan.order), (plan.grid, plan.width, coils, analytic, plan.coils_at_once)
 
 
 def _check_finite(trajectory: Any) -> None:
@@ -117,7 +120,12 @@ def _make_plan(trajectory: Any, im_size: tuple[int, ...], eps: float, upsampling
 
 
 def nufft_plan(
-    trajectory: Any, im_size: Sequence[int], *, eps: float = 1e-4, upsampling: float | None = None
+    trajectory: Any,
+    im_size: Sequence[int],
+    *,
+    eps: float = 1e-4,
+    upsampling: float | None = None,
+    coils_at_once: int | None = None,
 ) -> NufftPlan:
     """Sort a trajectory once, for many calls of the NUFFT family.
 
@@ -135,6 +143,9 @@ def nufft_plan(
         Relative L2 error asked for.
     upsampling
         Grid points per pixel, 1.125 to 4; chosen by sizes if ``None``.
+    coils_at_once
+        Coil images that share the memory of a grid, at most. Fewer take less memory and more time; as many as are quick
+        together if ``None``. Results differ by rounding.
 
     Returns
     -------
@@ -156,4 +167,5 @@ def nufft_plan(
     """
     ndim = ndim_of(trajectory)
     im = check_im_size(im_size, ndim)
-    return _make_plan(trajectory, im, eps, upsampling)
+    plan = _make_plan(trajectory, im, eps, upsampling)
+    return plan._replace(coils_at_once=check_coils_at_once(coils_at_once))

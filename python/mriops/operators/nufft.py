@@ -73,6 +73,8 @@ class NufftOp(RememberingOp):
         ``"auto"``, ``"toeplitz"`` or ``"nufft"``: how `gram` is computed.
     trajectory_gradient : str
         See `mriops.ops.nufft`.
+    coils_at_once : int, optional
+        Coil images that share the memory of a grid, at most; see `mriops.ops.nufft_plan`.
 
     Raises
     ------
@@ -102,6 +104,7 @@ class NufftOp(RememberingOp):
         upsampling: float | None = None,
         gram: str = "auto",
         trajectory_gradient: str = "exact",
+        coils_at_once: int | None = None,
     ):
         super().__init__()
         self.im_size = image_size(im_size)
@@ -111,6 +114,7 @@ class NufftOp(RememberingOp):
             raise ValueError(f"gram: expected one of {', '.join(GRAMS)}, got {gram!r}")
         self.eps, self.upsampling, self.gram_method = eps, upsampling, gram
         self.trajectory_gradient = trajectory_gradient
+        self.coils_at_once = coils_at_once
         self.keep("trajectory", trajectory)
         self.keep("dcf", self._checked_weights(dcf))
         n_samples = 1 if trajectory.ndim == 2 else 2
@@ -150,7 +154,8 @@ class NufftOp(RememberingOp):
 
     def _sort(self) -> ops.NufftPlan:
         flat = self._flat(self.trajectory, 1)
-        return ops.nufft_plan(flat, self.im_size, eps=self.eps, upsampling=self.upsampling)
+        keywords = {"eps": self.eps, "upsampling": self.upsampling, "coils_at_once": self.coils_at_once}
+        return ops.nufft_plan(flat, self.im_size, **keywords)
 
     def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> LinearOperator:
         before = self.trajectory.dtype
@@ -168,6 +173,8 @@ class NufftOp(RememberingOp):
     def _rows(self, coils: bool) -> tuple[torch.Tensor, dict[str, Any]]:
         """Trajectory and keywords for the ops; ``coils``: with an axis of one for coils behind the batch."""
         trajectory, plan = self._flat(self.trajectory, 1), self._plan()
+        if plan is None and self.coils_at_once is not None:
+            plan = self._sort()  # which an op that sorts by itself could not be told
         if coils and plan is not None:
             plan = plan._replace(points=plan.points.unsqueeze(-3), order=plan.order.unsqueeze(-2))
         keywords = {"eps": self.eps, "upsampling": self.upsampling, "plan": plan}

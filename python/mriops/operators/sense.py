@@ -45,7 +45,7 @@ class SenseOp(LinearOperator):
     dcf : torch.Tensor, optional
         Density compensation, broadcastable to the trajectory without its last axis. Its root weighs k-space, so that
         `gram` has it once; `weigh` prepares data.
-    eps, upsampling, gram, trajectory_gradient
+    eps, upsampling, gram, trajectory_gradient, coils_at_once
         Of the non-uniform transform, see `mriops.operators.NufftOp`.
 
     Raises
@@ -78,6 +78,7 @@ class SenseOp(LinearOperator):
         upsampling: float | None = None,
         gram: str = "auto",
         trajectory_gradient: str = "exact",
+        coils_at_once: int | None = None,
     ):
         super().__init__()
         if ndim is None:
@@ -87,6 +88,8 @@ class SenseOp(LinearOperator):
         self.keep("csm", csm)
         self.sampling = None
         if trajectory is None:
+            if coils_at_once is not None:
+                raise ValueError(f"coils_at_once: expected None without a trajectory, got {coils_at_once!r}")
             if dcf is not None:
                 raise ValueError("dcf: expected None without a trajectory (weights go into mask), got a tensor")
             self._init_cartesian(mask)
@@ -102,6 +105,7 @@ class SenseOp(LinearOperator):
                 upsampling=upsampling,
                 gram=gram,
                 trajectory_gradient=trajectory_gradient,
+                coils_at_once=coils_at_once,
             )
             self._set_shapes(self.sampling.batch, self.sampling.sample_shape)
 

@@ -25,7 +25,7 @@ class StackOfPlanesOp(LinearOperator):
         ``(z, shots, readout, 2)``.
     dcf : torch.Tensor, optional
         Density compensation, broadcastable to the trajectory without its last axis; see `mriops.operators.NufftOp`.
-    eps, upsampling, gram
+    eps, upsampling, gram, coils_at_once
         See `mriops.operators.NufftOp`.
 
     Raises
@@ -51,6 +51,7 @@ class StackOfPlanesOp(LinearOperator):
         eps: float = 1e-4,
         upsampling: float | None = None,
         gram: str = "auto",
+        coils_at_once: int | None = None,
     ):
         super().__init__()
         check_csm(csm, 3, False)
@@ -67,7 +68,9 @@ class StackOfPlanesOp(LinearOperator):
             )
         self.keep("csm", csm)
         trajectory = in_precision(trajectory, csm.dtype.to_real())
-        self.sampling = NufftOp(trajectory, plane, dcf=dcf, eps=eps, upsampling=upsampling, gram=gram)
+        self.sampling = NufftOp(
+            trajectory, plane, dcf=dcf, eps=eps, upsampling=upsampling, gram=gram, coils_at_once=coils_at_once
+        )
         self.domain_shape = (n_planes, *plane)
         self.range_shape = (coils, n_planes, *self.sampling.sample_shape)
 

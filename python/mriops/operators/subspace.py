@@ -30,7 +30,7 @@ class SubspaceNufftOp(RememberingOp):
         ``(frames, coefficients)``, real or complex. Gradients reach it.
     dcf : torch.Tensor, optional
         Density compensation, broadcastable to ``(frames, shots, readout)``; see `mriops.operators.NufftOp`.
-    eps, upsampling, gram
+    eps, upsampling, gram, coils_at_once
         See `mriops.operators.NufftOp`.
 
     Raises
@@ -59,6 +59,7 @@ class SubspaceNufftOp(RememberingOp):
         eps: float = 1e-4,
         upsampling: float | None = None,
         gram: str = "auto",
+        coils_at_once: int | None = None,
     ):
         super().__init__()
         if not isinstance(trajectory, torch.Tensor) or trajectory.ndim != 4:
@@ -79,7 +80,9 @@ class SubspaceNufftOp(RememberingOp):
         weights = None if dcf is None else dcf.expand(self.samples).reshape(-1)
         flat = in_precision(trajectory, csm.dtype.to_real()).reshape(-1, self.ndim)
         im_size = tuple(csm.shape[1:])
-        self.sampling = NufftOp(flat, im_size, dcf=weights, eps=eps, upsampling=upsampling, gram=gram)
+        self.sampling = NufftOp(
+            flat, im_size, dcf=weights, eps=eps, upsampling=upsampling, gram=gram, coils_at_once=coils_at_once
+        )
         self.register_buffer("spectra", None, persistent=False)
         self.domain_shape = (basis.shape[1], *im_size)
         self.range_shape = (frames, csm.shape[0], *self.samples[1:])

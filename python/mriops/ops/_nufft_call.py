@@ -50,7 +50,7 @@ def prepare(
     accuracy: tuple[float, float | None, str, NufftPlan | None],
     trajectory_gradient: str = "exact",
 ) -> tuple[tuple[Tensor, Tensor | None, Tensor | None], tuple]:
-    """``(trajectory, points, order)`` and ``(grid, width, coils, analytic)`` of a call."""
+    """``(trajectory, points, order)`` and ``(grid, width, coils, analytic, coils_at_once)`` of a call."""
     require_tensor(name, data)
     eps, upsampling, method, plan = accuracy
     if trajectory_gradient not in ("exact", "analytic"):
@@ -62,7 +62,7 @@ def prepare(
         trajectory = trajectory.to(real)
     analytic = trajectory_gradient == "analytic"
     if method == "exact":
-        return (trajectory, None, None), (im, 0, coils, analytic)
+        return (trajectory, None, None), (im, 0, coils, analytic, 0)
     if method != "auto":
         raise ValueError(f"method: expected 'auto' or 'exact', got {method!r}")
     if plan is None:
@@ -71,4 +71,4 @@ def prepare(
         raise TypeError(f"plan: expected what mriops.ops.nufft_plan returns, got {type(plan).__name__}")
     elif plan.im_size != im:
         raise ValueError(f"plan: expected one for images of size {im}, got one for {plan.im_size}")
-    return (trajectory, plan.points, plan.order), (plan.grid, plan.width, coils, analytic)
+    return (trajectory, plan.points, plan.order), (plan.grid, plan.width, coils, analytic, plan.coils_at_once)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mriops._native import native_on_cpu
 from mriops._native.nufft_kernel import choose_kernel, grid_size
-from mriops._native.nufft_shapes import NUFFT_POINTS, check_im_size, place_of
+from mriops._native.nufft_shapes import NUFFT_POINTS, check_coils_at_once, check_im_size, place_of
 
 from ._declaration import OpDeclaration
 from ._factory import define_op
@@ -34,6 +34,8 @@ class NufftPlan(NamedTuple):
         Size of the oversampled grid.
     width
         Width of the kernel in grid points.
+    coils_at_once
+        Coil images that share the memory of a grid, at most; 0 for as many as are quick together.
     """
 
     points: Tensor
@@ -41,6 +43,7 @@ class NufftPlan(NamedTuple):
     im_size: tuple[int, ...]
     grid: tuple[int, ...]
     width: int
+    coils_at_once: int = 0
 
 
 def check_finite(trajectory: Tensor) -> None:
@@ -91,7 +94,12 @@ def make_plan(trajectory: Tensor, im_size: tuple[int, ...], eps: float, upsampli
 
 
 def nufft_plan(
-    trajectory: Tensor, im_size: Sequence[int], *, eps: float = 1e-4, upsampling: float | None = None
+    trajectory: Tensor,
+    im_size: Sequence[int],
+    *,
+    eps: float = 1e-4,
+    upsampling: float | None = None,
+    coils_at_once: int | None = None,
 ) -> NufftPlan:
     """Sort a trajectory once, for many calls of the NUFFT family.
 
@@ -109,6 +117,9 @@ def nufft_plan(
         Relative L2 error asked for.
     upsampling
         Grid points per pixel, 1.125 to 4; chosen by sizes if ``None``.
+    coils_at_once
+        Coil images that share the memory of a grid, at most. Fewer take less memory and more time; as many as are quick
+        together if ``None``. Results differ by rounding.
 
     Returns
     -------
@@ -131,4 +142,5 @@ def nufft_plan(
     if not isinstance(trajectory, Tensor):
         kind = type(trajectory)
         raise TypeError(f"trajectory: expected torch.Tensor, got {kind.__module__}.{kind.__qualname__}")
-    return make_plan(trajectory, check_im_size(im_size), eps, upsampling)
+    plan = make_plan(trajectory, check_im_size(im_size), eps, upsampling)
+    return plan._replace(coils_at_once=check_coils_at_once(coils_at_once))

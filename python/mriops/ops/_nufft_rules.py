@@ -4,7 +4,7 @@
 of the image. First derivatives by the trajectory are those of the spreading kernel, the exact derivative of what is
 computed, in one pass. Second ones, and tangents of the adjoint, are those of the sum itself, ``A D_d D_e x``, which
 agree with the former up to the accuracy of the transform. All arguments after ``order`` are ``how``: ``(grid, width,
-coils, analytic)``.
+coils, analytic, coils_at_once)``.
 """
 
 from __future__ import annotations

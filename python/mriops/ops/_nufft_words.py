@@ -1,6 +1,6 @@
 """What the declarations of the NUFFT family share: ranks and schemas, axes for coils, weights, sums.
 
-All arguments after ``order`` are ``how``: ``(grid, width, coils, analytic)``.
+All arguments after ``order`` are ``how``: ``(grid, width, coils, analytic, coils_at_once)``.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def per_coil(rows: tuple) -> tuple:
 
 def alone(how: tuple) -> tuple:
     """The same transform without maps."""
-    return (*how[:2], False, how[3])
+    return (*how[:2], False, *how[3:])
 
 
 def overlap(a: Tensor, b: Tensor, coils: bool) -> Tensor:
@@ -71,7 +71,7 @@ def total(terms: list[Tensor]) -> Tensor:
 
 
 RANKS: dict[str, Any] = {
-    "csm": lambda *how: len(how[-4]) + 1,
+    "csm": lambda *how: len(how[-5]) + 1,
     "dcf": lambda *how: 1,
     "trajectory": lambda *how: 2,
     "points": lambda *how: 2,
@@ -86,13 +86,13 @@ def ranks(*names: str, **own: Any) -> dict[str, Any]:
 
 def image_rank(*how: Any) -> int:
     """Core axes of an image."""
-    return len(how[-4])
+    return len(how[-5])
 
 
 def kspace_rank(*how: Any) -> int:
     """Core axes of k-space: samples, with maps coils too."""
-    return 1 + bool(how[-2])
+    return 1 + bool(how[-3])
 
 
-HOW = "int[] grid, int width, bool coils, bool analytic"
+HOW = "int[] grid, int width, bool coils, bool analytic, int coils_at_once"
 ROWS = "Tensor trajectory, Tensor? points, Tensor? order"
