@@ -15,10 +15,14 @@ template <class T>
 struct ImagePass {
     static constexpr int L = Lanes<T>::width;
     const GridPlanes<T>& grid;
-    int64_t nx, volume;                               // of a coil image, in complex numbers
+    int64_t nx, volume;  // of a coil image, in complex numbers
+    // Neighbouring tiles that are read, transformed and written together: long enough runs of memory for the hardware
+    // to fetch ahead.
+    int64_t group;
     std::vector<T> outer_weight, y_weight, x_weight;  // deconvolution; that of x padded to whole tiles
 
-    ImagePass(const NufftProblem& p, const GridPlanes<T>& grid) : grid(grid), nx(p.nx), volume(p.nz * p.ny * p.nx) {
+    ImagePass(const NufftProblem& p, const GridPlanes<T>& grid)
+        : grid(grid), nx(p.nx), volume(p.nz * p.ny * p.nx), group(grid.compact ? 1 : 64 / L) {
         const auto weights = [&](int64_t n, int64_t g, int64_t padded) {
             std::vector<T> out(static_cast<size_t>(padded), T(0));
             const std::vector<double>& w = spreading_kernel(p.width, n, g, sizeof(T) == 4).deconvolution;
@@ -41,14 +45,10 @@ struct ImagePass {
     }
 
   private:
-    // Neighbouring tiles that are read, transformed and written together: long enough runs of memory for the hardware
-    // to fetch ahead.
-    static constexpr int64_t kGroup = 64 / L;
-
     template <class F>
     void over_groups(int threads, const F& f) const {
         // Where there are few rows, as many groups for each thread.
-        const int64_t share = grid.rows >= 8 * threads ? 1 : threads, whole = (grid.tiles + kGroup - 1) / kGroup,
+        const int64_t share = grid.rows >= 8 * threads ? 1 : threads, whole = (grid.tiles + group - 1) / group,
                       groups = std::min(grid.tiles, (whole + share - 1) / share * share);
         parallel_for(grid.rows * groups, threads, [&](int64_t i, int) {
             const int64_t g = i % groups;
@@ -72,8 +72,8 @@ struct ImagePass {
         const GridAxis<T>& axis = grid.outer;
         Columns c;
         c.pitch = axis.grid + 3;
-        c.data = scratch<Cx<T>>(Scratch::rows, size_t(kGroup * (c.pitch + axis.n)));
-        c.sum = c.data + kGroup * c.pitch;  // [axis.n][kGroup]
+        c.data = scratch<Cx<T>>(Scratch::rows, size_t(group * (c.pitch + axis.n)));
+        c.sum = c.data + group * c.pitch;  // [axis.n][group]
         c.work = scratch<Cx<T>>(Scratch::work, size_t(axis.plan->work_rows()));
         return c;
     }
@@ -84,7 +84,7 @@ struct ImagePass {
         if (csm)
             for (int64_t o = 0; o < axis.n; ++o)
                 for (int64_t t = t0; t < t1; ++t)
-                    buffer.sum[o * kGroup + t - t0] = weighted(load_complex(image + pixel(o, r, t), lanes(t)), o, r, t);
+                    buffer.sum[o * group + t - t0] = weighted(load_complex(image + pixel(o, r, t), lanes(t)), o, r, t);
         for (int64_t c = 0; c < grid.coils; ++c) {
             const T* from = (csm ? csm : image) + 2 * c * volume;
             const T* next = from + 2 * volume;  // the next coil's: runs are too short for the hardware to fetch ahead
@@ -96,7 +96,7 @@ struct ImagePass {
                 for (int64_t t = t0; t < t1; ++t) prefetch_row<T>(next + pixel(o, r, t));
                 for (int64_t t = t0; t < t1; ++t) {
                     const Cx<T> v = load_complex(from + pixel(o, r, t), lanes(t));
-                    to[(t - t0) * buffer.pitch] = csm ? v * buffer.sum[o * kGroup + t - t0] : weighted(v, o, r, t);
+                    to[(t - t0) * buffer.pitch] = csm ? v * buffer.sum[o * group + t - t0] : weighted(v, o, r, t);
                 }
             }
             for (int64_t t = t0; t < t1; ++t) {
@@ -149,7 +149,7 @@ struct ImagePass {
                         put(image + 2 * c * volume + pixel(o, r, t), o, t, v);
                         continue;
                     }
-                    Cx<T>& sum = buffer.sum[o * kGroup + t - t0];
+                    Cx<T>& sum = buffer.sum[o * group + t - t0];
                     const Cx<T> u = mul_conj(load_complex(csm + 2 * c * volume + pixel(o, r, t), lanes(t)), v);
                     sum = c == 0 ? u : sum + u;
                 }
@@ -157,7 +157,7 @@ struct ImagePass {
         }
         if (csm)
             for (int64_t o = 0; o < axis.n; ++o)
-                for (int64_t t = t0; t < t1; ++t) put(image + pixel(o, r, t), o, t, buffer.sum[o * kGroup + t - t0]);
+                for (int64_t t = t0; t < t1; ++t) put(image + pixel(o, r, t), o, t, buffer.sum[o * group + t - t0]);
     }
 };
 

@@ -4,6 +4,7 @@
 #include <limits>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "../core/by_dtype.h"
@@ -57,35 +58,58 @@ void find_keys(const NufftProblem& p, const AxisTiles* axis, int64_t item, const
         });
 }
 
-// Stable counting sort of trajectory number `item`.
+// Stable counting sort of trajectory number `item`. Each of some pieces of it counts its samples, and puts them behind
+// those of the pieces before.
 template <int D, class T>
-void sort_points(const NufftProblem& p, int64_t item, const T* trajectory, T* points, int32_t* order) {
+void sort_points(const NufftProblem& p, int64_t item, const T* trajectory, T* points, int32_t* order, int threads) {
     const AxisTiles axes[] = {{p.nz, p.gz}, {p.ny, p.gy}, {p.nx, p.gx}};
     const AxisTiles* axis = axes + (3 - D);
     const bool by_cell = sorted_by_cell(p);
     int64_t count = by_cell ? kTileCells * kTileCells : 1;
     for (int a = 0; a < D; ++a) count *= axis[a].tiles;
-    std::vector<int32_t> keys(static_cast<size_t>(p.samples)), start(static_cast<size_t>(count + 1), 0);
-    constexpr int64_t kBlock = 1024;
-    for (int64_t s = 0; s < p.samples; s += kBlock) {
-        const auto find = by_cell ? find_keys<D, true, T> : find_keys<D, false, T>;
-        find(p, axis, item, trajectory, s, std::min(p.samples, s + kBlock), keys.data());
+    // Each piece has a table of its own, and waking a thread takes as long as some ten thousand samples.
+    const int64_t pieces =
+        std::max<int64_t>(1, std::min<int64_t>(threads, p.samples / std::max<int64_t>(count, 16384)));
+    std::vector<int32_t> keys(static_cast<size_t>(p.samples)), places(static_cast<size_t>(pieces * count), 0);
+    const auto in_pieces = [&](const auto& f) {
+        parallel_for(pieces, threads, [&](int64_t i, int) {
+            f(places.data() + i * count, i * p.samples / pieces, (i + 1) * p.samples / pieces);
+        });
+    };
+    const auto find = [&](int64_t begin, int64_t end) {
+        constexpr int64_t kBlock = 1024;
+        const auto of_block = by_cell ? find_keys<D, true, T> : find_keys<D, false, T>;
+        for (int64_t s = begin; s < end; s += kBlock)
+            of_block(p, axis, item, trajectory, s, std::min(end, s + kBlock), keys.data());
+    };
+    try {
+        in_pieces([&](int32_t* number, int64_t begin, int64_t end) {
+            find(begin, end);
+            for (int64_t s = begin; s < end; ++s) ++number[keys[size_t(s)]];
+        });
+    } catch (const std::invalid_argument&) {
+        find(0, p.samples);  // to name the first
+        throw;
     }
-    for (int64_t s = 0; s < p.samples; ++s) ++start[size_t(keys[size_t(s)] + 1)];
-    for (int64_t k = 0; k < count; ++k) start[size_t(k + 1)] += start[size_t(k)];
-    for (int64_t s = 0; s < p.samples; ++s) {
-        const int64_t to = start[size_t(keys[size_t(s)])]++;
-        order[to] = int32_t(s);
-        for (int a = 0; a < D; ++a) points[to * D + a] = wrapped(trajectory[s * D + a], axis[a].n);
-    }
+    int32_t before = 0;
+    for (int64_t k = 0; k < count; ++k)
+        for (int64_t i = 0; i < pieces; ++i) before += std::exchange(places[size_t(i * count + k)], before);
+    in_pieces([&](int32_t* place, int64_t begin, int64_t end) {
+        for (int64_t s = begin; s < end; ++s) {
+            const int64_t to = place[keys[size_t(s)]]++;
+            order[to] = int32_t(s);
+            for (int a = 0; a < D; ++a) points[to * D + a] = wrapped(trajectory[s * D + a], axis[a].n);
+        }
+    });
 }
 
 template <class T>
 void run_points(const NufftProblem& p, const T* trajectory, T* points, int32_t* order, int threads) {
-    parallel_for(p.trajectories(), threads, [&](int64_t i, int) {
+    const bool items = p.trajectories() >= threads;
+    parallel_for(p.trajectories(), items ? threads : 1, [&](int64_t i, int) {
         const int64_t first = i * p.samples;
         const auto sort = p.ndim == 2 ? sort_points<2, T> : sort_points<3, T>;
-        sort(p, i, trajectory + first * p.ndim, points + first * p.ndim, order + first);
+        sort(p, i, trajectory + first * p.ndim, points + first * p.ndim, order + first, items ? 1 : threads);
     });
 }
 

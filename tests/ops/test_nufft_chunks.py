@@ -80,3 +80,23 @@ def test_many_samples_in_one_place(im: tuple[int, ...], place: float, backend: s
         gram = ops.sense_nufft_gram(image.to(device), csm.to(device), at, eps=1e-6).cpu()
     assert relative_error(adjoint, ops.nufft_adjoint(wide[2], trajectory.double(), im, method="exact")) < 3e-6
     assert relative_error(gram, ops.sense_nufft_gram(wide[0], wide[1], trajectory.double(), method="exact")) < 5e-6
+
+
+# Samples enough for several threads to sort pieces of them.
+@pytest.mark.parametrize("im", [(16, 20), (10, 12, 8)])
+def test_plans_do_not_depend_on_the_thread_count(im: tuple[int, ...]) -> None:
+    uniform = torch.rand((70_000, len(im)), dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    trajectory = (uniform * 1.5 - 0.75) * torch.tensor(im)
+    plan = ops.nufft_plan(trajectory, im)
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    try:
+        several = ops.nufft_plan(trajectory, im)
+        assert torch.equal(several.order, plan.order)
+        assert torch.equal(several.points, plan.points)
+        trajectory[[20_001, 40_000, 69_999], 1] = torch.nan
+        for _ in range(5):  # whichever thread comes to its own first
+            with pytest.raises(ValueError, match=r"got nan at sample 20001, component 1"):
+                ops.nufft_plan(trajectory, im)
+    finally:
+        torch.set_num_threads(before)
