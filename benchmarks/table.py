@@ -257,6 +257,32 @@ def peak_table(rows: Sequence[Row]) -> str:
     return "\n".join(lines) + "\n" if len(lines) > 2 else _NONE
 
 
+def _with_one_coil(rows: Sequence[Row]) -> Iterator[tuple[Case, dict[str, Row]]]:
+    for case, own in _measured(rows):
+        best = _columns(own)
+        if _LEAN in best and best[_LEAN].peak_mib:
+            yield case, best
+
+
+def memory_table(machines: Sequence[Sequence[Row]]) -> str:
+    """Memory of work along trajectories, as it comes and with one coil at a time, and what the latter costs in time."""
+    chosen = next(filter(None, (list(_with_one_coil(rows)) for rows in machines)), None)
+    if chosen is None:
+        return _NONE
+    heads = ["memory above inputs", "mriops", ONE_COIL, "leanest other", f"time, {ONE_COIL}", "time, leanest other"]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for case, best in chosen:
+        ours, lean = best["mriops"], best[_LEAN]
+        others = {peer: row for peer, row in best.items() if peer not in _OWN and row.peak_mib}
+        peer = min(others, key=lambda name: others[name].peak_mib, default=None)
+        cells = [case.title, f"{_number(ours.peak_mib)} MiB", f"{_number(lean.peak_mib)} MiB"]
+        cells.append("-" if peer is None else f"{peer} {_number(others[peer].peak_mib)} MiB")
+        cells += [_ratio(lean, ours, None), "-" if peer is None else _ratio(others[peer], ours, None)]
+        lines.append(f"| {' | '.join(cells)} |")
+    text = "\n".join(lines) + "\n\n" + _origin([row for _, best in chosen for row in best.values()], ratios=False)
+    return text + "Times are ratios to those of mriops as it comes.\n"
+
+
 def _origin(rows: Sequence[Row], *, ratios: bool = True, goals: bool = True) -> str:
     """Machine, dates and commits, and what the signs of a table with ``ratios`` and ``goals`` say."""
     cpus = ", ".join(dict.fromkeys(row.cpu for row in rows))
@@ -338,6 +364,7 @@ def tables(rows: Sequence[Row]) -> dict[str, str]:
         "summary": summary_table(rows, names=_README_CASES),
         "machines": machine_table(machines, names=_README_CASES),
         "ratios": ratio_table(rows),
+        "memory": memory_table(machines),
         "rates": rate_table(rows),
         "variants": variant_table(rows),
         "peaks": peak_table(rows),

@@ -75,6 +75,18 @@ def test_the_texts_show_the_machine_with_the_most_cases(tmp_path, monkeypatch):
     assert {row.date for row in table.main_rows()} == {"9999-01-01"}
 
 
+def test_memory_with_one_coil_at_a_time():
+    ours = replace(ROW, case="nufft-forward-12x256x256-1e-03", variant="eps 1.0e-03", peak_mib=40.0)
+    lean = replace(ours, variant="one coil at a time, eps 1.0e-03", cpu_ms=12.0, peak_mib=8.0)
+    peers = [replace(ours, peer=name, cpu_ms=time, peak_mib=peak) for name, time, peak in (("a", 9, 9), ("b", 20, 7.5))]
+    text = table.memory_table([[ROW], [ours, lean, *peers]])
+    assert "| 40 MiB | 8 MiB | b 7.5 MiB | 3.0x | 5.0x |" in text
+    # Neither other software nor the time of the operation.
+    line = table.ratio_table([lean, ours, *peers]).splitlines()[2]
+    assert "| 4 ms | 2 ms, 1.0x | 40 MiB, one coil at a time 8 (b 7.5) |" in line
+    assert "No measurement" in table.memory_table([[ROW]])
+
+
 def test_the_fastest_variant_counts():
     assert results.best_by_peer(_rows())["torch.fft"].variant == "in place"
 
