@@ -8,7 +8,7 @@ namespace mriops {
 enum class Scratch : int { image, accumulator, columns, rows, lines, weights, work, count };
 
 // At least `bytes` bytes, 64-byte aligned, contents undefined; valid until this thread asks for more of the same
-// purpose. `compact`: on small pages, as large ones are used in whole.
+// purpose. `compact`: large pages, of which the last one is never full, are not asked for.
 void* scratch_bytes(Scratch purpose, size_t bytes, bool compact = false);
 
 template <class T>

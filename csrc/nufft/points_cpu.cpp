@@ -58,21 +58,24 @@ void find_keys(const NufftProblem& p, const AxisTiles* axis, int64_t item, const
         });
 }
 
+// Different sort keys that there are.
+int64_t count_keys(const NufftProblem& p) {
+    int64_t count = sorted_by_cell(p) ? kTileCells * kTileCells : 1;
+    for (int64_t grid : {p.gz, p.gy, p.gx}) count *= grid == 1 && p.ndim == 2 ? 1 : grid / kTileCells + 1;
+    return count;
+}
+
 // Stable counting sort of trajectory number `item`. Each of some pieces of it counts its samples, and puts them behind
 // those of the pieces before.
 template <int D, class T>
-void sort_points(const NufftProblem& p, int64_t item, const T* trajectory, T* points, int32_t* order, int threads) {
+void sort_points(const NufftProblem& p, int64_t item, const T* trajectory, T* points, int32_t* order, int64_t pieces) {
     const AxisTiles axes[] = {{p.nz, p.gz}, {p.ny, p.gy}, {p.nx, p.gx}};
     const AxisTiles* axis = axes + (3 - D);
     const bool by_cell = sorted_by_cell(p);
-    int64_t count = by_cell ? kTileCells * kTileCells : 1;
-    for (int a = 0; a < D; ++a) count *= axis[a].tiles;
-    // Each piece has a table of its own, and waking a thread takes as long as some ten thousand samples.
-    const int64_t pieces =
-        std::max<int64_t>(1, std::min<int64_t>(threads, p.samples / std::max<int64_t>(count, 16384)));
+    const int64_t count = count_keys(p);
     std::vector<int32_t> keys(static_cast<size_t>(p.samples)), places(static_cast<size_t>(pieces * count), 0);
     const auto in_pieces = [&](const auto& f) {
-        parallel_for(pieces, threads, [&](int64_t i, int) {
+        parallel_for(pieces, int(pieces), [&](int64_t i, int) {
             f(places.data() + i * count, i * p.samples / pieces, (i + 1) * p.samples / pieces);
         });
     };
@@ -105,11 +108,14 @@ void sort_points(const NufftProblem& p, int64_t item, const T* trajectory, T* po
 
 template <class T>
 void run_points(const NufftProblem& p, const T* trajectory, T* points, int32_t* order, int threads) {
-    const bool items = p.trajectories() >= threads;
+    // A piece has a table of its own, and waking a thread takes as long as some ten thousand samples.
+    const int64_t most = p.samples / std::max<int64_t>(count_keys(p), 16384),
+                  pieces = std::max<int64_t>(1, std::min<int64_t>(threads, most));
+    const bool items = p.trajectories() >= pieces;
     parallel_for(p.trajectories(), items ? threads : 1, [&](int64_t i, int) {
         const int64_t first = i * p.samples;
         const auto sort = p.ndim == 2 ? sort_points<2, T> : sort_points<3, T>;
-        sort(p, i, trajectory + first * p.ndim, points + first * p.ndim, order + first, items ? 1 : threads);
+        sort(p, i, trajectory + first * p.ndim, points + first * p.ndim, order + first, items ? 1 : pieces);
     });
 }
 

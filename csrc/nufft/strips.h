@@ -154,6 +154,7 @@ class Strips {
         };
         for (int64_t i = 1; i < most; ++i) {
             const double wanted = all * double(i) / double(most);
+            if (before(begin) >= wanted) continue;  // so much is in a tile before
             int64_t end = begin + least;
             while (end + kTileCells <= cells - least && before(end) + before(end + kTileCells) < 2 * wanted)
                 end += kTileCells;

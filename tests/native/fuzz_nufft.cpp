@@ -41,6 +41,11 @@ NufftProblem random_problem() {
     const int64_t nz = ndim == 3 ? size() : 1, ny = size(), nx = size();
     const double sigma = 1.125 + 0.25 * double(between(0, 3));
     const auto grid = [&](int64_t n) { return std::max<int64_t>(width, int64_t(std::ceil(sigma * double(n)))); };
+    if (one_in(100)) {  // so much that it is cut into chunks; rare, for its direct sums take long
+        const int64_t rows = between(60, 100), columns = between(1, 2);
+        return mriops::make_nufft_problem(1, 4, between(8192, 8400), 1, rows, columns, 2, 1, 1, 1, grid(rows),
+                                          grid(columns), width, 0);
+    }
     const int64_t per_csm = between(1, 2), per_traj = between(1, 2);
     const int64_t samples = one_in(6) ? 0 : one_in(5) ? 1 : one_in(8) ? between(250, 600) : between(2, 120);
     return mriops::make_nufft_problem(per_csm * per_traj, between(1, one_in(6) ? 19 : 5), samples, nz, ny, nx, ndim,

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -52,15 +53,16 @@ def test_they_agree(im: tuple[int, ...], at_once: int, backend: str) -> None:
             assert relative_error(one, other) < 1e-13
 
 
-def test_arrays_take_it() -> None:
+def test_arrays_take_it(monkeypatch: pytest.MonkeyPatch) -> None:
     image, csm, _, trajectory = (x.numpy() for x in scan((12, 10), 5, 80))
-    few, all_together = (
-        mriops.array.sense_nufft(
-            image, csm, trajectory, plan=mriops.array.nufft_plan(trajectory, (12, 10), coils_at_once=at_once)
-        )
-        for at_once in (2, None)
-    )
-    assert np.linalg.norm(few - all_together) < 1e-13 * np.linalg.norm(all_together)
+    together = mriops.array.sense_nufft(image, csm, trajectory)
+    module = sys.modules["mriops.array.sense_nufft"]  # which the function of the package hides
+    asked, call = [], module.call
+    monkeypatch.setattr(module, "call", lambda op, a, how: asked.append(how[-1]) or call(op, a, how))
+    plan = mriops.array.nufft_plan(trajectory, (12, 10), coils_at_once=2)
+    few = mriops.array.sense_nufft(image, csm, trajectory, plan=plan)
+    assert asked == [2]
+    assert np.linalg.norm(few - together) < 1e-13 * np.linalg.norm(together)
 
 
 @pytest.mark.parametrize("learned", [False, True])
@@ -83,12 +85,25 @@ def test_operators_pass_it_on(learned: bool, monkeypatch: pytest.MonkeyPatch) ->
 
     plain = images()
     asked = []
-    sorting = ops.nufft_plan
-    monkeypatch.setattr(ops, "nufft_plan", lambda *a, **k: asked.append(k["coils_at_once"]) or sorting(*a, **k))
+    for name in ("nufft", "sense_nufft", "sense_nufft_gram"):
+        function = getattr(ops, name)
+
+        def noted(*arguments: Any, function: Any = function, **keywords: Any) -> torch.Tensor:
+            asked.append(keywords["plan"].coils_at_once)
+            return function(*arguments, **keywords)
+
+        monkeypatch.setattr(ops, name, noted)
     for one, other in zip(images(coils_at_once=1), plain, strict=True):
         assert relative_error(one, other) < 1e-13
-    assert asked
+    assert len(asked) >= 5
     assert set(asked) == {1}
+
+
+def test_the_precision_of_data_is_that_of_the_trajectory() -> None:
+    image, _, _, trajectory = scan((12, 10), 5, 80)
+    operator = NufftOp(trajectory.requires_grad_(), (12, 10), coils_at_once=1)
+    with pytest.raises(TypeError, match=r"image: expected torch.complex128, the precision of the trajectory"):
+        operator(image.to(C64))
 
 
 def test_what_is_no_number_of_coils_is_refused() -> None:

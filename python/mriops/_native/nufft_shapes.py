@@ -50,7 +50,7 @@ def check_im_size(im_size: object, ndim: int | None = None) -> Shape:
 
 def check_coils_at_once(coils_at_once: object) -> int:
     """A positive integer, or 0 for ``None``; else an error that names it."""
-    return 0 if coils_at_once is None else integer("coils_at_once", coils_at_once, 1)
+    return 0 if coils_at_once is None else integer("coils_at_once", coils_at_once, 1, most=2**31 - 1)
 
 
 def place_of(where: Shape, shape: Shape) -> str:

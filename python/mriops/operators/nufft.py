@@ -74,7 +74,8 @@ class NufftOp(RememberingOp):
     trajectory_gradient : str
         See `mriops.ops.nufft`.
     coils_at_once : int, optional
-        Coil images that share the memory of a grid, at most; see `mriops.ops.nufft_plan`.
+        Coil images that share the memory of a grid, at most; see `mriops.ops.nufft_plan`. Not of `gram` by
+        convolution.
 
     Raises
     ------
@@ -183,7 +184,8 @@ class NufftOp(RememberingOp):
 
     def _check_precision(self, name: str, data: torch.Tensor) -> None:
         """Samples are sorted in one precision; ops say what is wrong with data of no precision at all."""
-        if self.points is None or not (data.is_floating_point() or data.is_complex()):
+        sorts_itself = self.points is None and self.coils_at_once is None
+        if sorts_itself or not (data.is_floating_point() or data.is_complex()):
             return
         own = self.trajectory.dtype
         if real_of(data.dtype) != own:
