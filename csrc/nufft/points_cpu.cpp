@@ -90,8 +90,8 @@ void sort_points(const NufftProblem& p, int64_t item, const T* trajectory, T* po
             find(begin, end);
             for (int64_t s = begin; s < end; ++s) ++number[keys[size_t(s)]];
         });
-    } catch (const std::invalid_argument&) {
-        find(0, p.samples);  // to name the first
+    } catch (...) {
+        find(0, p.samples);  // to name the first that is refused
         throw;
     }
     int32_t before = 0;
