@@ -29,8 +29,7 @@ def run_case(
     with_memory: bool = True,
     log: Log = lambda text: None,
 ) -> list[Row]:
-    """Time one case in both columns, take errors, the memory of each peer's fastest variant and of all of mriops, and
-    return its rows."""
+    """Time one case in both columns, take errors and memory (fastest of each peer, all of mriops), return its rows."""
     seconds, rounds, patience = (1.0, 3, 1.0) if quick else (case.seconds, 5, 2.0)
     built = case.build(peers)
     for text in built.missing:

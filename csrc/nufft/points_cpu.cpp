@@ -61,7 +61,7 @@ void find_keys(const NufftProblem& p, const AxisTiles* axis, int64_t item, const
 // Different sort keys that there are.
 int64_t count_keys(const NufftProblem& p) {
     int64_t count = sorted_by_cell(p) ? kTileCells * kTileCells : 1;
-    for (int64_t grid : {p.gz, p.gy, p.gx}) count *= grid == 1 && p.ndim == 2 ? 1 : grid / kTileCells + 1;
+    for (int64_t grid : {p.gz, p.gy, p.gx}) count *= grid / kTileCells + 1;
     return count;
 }
 
